@@ -1,0 +1,48 @@
+"""The core daemons: what each is called, which bus interfaces it serves, and which IPC operations it handles.
+
+This is the registration the architecture asks for, in the form of a service file: the host makes every socket from it
+before any daemon runs, and the IPC bridge knows from it whom to ask, so that a daemon is started by the first request.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Daemon:
+    name: str
+    interfaces: tuple[str, ...]
+    ipc_operations: tuple[str, ...] = ()
+    """Names without the ``aws.greengrass#`` prefix."""
+    ipc_socket: bool = False
+    """It serves the socket that components connect to."""
+    idle_exit: float | None = 60.0
+    """Seconds without a connection after which the daemon exits; ``None``: it stays."""
+
+    @property
+    def module(self) -> str:
+        return f"ggl.{self.name}.service"
+
+
+DAEMONS = (
+    Daemon(
+        "configd",
+        ("gg_config",),
+        ipc_operations=("GetConfiguration", "UpdateConfiguration", "SubscribeToConfigurationUpdate"),
+    ),
+    Daemon("healthd", ("gg_health",), ipc_operations=("UpdateState",)),
+    Daemon("deploymentd", ("gg_deployment",), idle_exit=15.0),
+    Daemon("pubsubd", ("gg_pubsub",), ipc_operations=("PublishToTopic", "SubscribeToTopic")),
+    Daemon("ipcd", ("gg_ipc",), ipc_socket=True),
+)
+
+HOST_INTERFACE = "gg_host"
+
+
+def find(name: str) -> Daemon:
+    """The daemon called ``name``; raises ``KeyError``."""
+    for daemon in DAEMONS:
+        if daemon.name == name:
+            return daemon
+    raise KeyError(name)

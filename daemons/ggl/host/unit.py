@@ -1,0 +1,148 @@
+"""The neutral unit: one thing the host keeps running, whatever the host's service manager is.
+
+A component becomes at most two units, ``ggl.<component>.install`` (runs to its end, once per start of the runtime) and
+``ggl.<component>`` (startup or run, shutdown, recover); a core daemon is one, ``ggl.core.<daemon>``. A ``Unit`` holds
+policy only: the process host runs it as it is, another host renders it into its own format.
+
+Units cross the bus and are kept on disk as maps (``to_dict``/``from_dict``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ggl.values import InvalidValue, get_bool, get_dict, get_float, get_int, get_list, get_str, get_str_list
+
+COMPONENT_PREFIX = "ggl."
+CORE_PREFIX = "ggl.core."
+INSTALL_SUFFIX = ".install"
+
+UNIT_KINDS = ("run", "startup", "oneshot", "daemon")
+RESTART_POLICIES = ("no", "on-failure", "always")
+
+
+def main_unit(component: str) -> str:
+    return COMPONENT_PREFIX + component
+
+
+def install_unit(component: str) -> str:
+    return COMPONENT_PREFIX + component + INSTALL_SUFFIX
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A step is skipped when its condition is true (recipe ``Skipif``): ``exists PATH`` or ``onpath PROGRAM``."""
+
+    kind: str
+    value: str
+    negate: bool = False
+
+
+@dataclass(frozen=True)
+class Command:
+    """One lifecycle script, resolved: recipe variables are already replaced."""
+
+    script: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+    privileged: bool = False
+    timeout: float | None = None
+    """Seconds the step may take; ``None`` is no limit."""
+    skip_if: Condition | None = None
+
+
+@dataclass(frozen=True)
+class Start:
+    """One way to start a unit. Of several, the first whose command is not skipped is taken.
+
+    ``kind``: ``run`` is up as soon as the process runs, and done when it exits; ``startup`` is up when the script
+    exits with 0 or the component says so, and stays up; ``oneshot`` is up when the script exits with 0.
+    """
+
+    kind: str
+    command: Command
+
+
+@dataclass(frozen=True)
+class Unit:
+    """See the module's text. Times are seconds."""
+
+    name: str
+    description: str = ""
+    component: str = ""
+    version: str = ""
+    phase: str = ""
+    """``main`` or ``install`` for a component's units, empty for a core daemon."""
+    start: tuple[Start, ...] = ()
+    stop: Command | None = None
+    recover: Command | None = None
+    daemon: str = ""
+    """Name of the core daemon to run in place of ``start``."""
+    requires: tuple[str, ...] = ()
+    """Units that must be ready before this one starts, and whose failure or restart restarts this one."""
+    install: str = ""
+    """The unit that must have succeeded before this one starts."""
+    restart: str = "on-failure"
+    restart_delay: float = 1.0
+    start_limit_burst: int = 3
+    start_limit_interval: float = 3600.0
+    user: str = ""
+    """``user[:group]`` that the scripts run as; empty is the runtime's own user."""
+    shell: str = "sh"
+    revision: str = ""
+    """Digest of everything that makes this unit what it is, artifacts included: equal means nothing changed."""
+
+    def to_dict(self) -> dict[str, Any]:
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> Unit:
+        """Raises ``InvalidValue`` when ``data`` is not a unit."""
+        restart = get_str(data, "restart", "on-failure")
+        if restart not in RESTART_POLICIES:
+            raise InvalidValue(f"'restart' must be one of {', '.join(RESTART_POLICIES)}, not {restart!r}")
+        stop, recover = data.get("stop"), data.get("recover")
+        return Unit(
+            name=get_str(data, "name"),
+            description=get_str(data, "description", ""),
+            component=get_str(data, "component", ""),
+            version=get_str(data, "version", ""),
+            phase=get_str(data, "phase", ""),
+            start=tuple(_start(item) for item in get_list(data, "start", [])),
+            stop=None if stop is None else _command(stop),
+            recover=None if recover is None else _command(recover),
+            daemon=get_str(data, "daemon", ""),
+            requires=tuple(get_str_list(data, "requires", [])),
+            install=get_str(data, "install", ""),
+            restart=restart,
+            restart_delay=get_float(data, "restart_delay", 1.0),
+            start_limit_burst=get_int(data, "start_limit_burst", 3),
+            start_limit_interval=get_float(data, "start_limit_interval", 3600.0),
+            user=get_str(data, "user", ""),
+            shell=get_str(data, "shell", "sh"),
+            revision=get_str(data, "revision", ""),
+        )
+
+
+def _start(data: Any) -> Start:
+    if not isinstance(data, dict):
+        raise InvalidValue("'start' must be a list of maps")
+    kind = get_str(data, "kind")
+    if kind not in UNIT_KINDS:
+        raise InvalidValue(f"'kind' must be one of {', '.join(UNIT_KINDS)}, not {kind!r}")
+    return Start(kind=kind, command=_command(get_dict(data, "command")))
+
+
+def _command(data: Mapping[str, Any]) -> Command:
+    skip_if = get_dict(data, "skip_if", None)
+    timeout = get_float(data, "timeout", None)
+    return Command(
+        script=get_str(data, "script"),
+        environment={key: get_str({key: value}, key) for key, value in get_dict(data, "environment", {}).items()},
+        privileged=get_bool(data, "privileged", False),
+        timeout=timeout,
+        skip_if=None
+        if skip_if is None
+        else Condition(get_str(skip_if, "kind"), get_str(skip_if, "value"), get_bool(skip_if, "negate", False)),
+    )
