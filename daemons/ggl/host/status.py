@@ -14,10 +14,10 @@ class UnitStatus:
     """The state of a unit, in the words of service managers.
 
     ``active_state``: inactive, activating, active, deactivating or failed. ``sub_state`` says more: dead (never
-    started, or ended), waiting (for its dependencies), start, running, exited (up without a process), stop, auto-restart
-    (failed, will be tried again), failed (given up). ``result``: how the last run ended: success, exit-code, signal, timeout,
-    exec-failed, notified-error. ``stage``: the step to which ``result`` belongs or that runs now (start, run, stop,
-    recover). ``since``: milliseconds since the epoch of the last change.
+    started, or ended), waiting (for its dependencies), start, running, exited (up without a process), stop,
+    auto-restart (failed, will be tried again), failed (given up). ``result``: how the last run ended: success,
+    exit-code, signal, timeout, exec-failed, notified-error. ``stage``: the step to which ``result`` belongs or that
+    runs now (start, run, stop, recover). ``since``: milliseconds since the epoch of the last change.
     """
 
     name: str

@@ -1,0 +1,152 @@
+"""The main part of every daemon: take the sockets, build the service, serve, leave.
+
+Sockets arrive by the LISTEN_FDS protocol from whatever host started the daemon (the supervisor or systemd), named after
+their interfaces; what did not arrive is bound here, so that a daemon can be started by hand. The daemon leaves on
+SIGTERM, when its supervisor is gone, or after an idle time without a connection; the socket stays with the host, and
+the next connection starts the daemon again.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from importlib import import_module
+
+from ggl.bus.loop import Loop
+from ggl.bus.request import Methods
+from ggl.bus.server import Server
+from ggl.catalog import Daemon, find
+from ggl.log import get_logger
+from ggl.paths import IPC_SOCKET_NAME, Root, find_root
+
+LISTEN_FDS_START = 3
+BACKLOG = 512
+_log = get_logger("daemon")
+
+
+class Context:
+    """What a daemon's ``setup(context)`` works with."""
+
+    def __init__(self, loop: Loop, root: Root, sockets: dict[str, socket.socket], idle_exit: float | None) -> None:
+        self.loop = loop
+        self.root = root
+        self.sockets = sockets
+        self._idle_exit = idle_exit
+        self._servers: list[Server] = []
+        self._holds = 0
+        self._idle_generation = 0
+        self._exit_callbacks: list[Callable[[], None]] = []
+
+    def serve(self, interface: str, methods: Methods) -> Server:
+        """Serve ``methods`` on the socket named ``interface``."""
+        server = Server(self.loop, interface, methods, self.sockets[interface], self._changed)
+        self._servers.append(server)
+        return server
+
+    def hold(self) -> None:
+        """Do not exit on idle until ``release``: there is something to keep that no connection shows."""
+        self._holds += 1
+
+    def release(self) -> None:
+        self._holds -= 1
+        self._changed()
+
+    def at_exit(self, callback: Callable[[], None]) -> None:
+        self._exit_callbacks.append(callback)
+
+    def run(self) -> None:
+        """Serve until told to leave."""
+        self._changed()
+        self.loop.run()
+        for server in self._servers:
+            server.close()
+        for callback in reversed(self._exit_callbacks):
+            callback()
+
+    def _changed(self) -> None:
+        self._idle_generation += 1
+        if self._idle_exit is not None and self._is_idle():
+            generation = self._idle_generation
+            self.loop.call_later(self._idle_exit, lambda: self._leave_if_idle(generation))
+
+    def _is_idle(self) -> bool:
+        return self._holds == 0 and not any(server.connections for server in self._servers)
+
+    def _leave_if_idle(self, generation: int) -> None:
+        if generation == self._idle_generation and self._is_idle():
+            _log.debug("idle, leaving")
+            self.loop.stop()
+
+
+def run(daemon: Daemon, root: Root, sockets: dict[str, socket.socket]) -> None:
+    """Be ``daemon`` until it is told to leave. Called in a fresh process, forked or exec'd."""
+    loop = Loop()
+    loop.on_signal(signal.SIGTERM, loop.stop)
+    loop.on_signal(signal.SIGINT, loop.stop)
+    context = Context(loop, root, sockets, daemon.idle_exit)
+    import_module(daemon.module).setup(context)
+    context.run()
+
+
+def main(name: str) -> None:
+    """Run the daemon ``name`` as its own program: ``python -m ggl.<name>``."""
+    import argparse
+
+    daemon = find(name)
+    parser = argparse.ArgumentParser(prog=f"ggl.{name}", description=import_module(f"ggl.{name}").__doc__)
+    parser.add_argument("--root", help="directory of the runtime (default: GGL_ROOT, or the usual place)")
+    root = find_root(parser.parse_args().root)
+    sockets = take_sockets()
+    try:
+        for socket_name, path in socket_paths(daemon, root).items():
+            if socket_name not in sockets:
+                sockets[socket_name] = bind(path, 0o666 if socket_name == IPC_SOCKET_NAME else 0o600)
+    except OSError as error:
+        sys.exit(f"ggl.{name}: cannot listen: {error}")
+    os.environ.update(root.environment())
+    run(daemon, root, sockets)
+
+
+def socket_paths(daemon: Daemon, root: Root) -> dict[str, str]:
+    """Name and path of every socket that ``daemon`` listens on."""
+    paths = {interface: str(root.bus_socket(interface)) for interface in daemon.interfaces}
+    if daemon.ipc_socket:
+        paths[IPC_SOCKET_NAME] = str(root.ipc_socket)
+    return paths
+
+
+def take_sockets() -> dict[str, socket.socket]:
+    """The listening sockets that the host passed to this process (sd_listen_fds(3)), by name."""
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return {}
+    count = int(os.environ.get("LISTEN_FDS", "0"))
+    names = os.environ.get("LISTEN_FDNAMES", "").split(":")
+    for variable in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
+        os.environ.pop(variable, None)
+    taken = {}
+    for index in range(count):
+        fd = LISTEN_FDS_START + index
+        os.set_inheritable(fd, False)
+        taken[names[index] if index < len(names) else str(fd)] = socket.socket(fileno=fd)
+    return taken
+
+
+def bind(path: str, mode: int) -> socket.socket:
+    """A listening UNIX socket at ``path``, in place of whatever stale one was there. Raises ``OSError``."""
+    directory = os.path.dirname(path)
+    os.makedirs(directory, mode=0o755, exist_ok=True)
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    mask = os.umask(0o777 & ~mode)
+    try:
+        sock.bind(path)
+    finally:
+        os.umask(mask)
+    sock.listen(BACKLOG)
+    return sock

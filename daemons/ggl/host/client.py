@@ -1,0 +1,97 @@
+"""Typed calls to the host, for everybody who is not the host: deployments, health, the command line.
+
+Each function takes a blocking connection to ``gg_host`` (``ggl.bus.connect``) and raises its ``BusError``. A daemon's
+loop, which must not block, uses ``ggl.bus.Remote`` and decodes what comes with ``statuses`` and ``change``.
+
+Names are unit names: ``ggl.host.unit.main_unit`` and ``install_unit`` make them from a component's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from ggl.host.status import UnitStatus
+from ggl.values import InvalidValue
+
+if TYPE_CHECKING:
+    from ggl.bus import Client
+    from ggl.host.unit import Unit
+
+INTERFACE = "gg_host"
+
+STOP_TIMEOUT = 900.0
+"""Seconds to wait for units to stop. Shutdown scripts bring their own limits, which the host keeps; this one only
+guards against a host that is gone."""
+
+
+def load(
+    client: Client, units: Iterable[Unit], unload: Iterable[str] = (), start: Iterable[str] = ()
+) -> None:
+    """Make ``units`` known (in place of those of the same name), forget ``unload``, then start ``start``; at once."""
+    params = {"units": [unit.to_dict() for unit in units], "unload": list(unload), "start": list(start)}
+    client.call("load", params, STOP_TIMEOUT)
+
+
+def unload(client: Client, names: Iterable[str]) -> None:
+    """Stop the units, then forget them; returns when both are done."""
+    client.call("unload", {"names": list(names)}, STOP_TIMEOUT)
+
+
+def start(client: Client, names: Iterable[str]) -> None:
+    """Returns when starting has begun."""
+    client.call("start", {"names": list(names)})
+
+
+def stop(client: Client, names: Iterable[str]) -> None:
+    """Returns when the units are down: shutdown scripts have run and no process is left."""
+    client.call("stop", {"names": list(names)}, STOP_TIMEOUT)
+
+
+def restart(client: Client, names: Iterable[str]) -> None:
+    client.call("restart", {"names": list(names)}, STOP_TIMEOUT)
+
+
+def reset(client: Client, names: Iterable[str]) -> None:
+    """Forget the failures of the units, so that they may be started again after the host gave up on them."""
+    client.call("reset", {"names": list(names)})
+
+
+def notify(client: Client, name: str, *, ready: bool) -> None:
+    """Tell the host what a unit says about itself: that it is ready, or that it is in error."""
+    client.call("notify", {"name": name, "state": "READY" if ready else "ERROR"})
+
+
+def list_units(client: Client) -> dict[str, UnitStatus]:
+    """The status of every unit, by name."""
+    return statuses(client.call("list"))
+
+
+def unit_status(client: Client, name: str) -> UnitStatus:
+    """Raises ``BusError`` NOENTRY when no such unit is loaded."""
+    return UnitStatus.from_dict(client.call("status", {"name": name}))
+
+
+def watch(client: Client) -> Iterator[tuple[str, UnitStatus | None]]:
+    """Every unit as of now, then each change as it happens; without end. See ``change``."""
+    subscription = client.subscribe("subscribe")
+    for name, status in statuses(subscription.result).items():
+        yield name, status
+    for item in subscription:
+        yield change(item)
+
+
+def statuses(result: Any) -> dict[str, UnitStatus]:
+    """Decode a list of statuses, as ``list`` and ``subscribe`` return it. Raises ``InvalidValue``."""
+    if not isinstance(result, list):
+        raise InvalidValue("a host's answer must be a list of unit states")
+    found = (UnitStatus.from_dict(item) for item in result)
+    return {status.name: status for status in found}
+
+
+def change(item: Any) -> tuple[str, UnitStatus | None]:
+    """Decode an item of ``subscribe``: the unit's name and status, or ``None`` when it was unloaded."""
+    if not isinstance(item, dict):
+        raise InvalidValue("a host's item must be a unit state")
+    status = UnitStatus.from_dict(item)
+    return status.name, None if item.get("unloaded") or status.active_state == "unloaded" else status
