@@ -81,9 +81,14 @@ class Context:
             self.loop.stop()
 
 
-def run(daemon: Daemon, root: Root, sockets: dict[str, socket.socket]) -> None:
-    """Be ``daemon`` until it is told to leave. Called in a fresh process, forked or exec'd."""
+def run(daemon: Daemon, root: Root, sockets: dict[str, socket.socket], lifeline: int = -1) -> None:
+    """Be ``daemon`` until it is told to leave. Called in a fresh process, forked or exec'd.
+
+    ``lifeline``: a pipe whose other end only the supervisor holds; its end means that the supervisor is gone.
+    """
     loop = Loop()
+    if lifeline >= 0:
+        loop.watch(lifeline, lambda _events: loop.stop())
     loop.on_signal(signal.SIGTERM, loop.stop)
     loop.on_signal(signal.SIGINT, loop.stop)
     context = Context(loop, root, sockets, daemon.idle_exit)

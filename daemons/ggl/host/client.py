@@ -25,9 +25,7 @@ STOP_TIMEOUT = 900.0
 guards against a host that is gone."""
 
 
-def load(
-    client: Client, units: Iterable[Unit], unload: Iterable[str] = (), start: Iterable[str] = ()
-) -> None:
+def load(client: Client, units: Iterable[Unit], unload: Iterable[str] = (), start: Iterable[str] = ()) -> None:
     """Make ``units`` known (in place of those of the same name), forget ``unload``, then start ``start``; at once."""
     params = {"units": [unit.to_dict() for unit in units], "unload": list(unload), "start": list(start)}
     client.call("load", params, STOP_TIMEOUT)
@@ -75,8 +73,7 @@ def unit_status(client: Client, name: str) -> UnitStatus:
 def watch(client: Client) -> Iterator[tuple[str, UnitStatus | None]]:
     """Every unit as of now, then each change as it happens; without end. See ``change``."""
     subscription = client.subscribe("subscribe")
-    for name, status in statuses(subscription.result).items():
-        yield name, status
+    yield from statuses(subscription.result).items()
     for item in subscription:
         yield change(item)
 

@@ -1,0 +1,90 @@
+"""The last step before a lifecycle script runs: become its user, with its environment, in its directory; then exec.
+
+Runs in a child that the host has forked. It reads what a component's environment needs over the databus (which starts
+the daemons that hold it), and leaves no interpreter behind.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ggl.host.unit import Command, Unit
+from ggl.paths import Root
+
+EXIT_NOT_STARTED = 203
+_NUCLEUS = ("aws.greengrass.NucleusLite", "aws.greengrass.Nucleus")
+
+
+class NotStarted(Exception):
+    """The script cannot be run; the text says why."""
+
+
+def become_script(unit: Unit, command: Command, stage: str, root: Root, status_fd: int) -> None:
+    """Replace this process by ``command``; on failure say why on ``status_fd`` and exit."""
+    from ggl.bus.errors import BusError
+    from ggl.runner.user import UnknownUser, become, resolve
+
+    try:
+        account = resolve("root" if command.privileged else unit.user)
+        environment = _environment(unit, command, root, account.home)
+        directory = root.work / (unit.component or unit.name)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if account.uid != os.geteuid():
+            os.chown(directory, account.uid, account.gid)
+        become(account)
+        os.chdir(directory)
+        os.execvpe(unit.shell, [unit.shell, "-c", command.script], environment)
+    except UnknownUser as error:
+        reason = str(error)
+    except BusError as error:
+        reason = f"the runtime did not give what {stage} needs: {error.message}"
+    except OSError as error:
+        reason = f"cannot run {unit.shell}: {error}"
+    os.write(2, f"<3>{stage} could not begin: {reason}\n".encode())
+    os.write(status_fd, reason.encode())
+    raise SystemExit(EXIT_NOT_STARTED)
+
+
+def _environment(unit: Unit, command: Command, root: Root, home: str) -> dict[str, str]:
+    from ggl.bus.client import connect
+    from ggl.runner.environment import component_environment
+
+    with connect("gg_config", root, 30.0) as config:
+        system = _read(config, ["system"])
+        nucleus: dict[str, Any] = {}
+        for name in _NUCLEUS:
+            nucleus = nucleus or _read(config, ["services", name, "configuration"])
+    with connect("gg_ipc", root, 30.0) as ipc:
+        token = ipc.call("token", {"component": unit.component})
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("GGL_", "LISTEN_"))}
+    inherited.pop("MALLOC_ARENA_MAX", None)
+    environment = component_environment(
+        system,
+        nucleus,
+        component=unit.component,
+        token=token,
+        ipc_socket=str(root.ipc_socket),
+        inherited=inherited,
+    )
+    if home:
+        environment["HOME"] = home
+    environment.update(command.environment)
+    return {**environment, **_mark()}
+
+
+def _mark() -> dict[str, str]:
+    # By this the supervisor knows the component's processes again, wherever they go.
+    return {name: value for name, value in os.environ.items() if name == "GGL_SUPERVISED"}
+
+
+def _read(config: Any, key_path: list[str]) -> dict[str, Any]:
+    from ggl.bus.errors import BusError, ErrorCode
+
+    try:
+        value = config.call("read", {"key_path": key_path})
+    except BusError as error:
+        if error.code is ErrorCode.NOENTRY:
+            return {}
+        raise
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,3 @@
+from ggl.host.process.main import main
+
+main()

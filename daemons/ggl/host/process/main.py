@@ -1,0 +1,130 @@
+"""``ggld``: takes the runtime's lock, clears away what a predecessor left, then supervises until told to stop.
+
+The lock is a POSIX record lock on ``<run>/ggld.pid``: the kernel drops it with the process, so a stale file means
+nothing, and forked children do not hold it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import os
+import resource
+import signal
+import sys
+
+from ggl.bus.loop import Loop
+from ggl.host.process.marker import end_all
+from ggl.host.process.reaper import Reaper, become_subreaper
+from ggl.host.process.service import HostService
+from ggl.host.process.supervisor import AnyUnit, Supervisor
+from ggl.log import get_logger
+from ggl.paths import Root
+
+ALREADY_RUNNING = 75
+"""Exit status when another supervisor holds the lock of this root."""
+ORPHAN_GRACE = 3.0
+
+_log = get_logger("ggld")
+
+
+def run(root: Root, ready_fd: int = -1, echo: bool = False) -> int:
+    """Supervise ``root`` until SIGTERM, SIGINT or ``gg_host.shutdown``; returns the exit status.
+
+    ``ready_fd`` gets ``ready`` when every socket can be used. ``echo``: repeat all logs on standard output.
+    """
+    _make_directories(root)
+    lock = take_lock(root)
+    if lock < 0:
+        return ALREADY_RUNNING
+    orphans = end_all(root.state, ORPHAN_GRACE)
+    # Descriptors: two pipes a component, and every socket; the default soft limit is made for other programs.
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65536) if hard > 0 else 65536, hard))
+    become_subreaper()
+    os.environ.update(root.environment())
+
+    loop = Loop()
+    service = HostService(loop)
+
+    def on_change(unit: AnyUnit) -> None:
+        service.on_change(unit)
+
+    supervisor = Supervisor(loop, root, Reaper(loop), on_change, echo)
+
+    def shut_down() -> None:
+        _log.info("stopping")
+        supervisor.stop_all(loop.stop)
+
+    loop.on_signal(signal.SIGTERM, shut_down)
+    loop.on_signal(signal.SIGINT, shut_down)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    service.serve(supervisor, shut_down)
+    _load_shared_modules()
+    # What exists now is shared with every child: keep the collector from touching, and so copying, its pages.
+    gc.collect()
+    gc.freeze()
+    supervisor.start_all()
+    if orphans:
+        _log.warning("ended %d processes that an earlier run left behind", len(orphans))
+    _log.info("ready: root %s", root.state)
+    if ready_fd >= 0:
+        os.write(ready_fd, b"ready")
+        os.close(ready_fd)
+    loop.run()
+    for path in root.bus_dir.iterdir():
+        path.unlink(missing_ok=True)
+    root.ipc_socket.unlink(missing_ok=True)
+    return 0
+
+
+def take_lock(root: Root) -> int:
+    """The descriptor of the lock file, or -1 when another supervisor holds it."""
+    fd = os.open(root.run / "ggld.pid", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        return -1
+    os.ftruncate(fd, 0)
+    os.write(fd, f"{os.getpid()}\n".encode())
+    return fd
+
+
+def _make_directories(root: Root) -> None:
+    for directory, mode in (
+        (root.state, 0o755),
+        (root.run, 0o755),
+        (root.bus_dir, 0o700),
+        (root.work, 0o755),
+        (root.logs, 0o755),
+        (root.units, 0o700),
+    ):
+        directory.mkdir(mode=mode, parents=True, exist_ok=True)
+
+
+def _load_shared_modules() -> None:
+    """Import what every child needs, once, so that the children share it."""
+    import json  # noqa: F401
+
+    import ggl.bus.client
+    import ggl.bus.remote
+    import ggl.host.process.logwriter
+    import ggl.runner  # noqa: F401
+
+
+def main() -> None:
+    import argparse
+
+    from ggl.paths import find_root
+
+    parser = argparse.ArgumentParser(prog="ggld", description="The supervisor of the ggl runtime (see: ggl up --help).")
+    parser.add_argument("--root", help="directory of the runtime (default: GGL_ROOT, or the usual place)")
+    parser.add_argument("--ready-fd", type=int, default=-1, help="descriptor to write 'ready' to")
+    parser.add_argument("--echo", action="store_true", help="repeat all logs on standard output")
+    options = parser.parse_args()
+    root = find_root(options.root)
+    try:
+        sys.exit(run(root, options.ready_fd, options.echo))
+    except OSError as error:
+        sys.exit(f"ggld: cannot start in {root.state}: {error}")

@@ -1,0 +1,183 @@
+"""The bus interface ``gg_host`` of the process host: decode, check, delegate to the supervisor."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from ggl.bus.errors import BusError, ErrorCode
+from ggl.bus.loop import Loop
+from ggl.bus.request import Method, Request, Stream
+from ggl.bus.server import Server
+from ggl.catalog import HOST_INTERFACE
+from ggl.host.process.core import CoreDaemon
+from ggl.host.process.running import RunningUnit
+from ggl.host.process.supervisor import AnyUnit, Supervisor
+from ggl.host.unit import COMPONENT_PREFIX, CORE_PREFIX, Unit
+from ggl.values import InvalidValue, get_list, get_str, get_str_list
+from ggl.version import VERSION
+
+
+class HostService:
+    """See ``ggl.host.process`` for the methods."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self._supervisor: Supervisor
+        self._streams: list[Stream] = []
+        self._shutdown: Callable[[], None]
+
+    def serve(self, supervisor: Supervisor, shutdown: Callable[[], None]) -> None:
+        self._supervisor = supervisor
+        self._shutdown = shutdown
+        handlers = {
+            "info": self._info,
+            "list": self._list,
+            "status": self._status,
+            "subscribe": self._subscribe,
+            "load": self._load,
+            "unload": self._unload,
+            "start": self._start,
+            "stop": self._stop,
+            "restart": self._restart,
+            "reset": self._reset,
+            "notify": self._notify,
+            "shutdown": self._shut_down,
+        }
+        methods = {name: Method(handler) for name, handler in handlers.items()}
+        Server(self._loop, HOST_INTERFACE, methods, supervisor.host_socket)
+
+    def on_change(self, unit: AnyUnit) -> None:
+        if self._streams:
+            item = self._describe(unit)
+            for stream in list(self._streams):
+                stream.send(item)
+
+    def _describe(self, unit: AnyUnit) -> dict[str, Any]:
+        known = unit.name in self._supervisor.units or unit.name in self._supervisor.core
+        return {**unit.status().to_dict(), "loaded": known}
+
+    def _info(self, _request: Request, _params: dict[str, Any]) -> dict[str, Any]:
+        supervisor = self._supervisor
+        return {
+            "version": VERSION,
+            "host": "process",
+            "pid": os.getpid(),
+            "started_ms": supervisor.started_ms,
+            "root": str(supervisor.root.state),
+            "log_writer_pid": supervisor.log_writer_pid,
+        }
+
+    def _list(self, _request: Request, _params: dict[str, Any]) -> list[dict[str, Any]]:
+        units: list[AnyUnit] = [*self._supervisor.core.values(), *self._supervisor.units.values()]
+        return [self._describe(unit) for unit in units]
+
+    def _status(self, _request: Request, params: dict[str, Any]) -> dict[str, Any]:
+        return self._describe(self._find(get_str(params, "name")))
+
+    def _subscribe(self, request: Request, params: dict[str, Any]) -> list[dict[str, Any]]:
+        stream = request.stream(lambda: self._streams.remove(stream))
+        self._streams.append(stream)
+        return self._list(request, params)
+
+    def _load(self, _request: Request, params: dict[str, Any]) -> Any:
+        units = [_unit(item) for item in get_list(params, "units")]
+        start = get_str_list(params, "start", [])
+        for unit in units:
+            try:
+                self._supervisor.load(unit)
+            except OSError as error:
+                raise BusError(
+                    ErrorCode.NOMEM, f"cannot write the unit file of {unit.name}: {error.strerror}"
+                ) from None
+        for running in [self._component(name) for name in start]:
+            running.start()
+            self._supervisor.save_wanted(running)
+
+    def _unload(self, request: Request, params: dict[str, Any]) -> Any:
+        return self._when_all(
+            request, get_str_list(params, "names"), lambda name, done: self._supervisor.unload(name, done)
+        )
+
+    def _start(self, _request: Request, params: dict[str, Any]) -> None:
+        for unit in [self._find(name) for name in get_str_list(params, "names")]:
+            unit.start()
+            if isinstance(unit, RunningUnit):
+                self._supervisor.save_wanted(unit)
+
+    def _stop(self, request: Request, params: dict[str, Any]) -> Any:
+        names = get_str_list(params, "names")
+        for name in names:
+            self._find(name)
+
+        def stop(name: str, done: Callable[[], None]) -> None:
+            unit = self._find(name)
+            unit.stop(done)
+            if isinstance(unit, RunningUnit):
+                self._supervisor.save_wanted(unit)
+
+        return self._when_all(request, names, stop)
+
+    def _restart(self, _request: Request, params: dict[str, Any]) -> None:
+        for unit in [self._find(name) for name in get_str_list(params, "names")]:
+            if isinstance(unit, CoreDaemon):
+                unit.stop(unit.start)
+            else:
+                unit.restart()
+                self._supervisor.save_wanted(unit)
+
+    def _reset(self, _request: Request, params: dict[str, Any]) -> None:
+        for name in get_str_list(params, "names"):
+            self._component(name).reset()
+
+    def _notify(self, _request: Request, params: dict[str, Any]) -> None:
+        unit, state = self._component(get_str(params, "name")), get_str(params, "state")
+        if state == "READY":
+            unit.ready_notified()
+        elif state == "ERROR":
+            unit.error_notified()
+        else:
+            raise InvalidValue(f"'state' must be READY or ERROR, not {state!r}")
+
+    def _shut_down(self, _request: Request, _params: dict[str, Any]) -> None:
+        self._loop.call_soon(self._shutdown)
+
+    def _find(self, name: str) -> AnyUnit:
+        unit = self._supervisor.units.get(name) or self._supervisor.core.get(name)
+        if unit is None:
+            raise BusError(ErrorCode.NOENTRY, f"there is no unit '{name}'")
+        return unit
+
+    def _component(self, name: str) -> RunningUnit:
+        unit = self._find(name)
+        if not isinstance(unit, RunningUnit):
+            raise BusError(ErrorCode.INVALID, f"'{name}' is a core daemon")
+        return unit
+
+    def _when_all(self, request: Request, names: list[str], act: Callable[[str, Callable[[], None]], None]) -> Any:
+        """Do ``act`` for each name; answer the request when the last has called back."""
+        left = set(names)
+        if not left:
+            return None
+
+        def done(name: str) -> None:
+            left.discard(name)
+            if not left:
+                self._loop.call_soon(lambda: request.reply(None))
+
+        for name in list(left):
+            act(name, lambda n=name: done(n))  # type: ignore[misc]
+        return request.defer()
+
+
+def _unit(data: Any) -> Unit:
+    if not isinstance(data, dict):
+        raise InvalidValue("'units' must be a list of maps")
+    unit = Unit.from_dict(data)
+    # The name becomes a file's.
+    if "/" in unit.name or "\0" in unit.name or unit.name.startswith(CORE_PREFIX) or len(unit.name) > 200:
+        raise InvalidValue(f"{unit.name!r} cannot be the name of a component's unit")
+    if not unit.name.startswith(COMPONENT_PREFIX):
+        raise InvalidValue(f"the name of a component's unit begins with '{COMPONENT_PREFIX}', unlike {unit.name!r}")
+    return unit

@@ -1,0 +1,47 @@
+"""Unit files: every loaded unit on disk, so that a restarted supervisor brings up what was deployed.
+
+One JSON file a unit in ``<root>/units``, replaced as a whole. A file that cannot be read costs only its unit.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from ggl.host.unit import Unit
+from ggl.log import get_logger
+from ggl.values import InvalidValue
+
+_SUFFIX = ".json"
+
+_log = get_logger("ggld")
+
+
+def save(directory: Path, unit: Unit, wanted: bool) -> None:
+    """Raises ``OSError`` when the disk does not take it; then the file of before is still there."""
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / (unit.name + _SUFFIX)
+    temporary = path.with_suffix(".new")
+    with open(temporary, "w", encoding="utf-8") as file:
+        json.dump({"wanted": wanted, "unit": unit.to_dict()}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def remove(directory: Path, name: str) -> None:
+    (directory / (name + _SUFFIX)).unlink(missing_ok=True)
+
+
+def load_all(directory: Path) -> Iterator[tuple[Unit, bool]]:
+    """Every unit that can be read, and whether it is meant to be up."""
+    if not directory.is_dir():
+        return
+    for path in sorted(directory.glob(f"*{_SUFFIX}")):
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            yield Unit.from_dict(data["unit"]), bool(data["wanted"])
+        except (OSError, ValueError, KeyError, TypeError, InvalidValue) as error:
+            _log.error("the unit file %s cannot be used and is left alone: %s", path, error)

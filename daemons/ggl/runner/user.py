@@ -1,0 +1,61 @@
+"""Becoming another user: ``user[:group]`` as it stands in ``runWith``, names or numbers."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+
+class UnknownUser(Exception):
+    """There is no such user, or this process may not become it; the text says what to do."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """``home`` is empty when nothing changes."""
+
+    uid: int
+    gid: int
+    name: str
+    home: str
+
+
+def resolve(text: str) -> Account:
+    """The account that ``user[:group]`` names; empty text is the current user. Raises ``UnknownUser``."""
+    if not text:
+        return Account(os.geteuid(), os.getegid(), "", "")
+    import grp
+    import pwd
+
+    user, _, group = text.partition(":")
+    try:
+        entry = pwd.getpwuid(int(user)) if user.isdigit() else pwd.getpwnam(user)
+        uid, gid, name, home = entry.pw_uid, entry.pw_gid, entry.pw_name, entry.pw_dir
+    except KeyError:
+        if not user.isdigit() or not group:
+            hint = "; a number without a passwd entry needs a group: user:group" if user.isdigit() else ""
+            raise UnknownUser(f"there is no user '{user}' on this device{hint}") from None
+        uid, gid, name, home = int(user), -1, "", "/"
+    if group:
+        try:
+            gid = int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
+        except KeyError:
+            raise UnknownUser(f"there is no group '{group}' on this device") from None
+    if os.geteuid() != 0 and uid != os.geteuid():
+        raise UnknownUser(
+            f"the runtime runs unprivileged and cannot run a step as '{user}': start it as root, "
+            "or change runWith or RequiresPrivilege"
+        )
+    return Account(uid, gid, name, "" if uid == os.geteuid() else home)
+
+
+def become(account: Account) -> None:
+    """Change the ids of this process to ``account``'s, for good. Raises ``OSError``."""
+    if account.uid == os.geteuid():
+        return
+    if account.name:
+        os.initgroups(account.name, account.gid)
+    else:
+        os.setgroups([account.gid])
+    os.setresgid(account.gid, account.gid, account.gid)
+    os.setresuid(account.uid, account.uid, account.uid)
