@@ -1,0 +1,44 @@
+# Everything runs from a fresh clone: the environment is made on demand in .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test test-unit test-integration lint bench generate clean
+
+help: ## Show what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
+
+$(VENV)/.run: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml $(VENV)/.run
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+demo: $(VENV)/.run ## Run two components in a private runtime for a few seconds, then clear up
+	@sh docs/examples/demo.sh $(BIN)/ggl
+
+test: lint test-unit test-integration ## Run every check and every test
+
+lint: $(VENV)/.dev ## Style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+test-unit: $(VENV)/.dev ## The tests of single packages
+	$(BIN)/python -m pytest tests/unit
+
+test-integration: $(VENV)/.dev ## The tests with real daemons, sockets and components
+	$(BIN)/python -m pytest tests/integration
+
+bench: $(VENV)/.dev ## Measure; prints a table (needs a C compiler)
+	$(BIN)/python -m tests.bench
+
+generate: $(VENV)/.dev ## Write completions, man page and command reference anew
+	$(BIN)/python -m gglcli.generate
+
+clean: ## Remove the environment and what tools left
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
