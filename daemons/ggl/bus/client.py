@@ -25,6 +25,7 @@ from ggl.bus.wire import (
     REQUEST,
     RESPONSE,
     UNPACK_ERRORS,
+    OutOfData,
     check,
     decode_error,
     error_frame,
@@ -75,6 +76,7 @@ class Client:
         self._timeout = timeout
         self._kernel_timeout = -1.0
         self._unpacker = new_unpacker()
+        self._received = 0
         self._next_id = 0
         self._subscriptions: dict[int, Subscription] = {}
 
@@ -152,14 +154,22 @@ class Client:
         unpacker = self._unpacker
         while True:
             try:
-                for frame in unpacker:
+                # Asking for a frame when there can be none costs an exception: ask only when bytes are left.
+                if unpacker.tell() != self._received:
+                    frame = unpacker.unpack()
                     if type(frame) is list and len(frame) >= 2:
                         return frame
                     raise BusError(ErrorCode.PARSE, f"{self.interface} sent what is no frame", self.trail)
+            except OutOfData:
+                pass
+            except UNPACK_ERRORS as error:
+                raise BusError(ErrorCode.PARSE, f"{self.interface} broke the protocol: {error}", self.trail) from None
+            try:
                 data = self._sock.recv(READ_SIZE)
                 if not data:
                     raise self._lost()
                 unpacker.feed(data)
+                self._received += len(data)
             except BlockingIOError:
                 raise BusError(ErrorCode.TIMEOUT, f"{self.interface} did not answer in time", self.trail) from None
             except OSError:

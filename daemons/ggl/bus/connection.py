@@ -25,6 +25,7 @@ from ggl.bus.wire import (
     REQUEST,
     RESPONSE,
     UNPACK_ERRORS,
+    OutOfData,
     WireError,
     check,
     decode_error,
@@ -118,6 +119,7 @@ class Connection:
         self._name = name
         self._on_close = on_close
         self._unpacker = new_unpacker()
+        self._received = 0
         self._queue: deque[memoryview | bytes] = deque()
         self._queued = 0
         self._in_flight = 0
@@ -197,13 +199,21 @@ class Connection:
         if not data:
             self.close()
             return
+        unpacker = self._unpacker
+        self._received += len(data)
         try:
-            unpacker = self._unpacker
             unpacker.feed(data)
-            for frame in unpacker:
-                self._on_frame(frame)
-                if self.closed:
+            while not self.closed:
+                frame = unpacker.unpack()
+                if type(frame) is list and len(frame) == 4 and frame[0] == REQUEST:
+                    self._on_request(frame[1], frame[2], frame[3])
+                else:
+                    self._on_frame(frame)
+                # Knowing that nothing is left is cheaper than being told so by an exception.
+                if unpacker.tell() == self._received:
                     return
+        except OutOfData:
+            return
         except UNPACK_ERRORS as error:
             self.abort(f"it broke the protocol: {error or type(error).__name__}")
 
@@ -211,9 +221,7 @@ class Connection:
         if type(frame) is not list or not frame:
             raise WireError("a frame must be a list")
         kind, size = frame[0], len(frame)
-        if kind == REQUEST and size == 4:
-            self._on_request(frame[1], frame[2], frame[3])
-        elif kind == RESPONSE and size == 4:
+        if kind == RESPONSE and size == 4:
             self._on_response(frame[1], frame[2], frame[3])
         elif kind == ITEM and size == 3:
             subscription = self._subscriptions.get(frame[1])

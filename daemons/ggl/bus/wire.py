@@ -91,6 +91,8 @@ def _refuse_extension(code: int, _data: bytes) -> None:
     raise WireError(f"extension type {code} is not a type of the bus")
 
 
+OutOfData = msgpack.exceptions.OutOfData
+"""What an unpacker raises when the rest of a frame is still to come. (An ``UnpackException``: catch it first.)"""
 UNPACK_ERRORS = (ValueError, msgpack.exceptions.UnpackException, WireError, TypeError, UnicodeError)
 """What iterating over an unpacker raises for bytes that are no frame (``BufferFull``, ``StackError`` among them)."""
 

@@ -1,0 +1,63 @@
+"""Run every benchmark and print the tables, as they stand in docs/performance.md."""
+
+from __future__ import annotations
+
+import os
+import platform
+import tempfile
+import time
+from pathlib import Path
+
+from ggl.host.process import launch
+from ggl.paths import find_root
+from tests.bench import bus, commands, footprint, ipc
+from tests.bench.rate import Baseline, Figure
+
+
+def _row(figure: Figure) -> None:
+    goal = "" if figure.goal is None else f"{figure.goal:.2f}"
+    print(f"| {figure.name} | {figure.per_second:,.0f} | {figure.ratio:.3f} | {goal} |", flush=True)
+
+
+def _memory(title: str, rows: list[tuple[str, int, int]]) -> None:
+    print(f"\n| {title} | PSS, KiB | private, KiB |\n|---|---:|---:|")
+    for name, pss, private in rows:
+        print(f"| {name} | {pss:,} | {private:,} |")
+    total = sum(pss for _, pss, _ in rows)
+    print(f"| **sum** ({total / 1024:.1f} MB) | **{total:,}** | **{sum(private for _, _, private in rows):,}** |")
+
+
+def main() -> None:
+    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}\n")
+    with tempfile.TemporaryDirectory(prefix="ggl-bench-") as directory:
+        baseline = Baseline(Path(directory))
+        root = find_root(f"{directory}/root")
+        began = time.perf_counter()
+        launch.start(root)
+        ready = time.perf_counter() - began
+        try:
+            time.sleep(1)
+            idle = footprint.pss(root)
+            print("| figure | per second | ratio to C ping-pong | goal |\n|---|---:|---:|---:|")
+            print(f"| C ping-pong, 64 B | {baseline.per_second():,.0f} | 1.000 | |", flush=True)
+            for figure in bus.figures(baseline, root):
+                _row(figure)
+            for figure in ipc.figures(baseline, root):
+                _row(figure)
+            hello = commands.deploy_hello(root)
+            _memory("process of the idle runtime", idle)
+            _memory("process with every daemon resident, one component", footprint.pss(root))
+            print("\n| command | seconds | multiple of `python -c pass` |\n|---|---:|---:|")
+            for name, taken, multiple in commands.start_up(root):
+                print(f"| `{name}` | {taken:.3f} | {multiple:.1f} |")
+        finally:
+            launch.stop(root)
+        up, down = commands.up_and_down(Path(directory))
+        print("\n| what a user waits for | seconds |\n|---|---:|")
+        print(f"| start of the runtime to ready | {ready:.2f} |")
+        print(f"| `ggl up`, the whole command | {up:.2f} |")
+        print(f"| `ggl deploy local` of a changed shell component, to RUNNING | {hello:.2f} |")
+        print(f"| `ggl down` | {down:.2f} |")
+
+
+main()
