@@ -11,12 +11,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Daemon:
+    """One core daemon, as the host and the IPC bridge need to know it."""
+
     name: str
     interfaces: tuple[str, ...]
     ipc_operations: tuple[str, ...] = ()
     """Names without the ``aws.greengrass#`` prefix."""
     ipc_socket: bool = False
     """It serves the socket that components connect to."""
+    shared: bool = True
+    """Its code is loaded once, in the supervisor, for every fork to share; not so for a daemon that runs rarely."""
     idle_exit: float | None = 60.0
     """Seconds without a connection after which the daemon exits; ``None``: it stays."""
 
@@ -32,7 +36,7 @@ DAEMONS = (
         ipc_operations=("GetConfiguration", "UpdateConfiguration", "SubscribeToConfigurationUpdate"),
     ),
     Daemon("healthd", ("gg_health",), ipc_operations=("UpdateState",)),
-    Daemon("deploymentd", ("gg_deployment",), idle_exit=15.0),
+    Daemon("deploymentd", ("gg_deployment",), shared=False, idle_exit=15.0),
     Daemon("pubsubd", ("gg_pubsub",), ipc_operations=("PublishToTopic", "SubscribeToTopic")),
     Daemon("ipcd", ("gg_ipc",), ipc_socket=True),
 )

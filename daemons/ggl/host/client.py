@@ -25,10 +25,12 @@ STOP_TIMEOUT = 900.0
 guards against a host that is gone."""
 
 
-def load(client: Client, units: Iterable[Unit], unload: Iterable[str] = (), start: Iterable[str] = ()) -> None:
-    """Make ``units`` known (in place of those of the same name), forget ``unload``, then start ``start``; at once."""
-    params = {"units": [unit.to_dict() for unit in units], "unload": list(unload), "start": list(start)}
-    client.call("load", params, STOP_TIMEOUT)
+def load(client: Client, units: Iterable[Unit], start: Iterable[str] = ()) -> None:
+    """Make ``units`` known, in place of those of the same name, and start ``start``.
+
+    What runs goes on with its old definition, shutdown script included, until it is stopped.
+    """
+    client.call("load", {"units": [unit.to_dict() for unit in units], "start": list(start)})
 
 
 def unload(client: Client, names: Iterable[str]) -> None:
@@ -47,11 +49,12 @@ def stop(client: Client, names: Iterable[str]) -> None:
 
 
 def restart(client: Client, names: Iterable[str]) -> None:
-    client.call("restart", {"names": list(names)}, STOP_TIMEOUT)
+    """Returns when restarting has begun."""
+    client.call("restart", {"names": list(names)})
 
 
 def reset(client: Client, names: Iterable[str]) -> None:
-    """Forget the failures of the units, so that they may be started again after the host gave up on them."""
+    """Forget the failures of the units so far. Starting a unit that the host gave up on does that too."""
     client.call("reset", {"names": list(names)})
 
 
@@ -91,4 +94,4 @@ def change(item: Any) -> tuple[str, UnitStatus | None]:
     if not isinstance(item, dict):
         raise InvalidValue("a host's item must be a unit state")
     status = UnitStatus.from_dict(item)
-    return status.name, None if item.get("unloaded") or status.active_state == "unloaded" else status
+    return status.name, None if item.get("loaded") is False else status

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 
 from ggl.host.unit import Condition
 from ggl.paths import Root
@@ -16,6 +15,8 @@ def holds(condition: Condition, root: Root) -> bool:
     if condition.kind == "exists":
         found = os.path.exists(_expand(condition.value, root))
     else:
+        import shutil  # on demand: it brings every archive format with it
+
         path = os.pathsep.join((os.environ.get("PATH", ""), *_EXTRA_PATH))
         found = shutil.which(os.path.expanduser(condition.value), path=path) is not None
     return found != condition.negate

@@ -14,6 +14,7 @@ import signal
 import sys
 
 from ggl.bus.loop import Loop
+from ggl.catalog import DAEMONS
 from ggl.host.process.marker import end_all
 from ggl.host.process.reaper import Reaper, become_subreaper
 from ggl.host.process.service import HostService
@@ -104,13 +105,18 @@ def _make_directories(root: Root) -> None:
 
 
 def _load_shared_modules() -> None:
-    """Import what every child needs, once, so that the children share it."""
+    """Import what the children need, once, so that they share it: an import in a child costs it memory of its own."""
     import json  # noqa: F401
+    from importlib import import_module
 
     import ggl.bus.client
     import ggl.bus.remote
     import ggl.host.process.logwriter
     import ggl.runner  # noqa: F401
+
+    for daemon in DAEMONS:
+        if daemon.shared:
+            import_module(daemon.module)
 
 
 def main() -> None:
