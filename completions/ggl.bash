@@ -1,0 +1,315 @@
+# bash completion for ggl. Made from the command tree by `python -m gglcli.generate`; do not edit.
+
+_ggl_values() {
+    # Values of one kind, from the runtime if it is up; $root_option leads to it.
+    "${COMP_WORDS[0]}" complete "$1" "$cur" "${root_option[@]}" 2>/dev/null
+}
+
+_ggl() {
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
+    local path="" position=0 word i options="" kind="" skip=0
+    local -a root_option=()
+    COMPREPLY=()
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        word=${COMP_WORDS[i]}
+        if ((skip)); then
+            skip=0
+            continue
+        fi
+        case "$word" in
+            --root) root_option=(--root "${COMP_WORDS[i+1]}"); skip=1 ;;
+            -*) case "$path $word" in
+                "up --timeout") skip=1 ;;
+                "down --timeout") skip=1 ;;
+                "deploy local -r"|"deploy local --recipe-dir"|"deploy local -a"|"deploy local --artifact-dir"|"deploy local -c"|"deploy local --add-component"|"deploy local --remove"|"deploy local --config"|"deploy local --group"|"deploy local --timeout") skip=1 ;;
+                "deploy list -n"|"deploy list --limit") skip=1 ;;
+                "deploy show --timeout") skip=1 ;;
+                "component start --timeout") skip=1 ;;
+                "component stop --timeout") skip=1 ;;
+                "component restart --timeout") skip=1 ;;
+                "component remove --group"|"component remove --timeout") skip=1 ;;
+                "config set --timestamp") skip=1 ;;
+                "config watch -n"|"config watch --count"|"config watch --timeout") skip=1 ;;
+                "logs -n"|"logs --lines"|"logs --since"|"logs --until"|"logs -l"|"logs --level"|"logs -g"|"logs --grep"|"logs --trail") skip=1 ;;
+                "bus call --timeout") skip=1 ;;
+                "bus monitor -n"|"bus monitor --count"|"bus monitor --timeout") skip=1 ;;
+                esac ;;
+            *) case "$path $word" in
+                " up") path="up" ;;
+                " down") path="down" ;;
+                " status") path="status" ;;
+                " deploy") path="deploy" ;;
+                " component") path="component" ;;
+                " config") path="config" ;;
+                " logs") path="logs" ;;
+                " bus") path="bus" ;;
+                " version") path="version" ;;
+                "deploy local") path="deploy local" ;;
+                "deploy list") path="deploy list" ;;
+                "deploy show") path="deploy show" ;;
+                "component list") path="component list" ;;
+                "component show") path="component show" ;;
+                "component start") path="component start" ;;
+                "component stop") path="component stop" ;;
+                "component restart") path="component restart" ;;
+                "component remove") path="component remove" ;;
+                "config get") path="config get" ;;
+                "config list") path="config list" ;;
+                "config set") path="config set" ;;
+                "config unset") path="config unset" ;;
+                "config watch") path="config watch" ;;
+                "bus list") path="bus list" ;;
+                "bus call") path="bus call" ;;
+                "bus notify") path="bus notify" ;;
+                "bus monitor") path="bus monitor" ;;
+                *) ((position++)) ;;
+                esac ;;
+        esac
+    done
+    case "$prev" in
+        --root) kind=@folder ;;
+    esac
+    case "$path" in
+    "")
+        [[ -z $kind && $cur != -* ]] && kind="=up down status deploy component config logs bus version"
+        ;;
+    "up")
+        options="-F --foreground -w --wait --timeout"
+        case "$prev" in
+            --timeout) kind="SECONDS" ;;
+        esac
+        ;;
+    "down")
+        options="--timeout"
+        case "$prev" in
+            --timeout) kind="SECONDS" ;;
+        esac
+        ;;
+    "status")
+        options="-w --watch"
+        ;;
+    "deploy")
+        [[ -z $kind && $cur != -* ]] && kind="=local list show"
+        ;;
+    "deploy local")
+        options="-r --recipe-dir -a --artifact-dir -c --add-component --remove --config --group --rollback --no-build --no-wait --timeout"
+        case "$prev" in
+            -r|--recipe-dir) kind="@folder" ;;
+            -a|--artifact-dir) kind="@folder" ;;
+            -c|--add-component) kind="NAME=VERSION" ;;
+            --remove) kind="COMPONENT" ;;
+            --config) kind="@file" ;;
+            --group) kind="NAME" ;;
+            --timeout) kind="SECONDS" ;;
+        esac
+        if [[ -z $kind && $cur != -* ]]; then
+            case "$position" in
+                *) kind="@file" ;;
+            esac
+        fi
+        ;;
+    "deploy list")
+        options="-n --limit"
+        case "$prev" in
+            -n|--limit) kind="N" ;;
+        esac
+        ;;
+    "deploy show")
+        options="-w --wait --timeout"
+        case "$prev" in
+            --timeout) kind="SECONDS" ;;
+        esac
+        if [[ -z $kind && $cur != -* ]]; then
+            case "$position" in
+                0) kind="DEPLOYMENT" ;;
+            esac
+        fi
+        ;;
+    "component")
+        [[ -z $kind && $cur != -* ]] && kind="=list show start stop restart remove"
+        ;;
+    "component list")
+        ;;
+    "component show")
+        if [[ -z $kind && $cur != -* ]]; then
+            case "$position" in
+                0) kind="COMPONENT" ;;
+            esac
+        fi
+        ;;
+    "component start")
+        options="--no-wait --timeout"
+        case "$prev" in
+            --timeout) kind="SECONDS" ;;
+        esac
+        if [[ -z $kind && $cur != -* ]]; then
+            case "$position" in
+                *) kind="COMPONENT" ;;
+            esac
+        fi
+        ;;
+    "component stop")
+        options="--no-wait --timeout"
+        case "$prev" in
+            --timeout) kind="SECONDS" ;;
+        esac
+        if [[ -z $kind && $cur != -* ]]; then
+            case "$position" in
+                *) kind="COMPONENT" ;;
+            esac
+        fi
+        ;;
+    "component restart")
+        options="--no-wait --timeout"
+        case "$prev" in
+            --timeout) kind="SECONDS" ;;
+        esac
+        if [[ -z $kind && $cur != -* ]]; then
+            case "$position" in
+                *) kind="COMPONENT" ;;
+            esac
+        fi
+        ;;
+    "component remove")
+        options="--group --no-wait --timeout"
+        case "$prev" in
+            --group) kind="NAME" ;;
+            --timeout) kind="SECONDS" ;;
+        esac
+        if [[ -z $kind && $cur != -* ]]; then
+            case "$position" in
+                *) kind="COMPONENT" ;;
+            esac
+        fi
+        ;;
+    "config")
+        [[ -z $kind && $cur != -* ]] && kind="=get list set unset watch"
+        ;;
+    "config get")
+        options="--timestamps"
+        if [[ -z $kind && $cur != -* ]]; then
+            case "$position" in
+                0) kind="KEY" ;;
+            esac
+        fi
+        ;;
+    "config list")
+        if [[ -z $kind && $cur != -* ]]; then
+            case "$position" in
+                0) kind="KEY" ;;
+            esac
+        fi
+        ;;
+    "config set")
+        options="--string --timestamp"
+        case "$prev" in
+            --timestamp) kind="MS" ;;
+        esac
+        if [[ -z $kind && $cur != -* ]]; then
+            case "$position" in
+                0) kind="KEY" ;;
+                1) kind="VALUE" ;;
+            esac
+        fi
+        ;;
+    "config unset")
+        if [[ -z $kind && $cur != -* ]]; then
+            case "$position" in
+                0) kind="KEY" ;;
+            esac
+        fi
+        ;;
+    "config watch")
+        options="-n --count --timeout"
+        case "$prev" in
+            -n|--count) kind="N" ;;
+            --timeout) kind="SECONDS" ;;
+        esac
+        if [[ -z $kind && $cur != -* ]]; then
+            case "$position" in
+                0) kind="KEY" ;;
+            esac
+        fi
+        ;;
+    "logs")
+        options="-f --follow -n --lines --since --until -l --level -g --grep --trail"
+        case "$prev" in
+            -n|--lines) kind="N" ;;
+            --since) kind="TIME" ;;
+            --until) kind="TIME" ;;
+            -l|--level) kind="=DEBUG INFO WARN ERROR FATAL" ;;
+            -g|--grep) kind="REGEX" ;;
+            --trail) kind="ID" ;;
+        esac
+        if [[ -z $kind && $cur != -* ]]; then
+            case "$position" in
+                *) kind="NAME" ;;
+            esac
+        fi
+        ;;
+    "bus")
+        [[ -z $kind && $cur != -* ]] && kind="=list call notify monitor"
+        ;;
+    "bus list")
+        if [[ -z $kind && $cur != -* ]]; then
+            case "$position" in
+                0) kind="INTERFACE" ;;
+            esac
+        fi
+        ;;
+    "bus call")
+        options="--timeout"
+        case "$prev" in
+            --timeout) kind="SECONDS" ;;
+        esac
+        if [[ -z $kind && $cur != -* ]]; then
+            case "$position" in
+                0) kind="INTERFACE" ;;
+                1) kind="METHOD" ;;
+                2) kind="JSON" ;;
+            esac
+        fi
+        ;;
+    "bus notify")
+        if [[ -z $kind && $cur != -* ]]; then
+            case "$position" in
+                0) kind="INTERFACE" ;;
+                1) kind="METHOD" ;;
+                2) kind="JSON" ;;
+            esac
+        fi
+        ;;
+    "bus monitor")
+        options="-n --count --timeout"
+        case "$prev" in
+            -n|--count) kind="N" ;;
+            --timeout) kind="SECONDS" ;;
+        esac
+        if [[ -z $kind && $cur != -* ]]; then
+            case "$position" in
+                0) kind="INTERFACE" ;;
+                1) kind="METHOD" ;;
+                2) kind="JSON" ;;
+            esac
+        fi
+        ;;
+    "version")
+        ;;
+    esac
+    if [[ -z $kind && $cur == -* ]]; then
+        COMPREPLY=($(compgen -W "$options --root --json --help -h" -- "$cur"))
+        return
+    fi
+    case "$kind" in
+        "") ;;
+        @file) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")) ;;
+        @folder) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")) ;;
+        =*) COMPREPLY=($(compgen -W "${kind#=}" -- "$cur")) ;;
+        *)
+            COMPREPLY=($(compgen -W "$(_ggl_values "$kind")" -- "$cur"))
+            [[ $kind == KEY ]] && compopt -o nospace 2>/dev/null
+            ;;
+    esac
+}
+
+complete -F _ggl ggl

@@ -1,0 +1,125 @@
+# fish completion for ggl. Made from the command tree by `python -m gglcli.generate`; do not edit.
+
+function __ggl_words
+    # The words typed so far that are no options.
+    set -l words (commandline -opc)
+    set -e words[1]
+    string match -v -- '-*' $words
+end
+
+function __ggl_at
+    # Whether exactly these words, and possibly arguments, have been typed.
+    set -l words (__ggl_words)
+    test (count $words) -ge (count $argv); or return 1
+    for index in (seq (count $argv))
+        test "$words[$index]" = "$argv[$index]"; or return 1
+    end
+end
+
+function __ggl_next
+    # Whether a subcommand of these words comes next.
+    set -l words (__ggl_words)
+    test (count $words) -eq (count $argv); and __ggl_at $argv
+end
+
+function __ggl_values
+    ggl complete $argv[1] (commandline -ct) 2>/dev/null
+end
+
+complete -c ggl -f
+complete -c ggl -s h -l help -d 'Show the help.'
+complete -c ggl -l root -r -a '(__fish_complete_directories)' -d 'Work on the runtime whose state is in DIR (else GGL_ROOT, else the default of this user).'
+complete -c ggl -l json -d 'Write JSON: one document, or one a line for a stream.'
+complete -c ggl -n '__ggl_next' -a up -d 'Start the runtime, and the components that were deployed'
+complete -c ggl -n '__ggl_next' -a down -d 'Stop the components in order, then the daemons and the runtime itself'
+complete -c ggl -n '__ggl_next' -a status -d 'Show how the runtime, its daemons and its components are'
+complete -c ggl -n '__ggl_next' -a deploy -d 'Deploy components from local files, and look at deployments'
+complete -c ggl -n '__ggl_next' -a component -d 'List, inspect, start, stop and remove components'
+complete -c ggl -n '__ggl_next' -a config -d 'Read, change and watch the configuration'
+complete -c ggl -n '__ggl_next' -a logs -d 'Show the logs of components and daemons, merged in order of time'
+complete -c ggl -n '__ggl_next' -a bus -d 'Talk to the daemons over the databus (for engineers)'
+complete -c ggl -n '__ggl_next' -a version -d 'Show the version of ggl, and of the Greengrass nucleus it behaves like'
+complete -c ggl -n '__ggl_at up' -s F -l foreground -d 'Stay in the foreground, for a container or a service manager.'
+complete -c ggl -n '__ggl_at up' -s w -l wait -d 'Wait until every component is RUNNING or FINISHED, or one is BROKEN.'
+complete -c ggl -n '__ggl_at up' -l timeout -r -a '(__ggl_values SECONDS)' -d 'How long the runtime may take to be ready.'
+complete -c ggl -n '__ggl_at down' -l timeout -r -a '(__ggl_values SECONDS)' -d 'After this, what still runs is killed.'
+complete -c ggl -n '__ggl_at status' -s w -l watch -d 'Keep showing it, until Ctrl-C.'
+complete -c ggl -n '__ggl_next deploy' -a local -d 'Deploy components from this machine, and wait until they are up'
+complete -c ggl -n '__ggl_next deploy' -a list -d 'List the deployments, newest last'
+complete -c ggl -n '__ggl_next deploy' -a show -d 'Show one deployment: what it is for, how far it is, and why it failed'
+complete -c ggl -n '__ggl_at deploy local' -s r -l recipe-dir -r -a '(__fish_complete_directories)' -d 'Folder with recipes.'
+complete -c ggl -n '__ggl_at deploy local' -s a -l artifact-dir -r -a '(__fish_complete_directories)' -d 'Folder with COMPONENT/VERSION/files.'
+complete -c ggl -n '__ggl_at deploy local' -s c -l add-component -r -d 'Add this component (repeatable).'
+complete -c ggl -n '__ggl_at deploy local' -l remove -r -a '(__ggl_values COMPONENT)' -d 'Remove this component (repeatable).'
+complete -c ggl -n '__ggl_at deploy local' -l config -r -F -d 'Configuration, as JSON or YAML: {COMPONENT: {MERGE: {...}, RESET: [...]}}, {COMPONENT: {...}}, or for a single component the values themselves.'
+complete -c ggl -n '__ggl_at deploy local' -l group -r -a '(__ggl_values NAME)' -d 'Deploy to this group of components.'
+complete -c ggl -n '__ggl_at deploy local' -l rollback -d 'Go back to what ran before if the deployment fails.'
+complete -c ggl -n '__ggl_at deploy local' -l no-build -d 'Use what is in greengrass-build/ of a GDK project as it is.'
+complete -c ggl -n '__ggl_at deploy local' -l no-wait -d 'Do not wait for the outcome.'
+complete -c ggl -n '__ggl_at deploy local' -l timeout -r -a '(__ggl_values SECONDS)' -d 'Wait no longer than this; the deployment goes on.'
+complete -c ggl -n '__ggl_at deploy local' -F
+complete -c ggl -n '__ggl_at deploy list' -s n -l limit -r -a '(__ggl_values N)' -d 'Only the last N.'
+complete -c ggl -n '__ggl_at deploy show' -s w -l wait -d 'Follow it until it is over.'
+complete -c ggl -n '__ggl_at deploy show' -l timeout -r -a '(__ggl_values SECONDS)' -d 'With --wait: wait no longer than this.'
+complete -c ggl -n '__ggl_at deploy show' -a '(__ggl_values DEPLOYMENT)'
+complete -c ggl -n '__ggl_next component' -a list -d 'List the components with their states'
+complete -c ggl -n '__ggl_next component' -a show -d 'Show everything about one component: state, processes, dependencies, configuration, places on disk'
+complete -c ggl -n '__ggl_next component' -a start -d 'Start components, also BROKEN ones: earlier failures are forgotten'
+complete -c ggl -n '__ggl_next component' -a stop -d 'Stop components: their shutdown scripts run, then no process of theirs is left'
+complete -c ggl -n '__ggl_next component' -a restart -d 'Stop and start components, also BROKEN ones: earlier failures are forgotten'
+complete -c ggl -n '__ggl_next component' -a remove -d 'Remove components that were deployed locally, by a deployment without them'
+complete -c ggl -n '__ggl_at component show' -a '(__ggl_values COMPONENT)'
+complete -c ggl -n '__ggl_at component start' -l no-wait -d 'Do not wait for the outcome.'
+complete -c ggl -n '__ggl_at component start' -l timeout -r -a '(__ggl_values SECONDS)' -d 'How long to wait for the outcome.'
+complete -c ggl -n '__ggl_at component start' -a '(__ggl_values COMPONENT)'
+complete -c ggl -n '__ggl_at component stop' -l no-wait -d 'Do not wait for the outcome.'
+complete -c ggl -n '__ggl_at component stop' -l timeout -r -a '(__ggl_values SECONDS)' -d 'How long to wait for the outcome.'
+complete -c ggl -n '__ggl_at component stop' -a '(__ggl_values COMPONENT)'
+complete -c ggl -n '__ggl_at component restart' -l no-wait -d 'Do not wait for the outcome.'
+complete -c ggl -n '__ggl_at component restart' -l timeout -r -a '(__ggl_values SECONDS)' -d 'How long to wait for the outcome.'
+complete -c ggl -n '__ggl_at component restart' -a '(__ggl_values COMPONENT)'
+complete -c ggl -n '__ggl_at component remove' -l group -r -a '(__ggl_values NAME)' -d 'Group they were deployed to.'
+complete -c ggl -n '__ggl_at component remove' -l no-wait -d 'Do not wait for the outcome.'
+complete -c ggl -n '__ggl_at component remove' -l timeout -r -a '(__ggl_values SECONDS)' -d 'How long to wait for the end of the deployment.'
+complete -c ggl -n '__ggl_at component remove' -a '(__ggl_values COMPONENT)'
+complete -c ggl -n '__ggl_next config' -a get -d 'Show a value, or everything below a key'
+complete -c ggl -n '__ggl_next config' -a list -d 'List the names directly below a key'
+complete -c ggl -n '__ggl_next config' -a set -d 'Write a value'
+complete -c ggl -n '__ggl_next config' -a unset -d 'Remove a key and everything below it'
+complete -c ggl -n '__ggl_next config' -a watch -d 'Print every change at or below a key, with the new value, until Ctrl-C'
+complete -c ggl -n '__ggl_at config get' -l timestamps -d 'Show the time of each value (milliseconds since the epoch).'
+complete -c ggl -n '__ggl_at config get' -a '(__ggl_values KEY)'
+complete -c ggl -n '__ggl_at config list' -a '(__ggl_values KEY)'
+complete -c ggl -n '__ggl_at config set' -l string -d 'Take VALUE as a text even if it is valid JSON.'
+complete -c ggl -n '__ggl_at config set' -l timestamp -r -a '(__ggl_values MS)' -d 'Time of the value in milliseconds since the epoch (now). An older value never wins.'
+complete -c ggl -n '__ggl_at config set' -a '(__ggl_values KEY)'
+complete -c ggl -n '__ggl_at config set' -a '(__ggl_values VALUE)'
+complete -c ggl -n '__ggl_at config unset' -a '(__ggl_values KEY)'
+complete -c ggl -n '__ggl_at config watch' -s n -l count -r -a '(__ggl_values N)' -d 'End after N changes.'
+complete -c ggl -n '__ggl_at config watch' -l timeout -r -a '(__ggl_values SECONDS)' -d 'End after this time without a change.'
+complete -c ggl -n '__ggl_at config watch' -a '(__ggl_values KEY)'
+complete -c ggl -n '__ggl_at logs' -s f -l follow -d 'Go on with what is written from now on.'
+complete -c ggl -n '__ggl_at logs' -s n -l lines -r -a '(__ggl_values N)' -d 'Show the last N records, or \'all\' (200; 10 with -f; all with a filter).'
+complete -c ggl -n '__ggl_at logs' -l since -r -a '(__ggl_values TIME)' -d 'Nothing older: an age (10m, 2h30m, 1d) or an ISO time (UTC).'
+complete -c ggl -n '__ggl_at logs' -l until -r -a '(__ggl_values TIME)' -d 'Nothing newer.'
+complete -c ggl -n '__ggl_at logs' -s l -l level -x -a 'DEBUG INFO WARN ERROR FATAL' -d 'This level and more severe ones.'
+complete -c ggl -n '__ggl_at logs' -s g -l grep -r -a '(__ggl_values REGEX)' -d 'Only messages that match this regular expression.'
+complete -c ggl -n '__ggl_at logs' -l trail -r -a '(__ggl_values ID)' -d 'Only what belongs to this request, in every daemon it touched.'
+complete -c ggl -n '__ggl_at logs' -a '(__ggl_values NAME)'
+complete -c ggl -n '__ggl_next bus' -a list -d 'List the interfaces and the daemons behind them, or the methods of one interface'
+complete -c ggl -n '__ggl_next bus' -a call -d 'Call a method and print its result'
+complete -c ggl -n '__ggl_next bus' -a notify -d 'Send a notification: a call that is not answered, not even with an error'
+complete -c ggl -n '__ggl_next bus' -a monitor -d 'Print what a streaming method yields, one JSON document a line, until Ctrl-C'
+complete -c ggl -n '__ggl_at bus list' -a '(__ggl_values INTERFACE)'
+complete -c ggl -n '__ggl_at bus call' -l timeout -r -a '(__ggl_values SECONDS)' -d 'How long to wait for the answer.'
+complete -c ggl -n '__ggl_at bus call' -a '(__ggl_values INTERFACE)'
+complete -c ggl -n '__ggl_at bus call' -a '(__ggl_values METHOD)'
+complete -c ggl -n '__ggl_at bus call' -a '(__ggl_values JSON)'
+complete -c ggl -n '__ggl_at bus notify' -a '(__ggl_values INTERFACE)'
+complete -c ggl -n '__ggl_at bus notify' -a '(__ggl_values METHOD)'
+complete -c ggl -n '__ggl_at bus notify' -a '(__ggl_values JSON)'
+complete -c ggl -n '__ggl_at bus monitor' -s n -l count -r -a '(__ggl_values N)' -d 'End after N items.'
+complete -c ggl -n '__ggl_at bus monitor' -l timeout -r -a '(__ggl_values SECONDS)' -d 'End after this time without an item.'
+complete -c ggl -n '__ggl_at bus monitor' -a '(__ggl_values INTERFACE)'
+complete -c ggl -n '__ggl_at bus monitor' -a '(__ggl_values METHOD)'
+complete -c ggl -n '__ggl_at bus monitor' -a '(__ggl_values JSON)'

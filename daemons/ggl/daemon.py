@@ -86,6 +86,8 @@ def run(daemon: Daemon, root: Root, sockets: dict[str, socket.socket], lifeline:
 
     ``lifeline``: a pipe whose other end only the supervisor holds; its end means that the supervisor is gone.
     """
+    # A peer that is gone is an error of that call; the supervisor gives its children the default, which is to die.
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     loop = Loop()
     if lifeline >= 0:
         loop.watch(lifeline, lambda _events: loop.stop())

@@ -185,8 +185,10 @@ class Client:
         if kind == REQUEST:
             error = BusError(ErrorCode.UNSUPPORTED, "this client serves no methods")
             self._send(pack([RESPONSE, number, error_frame(error), None]))
-        elif kind == ITEM and number in self._subscriptions:
-            self._subscriptions[number].items.append(frame[2])
+        elif kind == ITEM:
+            for each in number if type(number) is list else (number,):
+                if each in self._subscriptions:
+                    self._subscriptions[each].items.append(frame[2])
         elif kind == END and number in self._subscriptions:
             subscription = self._subscriptions.pop(number)
             subscription.ended = True

@@ -38,6 +38,8 @@ from ggl.values import InvalidValue
 
 MAX_QUEUED = 4 * 1024 * 1024
 """Bytes that may wait for a peer that does not read, before the next frame costs it the connection."""
+PAUSE_SERVING = 1024 * 1024
+"""Bytes waiting for a client from which on its requests are left alone until it has read them."""
 MAX_IN_FLIGHT = 1024
 """Requests of one connection that may wait for their answers; the next one gets BUSY."""
 MAX_STREAMS = 4096
@@ -95,7 +97,12 @@ class _Pending:
 
 
 class Connection:
-    """See the module's text. ``observer`` sees every request with its outcome (``ggl bus monitor``)."""
+    """See the module's text. ``observer`` sees every request with its outcome (``ggl bus monitor``).
+
+    With ``pauses``, requests wait while the peer does not read the answers: what it asks for cannot pile up here. Only
+    the server's side may do so: if both sides waited for the other to read, neither ever would.
+    ``on_drain`` is called when nothing waits to be written any more, and when the connection is gone.
+    """
 
     def __init__(
         self,
@@ -104,12 +111,15 @@ class Connection:
         methods: Methods,
         name: str,
         on_close: Callable[[Connection], None] | None = None,
+        pauses: bool = False,
     ) -> None:
         sock.setblocking(False)
         self.peer = peer_of(sock)
         self.streams: dict[int, Stream] = {}
         self.closed = False
+        self.queued = 0
         self.observer: Callable[[Request, BusError | None, float], None] | None = None
+        self.on_drain: Callable[[], None] | None = None
         self._loop = loop
         self._sock = sock
         self._fd = sock.fileno()
@@ -121,7 +131,8 @@ class Connection:
         self._unpacker = new_unpacker()
         self._received = 0
         self._queue: deque[memoryview | bytes] = deque()
-        self._queued = 0
+        self._pauses = pauses
+        self._paused = False
         self._in_flight = 0
         self._next_id = 0
         self._pending: dict[int, _Pending] = {}
@@ -188,7 +199,7 @@ class Connection:
     def _on_ready(self, events: int) -> None:
         if events & WRITABLE:
             self._flush()
-        if not events & ~WRITABLE:
+        if not events & ~WRITABLE or self.closed:
             return
         try:
             data = self._recv(READ_SIZE)
@@ -199,11 +210,24 @@ class Connection:
         if not data:
             self.close()
             return
-        unpacker = self._unpacker
         self._received += len(data)
         try:
-            unpacker.feed(data)
+            self._unpacker.feed(data)
+        except UNPACK_ERRORS as error:
+            self.abort(f"it broke the protocol: {error or type(error).__name__}")
+            return
+        if not self._paused:
+            self._serve()
+
+    def _serve(self) -> None:
+        """Handle the frames that have come, until they are used up or their answers are not read."""
+        unpacker = self._unpacker
+        try:
             while not self.closed:
+                if self.queued > PAUSE_SERVING and self._pauses:
+                    self._paused = True
+                    self._loop.rewatch(self._fd, WRITABLE)
+                    return
                 frame = unpacker.unpack()
                 if type(frame) is list and len(frame) == 4 and frame[0] == REQUEST:
                     self._on_request(frame[1], frame[2], frame[3])
@@ -224,9 +248,10 @@ class Connection:
         if kind == RESPONSE and size == 4:
             self._on_response(frame[1], frame[2], frame[3])
         elif kind == ITEM and size == 3:
-            subscription = self._subscriptions.get(frame[1])
-            if subscription is not None:
-                subscription.on_item(frame[2])
+            for number in frame[1] if type(frame[1]) is list else (frame[1],):
+                subscription = self._subscriptions.get(number)
+                if subscription is not None:
+                    subscription.on_item(frame[2])
         elif kind == END and size in (2, 3):
             self._on_end(frame[1], frame[2] if size == 3 else None)
         elif kind == NOTIFICATION and size == 3:
@@ -352,11 +377,11 @@ class Connection:
         if self.closed:
             return
         if self._queue:
-            if self._queued > MAX_QUEUED:
-                self.abort(f"it does not read: {self._queued} bytes are waiting for it")
+            if self.queued > MAX_QUEUED:
+                self.abort(f"it does not read: {self.queued} bytes are waiting for it")
                 return
             self._queue.append(data)
-            self._queued += len(data)
+            self.queued += len(data)
             return
         try:
             sent = self._send(data)
@@ -368,7 +393,7 @@ class Connection:
         if sent < len(data):
             rest = memoryview(data)[sent:]
             self._queue.append(rest)
-            self._queued = len(rest)
+            self.queued = len(rest)
             self._loop.rewatch(self._fd, READABLE | WRITABLE)
 
     def _flush(self) -> None:
@@ -377,7 +402,7 @@ class Connection:
             while queue:
                 data = queue[0]
                 sent = self._send(data)
-                self._queued -= sent
+                self.queued -= sent
                 if sent < len(data):
                     queue[0] = memoryview(data)[sent:]
                     return
@@ -386,8 +411,13 @@ class Connection:
             return
         except OSError:
             queue.clear()
-            self._queued = 0
+            self.queued = 0
         self._loop.rewatch(self._fd, READABLE)
+        if self._paused:
+            self._paused = False
+            self._serve()
+        if self.on_drain is not None:
+            self.on_drain()
 
     # -- the end -----------------------------------------------------------------------------------------------------
 
@@ -404,6 +434,7 @@ class Connection:
         self._loop.unwatch(self._fd)
         self._sock.close()
         self._queue.clear()
+        self.queued = 0
         # Callbacks run on the next turn: whoever closed the connection may be in the middle of something.
         self._loop.call_soon(self._report_closed)
 
@@ -420,6 +451,8 @@ class Connection:
                 subscription.on_end(BusError(ErrorCode.NOCONN, f"the connection to {self._name} was lost"))
         if self._on_close is not None:
             self._on_close(self)
+        if self.on_drain is not None:
+            self.on_drain()
 
 
 def _with_trail(trail: str, work: Callable[[], Any]) -> Any:

@@ -29,6 +29,8 @@ class Remote:
         self.interface = interface
         self._loop = loop
         self._path = str(root.bus_socket(interface))
+        self.on_drain: Callable[[], None] | None = None
+        """Called when nothing waits to be written any more, and when the connection is gone."""
         self._methods = methods or {}
         self._connection: Connection | None = None
         self._sweeping = False
@@ -73,6 +75,11 @@ class Remote:
         self._sweep_later()
         return subscription
 
+    @property
+    def queued(self) -> int:
+        """Bytes that the daemon has not read yet."""
+        return 0 if self._connection is None else self._connection.queued
+
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
@@ -84,6 +91,7 @@ class Remote:
         try:
             sock.connect(self._path)
             self._connection = Connection(self._loop, sock, self._methods, self.interface)
+            self._connection.on_drain = self._drained
         except BlockingIOError:
             sock.close()
             raise BusError(ErrorCode.BUSY, f"{self.interface} has too many connections waiting") from None
@@ -91,6 +99,10 @@ class Remote:
             sock.close()
             raise BusError(ErrorCode.NOCONN, f"cannot reach {self.interface}: {error.strerror}") from None
         return self._connection
+
+    def _drained(self) -> None:
+        if self.on_drain is not None:
+            self.on_drain()
 
     def _sweep_later(self) -> None:
         if not self._sweeping:

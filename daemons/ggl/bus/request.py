@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -118,6 +118,19 @@ class Stream:
             return
         check(item)
         self.send_packed(pack([ITEM, self._id, item]))
+
+    @staticmethod
+    def send_to_all(streams: Iterable[Stream], item: Any) -> None:
+        """Queue ``item`` on all of ``streams``; those of one connection share a single frame."""
+        check(item)
+        shared: dict[Connection, list[int]] = {}
+        for stream in streams:
+            if stream._early is not None:
+                stream.send(item)
+            elif not stream.closed:
+                shared.setdefault(stream._connection, []).append(stream._id)
+        for connection, numbers in shared.items():
+            connection.write(pack([ITEM, numbers if len(numbers) > 1 else numbers[0], item]))
 
     def send_packed(self, data: bytes) -> None:
         if self._early is not None:

@@ -78,7 +78,7 @@ class Server:
                 continue
             self._refusing = False
             try:
-                connection = Connection(self._loop, sock, self._methods, self.interface, self._closed)
+                connection = Connection(self._loop, sock, self._methods, self.interface, self._closed, pauses=True)
             except OSError:
                 sock.close()  # it went away before it was looked at
                 continue

@@ -6,7 +6,7 @@ frame                   meaning
 ``[0, id, method, p]``  request; ``p`` is ``[parameters, trail]``: a map, and the trail id
 ``[1, id, error, r]``   response: ``error`` is nil or ``[code, message]``, ``r`` the result
 ``[2, method, p]``      notification: a request that gets no response
-``[3, id, item]``       one item of the stream that request ``id`` opened
+``[3, id, item]``       one item of the stream that request ``id`` opened; a list of ids: the same for each stream
 ``[4, id]``             the stream ends; either side may say so, the server also ``[4, id, error]``
 ======================  ===========================================================================
 

@@ -1,0 +1,5 @@
+"""Start deploymentd by hand: ``python -m ggl.deploymentd``."""
+
+from ggl.daemon import main
+
+main("deploymentd")

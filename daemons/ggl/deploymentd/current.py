@@ -1,0 +1,73 @@
+"""What is deployed now, as the configuration tree tells it: versions, groups with their roots, who runs as whom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ggl.deploymentd.configuration import Stamped, is_leaf, plain
+from ggl.deploymentd.store import RESERVED
+from ggl.recipe.model import BUILT_IN
+
+NUCLEUS = "aws.greengrass.NucleusLite"
+NUCLEUS_NAMES = (NUCLEUS, "aws.greengrass.Nucleus")
+"""The nucleus is known under both names; its configuration is stored under the first."""
+SERVICES = "services"
+GROUPS_PATH = (SERVICES, "DeploymentService", "GroupToRootComponents")
+
+
+@dataclass(frozen=True)
+class Current:
+    """``services`` is the subtree of that name with timestamps."""
+
+    services: Stamped = field(default_factory=dict)
+    thing_name: str = ""
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The components that deployments have brought, with their versions."""
+        found = {}
+        for name in self.services:
+            version = self.value(name, "version")
+            if isinstance(version, str) and name not in RESERVED and name not in BUILT_IN:
+                found[name] = version
+        return found
+
+    @property
+    def groups(self) -> dict[str, dict[str, str]]:
+        """The roots of every group, name to version."""
+        groups = self.value(*GROUPS_PATH[1:])
+        if not isinstance(groups, Mapping):
+            return {}
+        return {group: _roots(roots) for group, roots in groups.items() if isinstance(roots, Mapping)}
+
+    def configuration(self, component: str) -> Stamped:
+        """The stored configuration, with timestamps."""
+        node = self._node(configuration_path(component)[1:])
+        return {} if node is None or is_leaf(node) else node
+
+    def value(self, *keys: str) -> Any:
+        """The value below ``services`` at ``keys``; ``None`` when there is none."""
+        node = self._node(keys)
+        return None if node is None else plain(node)
+
+    def _node(self, keys: tuple[str, ...]) -> Stamped | None:
+        node: Any = self.services
+        for key in keys:
+            if is_leaf(node) or key not in node:
+                return None
+            node = node[key]
+        return node  # type: ignore[no-any-return]
+
+
+def configuration_path(component: str) -> tuple[str, ...]:
+    return (SERVICES, NUCLEUS if component in NUCLEUS_NAMES else component, "configuration")
+
+
+def _roots(roots: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        name: root["version"]
+        for name, root in roots.items()
+        if isinstance(root, Mapping) and isinstance(root.get("version"), str)
+    }

@@ -1,0 +1,179 @@
+"""The rest of the runtime as a deployment sees it: configuration, records, the host's units, component health.
+
+Blocking, for a worker thread; one instance belongs to one thread. A daemon that goes away and comes back costs a
+deployment nothing but time: what is asked here may be asked again, and is, for as long as ``PATIENCE``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from ggl.bus.client import Client, Subscription, connect
+from ggl.bus.errors import BusError, ErrorCode
+from ggl.deploymentd.current import SERVICES, Current
+from ggl.host import client as host
+from ggl.host.status import UnitStatus
+from ggl.host.unit import Unit
+from ggl.log import get_logger
+from ggl.paths import Root
+
+T = TypeVar("T")
+
+PATIENCE = 30.0
+"""Seconds to go on trying to reach a daemon."""
+_PASSING = (ErrorCode.NOCONN, ErrorCode.BUSY, ErrorCode.RETRY)
+_TABLE = "deployments"
+
+_log = get_logger("deployment")
+
+
+class Runtime:
+    """``closing`` tells that this process is about to end: then nothing is tried again."""
+
+    def __init__(self, root: Root, closing: Callable[[], bool] = lambda: False) -> None:
+        self._root = root
+        self._closing = closing
+        self._clients: dict[str, Client] = {}
+        self.trail = ""
+
+    def close(self) -> None:
+        for client in self._clients.values():
+            client.close()
+        self._clients.clear()
+
+    def __enter__(self) -> Runtime:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- configuration -----------------------------------------------------------------------------------------------
+
+    def current(self) -> Current:
+        """What is deployed now."""
+        services = self._read("read_with_timestamps", [SERVICES])
+        thing = self._read("read", ["system", "thingName"])
+        return Current(services if isinstance(services, dict) else {}, thing if isinstance(thing, str) else "")
+
+    def apply(self, operations: Sequence[Mapping[str, Any]]) -> None:
+        """Change the configuration: all of ``operations``, or nothing."""
+        if operations:
+            self._config("transaction", {"operations": list(operations)})
+
+    def _read(self, method: str, path: list[str]) -> Any:
+        try:
+            return self._config(method, {"key_path": path})
+        except BusError as error:
+            if error.code == ErrorCode.NOENTRY:
+                return None
+            raise
+
+    # -- records (``queue.Records``) ---------------------------------------------------------------------------------
+
+    def put(self, key: str, value: Mapping[str, Any]) -> None:
+        self._config("put", {"table": _TABLE, "key": key, "value": value})
+
+    def scan(self) -> list[tuple[str, Any]]:
+        return [(key, value) for key, value in self._config("scan", {"table": _TABLE})]
+
+    def drop(self, key: str) -> None:
+        self._config("drop", {"table": _TABLE, "key": key})
+
+    def _config(self, method: str, params: dict[str, Any]) -> Any:
+        return self._try("gg_config", lambda client: client.call(method, params))
+
+    # -- units -------------------------------------------------------------------------------------------------------
+
+    def units(self) -> dict[str, UnitStatus]:
+        return self._try(host.INTERFACE, host.list_units)
+
+    def stop(self, names: Iterable[str]) -> None:
+        names = list(names)
+        if names:
+            self._try(host.INTERFACE, lambda client: host.stop(client, names))
+
+    def load(self, units: Iterable[Unit], start: Iterable[str]) -> None:
+        units, start = list(units), list(start)
+        if units:
+            self._try(host.INTERFACE, lambda client: host.load(client, units, start))
+        elif start:
+            self._try(host.INTERFACE, lambda client: host.start(client, start))
+
+    def unload(self, names: Iterable[str]) -> None:
+        names = list(names)
+        if names:
+            self._try(host.INTERFACE, lambda client: host.unload(client, names))
+
+    # -- health ------------------------------------------------------------------------------------------------------
+
+    def watch_health(self) -> HealthWatch:
+        return HealthWatch(self._root, self._closing)
+
+    def _try(self, interface: str, ask: Callable[[Client], T]) -> T:
+        deadline = time.monotonic() + PATIENCE
+        delay = 0.05
+        while True:
+            try:
+                client = self._clients.get(interface)
+                if client is None:
+                    client = self._clients[interface] = connect(interface, self._root)
+                    client.trail = self.trail or client.trail
+                return ask(client)
+            except BusError as error:
+                if error.code in (ErrorCode.NOCONN, ErrorCode.TIMEOUT):
+                    # An answer that comes too late must not be taken for the next one's.
+                    stale = self._clients.pop(interface, None)
+                    if stale is not None:
+                        stale.close()
+                if error.code not in _PASSING or time.monotonic() + delay > deadline or self._closing():
+                    raise
+                _log.info("%s, trying again in %g s", error, delay)
+                time.sleep(delay)
+                delay = min(delay * 2, 2.0)
+
+
+class HealthWatch:
+    """The healths of all components as they change."""
+
+    def __init__(self, root: Root, closing: Callable[[], bool]) -> None:
+        self._root = root
+        self._closing = closing
+        self._client: Client | None = None
+        self._subscription: Subscription | None = None
+
+    def __enter__(self) -> HealthWatch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._drop()
+
+    def next(self, timeout: float) -> list[dict[str, Any]]:
+        """The healths that are news: all of them at first and after an interruption, later one at a time. Empty when
+        ``timeout`` seconds pass without any. Raises ``BusError`` NOCONN when this process is about to end."""
+        deadline = time.monotonic() + timeout
+        delay = 0.05
+        while True:
+            try:
+                if self._subscription is None:
+                    self._client = connect("gg_health", self._root)
+                    self._subscription = self._client.subscribe("subscribe")
+                    return list(self._subscription.result)
+                return [self._subscription.next(max(0.001, deadline - time.monotonic()))]
+            except (BusError, StopIteration) as error:
+                code = error.code if isinstance(error, BusError) else ErrorCode.NOCONN
+                if self._closing():
+                    raise BusError(ErrorCode.NOCONN, "this process is about to end") from None
+                if self._subscription is not None and code == ErrorCode.TIMEOUT:
+                    return []
+                self._drop()
+                if time.monotonic() + delay > deadline:
+                    return []
+                time.sleep(delay)
+                delay = min(delay * 2, 2.0)
+
+    def _drop(self) -> None:
+        if self._client is not None:
+            self._client.close()
+        self._client = self._subscription = None

@@ -1,0 +1,153 @@
+"""The copy of what came with a local deployment, made before the request is acknowledged.
+
+The sender's folders are often temporary, and the deployment may have to wait or be taken up again. So recipes and
+artifacts are copied to ``<state>/deployments/<id>/{recipes,artifacts}``, which goes away when the deployment is over.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ggl.log import get_logger
+from ggl.recipe.load import check_component_name, is_recipe_file
+from ggl.recipe.version import VersionError, check_version
+from ggl.values import InvalidValue
+
+if TYPE_CHECKING:
+    from ggl.paths import Root
+
+MAX_RECIPES = 1000
+"""Recipe files of one deployment: more than that is somebody's home directory."""
+
+_log = get_logger("deployment-staging")
+
+
+@dataclass(frozen=True)
+class Staging:
+    """The staging area of one deployment."""
+
+    path: Path
+
+    @property
+    def recipes(self) -> Path:
+        return self.path / "recipes"
+
+    @property
+    def artifacts(self) -> Path:
+        return self.path / "artifacts"
+
+    def remove(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def staging_of(root: Root, deployment_id: str) -> Staging:
+    # Ids of cloud deployments come from outside: whatever they hold, they are one name.
+    return Staging(_base(root) / deployment_id.replace("/", "+").replace(":", ".").strip("."))
+
+
+def stage(staging: Staging, recipes: str, artifacts: str, store: Path) -> None:
+    """Copy the folders (an empty name: there is none). ``store`` is the runtime's own artifact directory.
+
+    Raises ``InvalidValue`` when a folder is not as it should be, ``OSError`` when it cannot be copied; then nothing
+    stays.
+    """
+    try:
+        if recipes:
+            _copy_recipes(_folder("recipe_directory_path", recipes), staging.recipes)
+        if artifacts:
+            source = _folder("artifacts_directory_path", artifacts)
+            own = Path(os.path.realpath(store))
+            if own == source or source in own.parents or own in source.parents:
+                raise InvalidValue(f"'artifacts_directory_path' must not contain the runtime's own artifacts: {source}")
+            _copy_artifacts(source, staging.artifacts)
+    except BaseException:
+        staging.remove()
+        raise
+
+
+def remove_orphans(root: Root, known: set[str]) -> None:
+    """Remove staging areas that belong to none of the deployments in ``known``."""
+    keep = {staging_of(root, deployment_id).path for deployment_id in known}
+    for path in _base(root).glob("*"):
+        if path not in keep:
+            Staging(path).remove()
+
+
+def _base(root: Root) -> Path:
+    return root.state / "deployments"
+
+
+def _folder(key: str, name: str) -> Path:
+    if not os.path.isabs(name):
+        raise InvalidValue(f"'{key}' must be an absolute path, not {name!r}")
+    path = Path(os.path.realpath(name))
+    if not path.is_dir():
+        raise InvalidValue(f"'{key}': there is no directory {name}")
+    return path
+
+
+def _copy_recipes(source: Path, target: Path) -> None:
+    """Recipes of any name in any depth; their names are made unique, since only the content counts."""
+    target.mkdir(parents=True)
+    count = 0
+    for path, status in _files(source):
+        if not is_recipe_file(path):
+            continue
+        count += 1
+        if count > MAX_RECIPES:
+            raise InvalidValue(f"{source} holds more than {MAX_RECIPES} recipe files")
+        _copy(path, status, target / f"{count:04d}-{path.name}")
+
+
+def _copy_artifacts(source: Path, target: Path) -> None:
+    """``<component>/<version>/...``; what else lies around is left out."""
+    target.mkdir(parents=True)
+    for component in sorted(source.iterdir()):
+        if not component.is_dir() or check_component_name(component.name):
+            continue
+        for version in sorted(component.iterdir()):
+            if not version.is_dir() or not _is_version(version.name):
+                _log.warning("%s is no directory of a component version and is left out", version)
+                continue
+            for path, status in _files(version, within=source):
+                _copy(path, status, target / component.name / version.name / path.relative_to(version))
+
+
+def _is_version(text: str) -> bool:
+    try:
+        check_version(text)
+    except VersionError:
+        return False
+    return True
+
+
+def _files(directory: Path, within: Path | None = None) -> Iterator[tuple[Path, os.stat_result]]:
+    """The files below ``directory``. A link must lead to a file inside ``within`` (default: ``directory``)."""
+    within = within or directory
+    for folder, folders, names in os.walk(directory):
+        folders.sort()
+        for name in folders:
+            if os.path.islink(os.path.join(folder, name)):
+                raise InvalidValue(f"{os.path.join(folder, name)} is a link to a directory: put a copy in its place")
+        for name in sorted(names):
+            path = Path(folder, name)
+            real = Path(os.path.realpath(path))
+            if real != path and within not in real.parents:
+                raise InvalidValue(f"{path} is a link that leads out of {within}: put a copy in its place")
+            status = real.stat()
+            if not stat.S_ISREG(status.st_mode):
+                raise InvalidValue(f"{path} is no regular file")
+            yield path, status
+
+
+def _copy(source: Path, status: os.stat_result, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+    # Only this much is taken over: whoever may read or run the file later is said by the recipe.
+    os.chmod(target, 0o600 | (status.st_mode & stat.S_IXUSR))

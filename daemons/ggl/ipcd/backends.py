@@ -1,0 +1,77 @@
+"""The connections to the daemons behind the IPC bridge: one an interface, made when needed, given up when idle.
+
+All components share a connection, so none may fill it: while a daemon is slow to read, calls to it wait here. How much
+one component can have waiting is limited by its own connection.
+
+An open connection keeps a daemon running that could leave. So one that carried no call for a while, and carries no
+subscription, is closed; the next call opens it again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from ggl.bus import BusError, Loop, Remote
+from ggl.paths import Root
+
+SWEEP_SECONDS = 20.0
+"""A connection is closed after one to two of these without use. Longer than any call may take."""
+CONGESTED = 1024 * 1024
+"""Bytes that a daemon has not read yet from which on calls to it wait."""
+
+
+class Backend:
+    """One interface. Whoever opens a subscription on ``remote`` counts it in ``subscriptions`` while it is open."""
+
+    __slots__ = ("_waiting", "remote", "subscriptions", "used")
+
+    def __init__(self, remote: Remote) -> None:
+        self.remote = remote
+        self.subscriptions = 0
+        self.used = True
+        self._waiting: deque[tuple[Any, ...]] = deque()
+        remote.on_drain = self._drained
+
+    def call(
+        self,
+        method: str,
+        params: dict[str, Any],
+        on_reply: Callable[[Any], None],
+        on_error: Callable[[BusError], None],
+        trail: str,
+    ) -> None:
+        self.used = True
+        if self._waiting or self.remote.queued > CONGESTED:
+            self._waiting.append((method, params, on_reply, on_error, trail))
+        else:
+            self.remote.call(method, params, on_reply, on_error, trail)
+
+    def _drained(self) -> None:
+        while self._waiting and self.remote.queued <= CONGESTED:
+            self.remote.call(*self._waiting.popleft())
+
+
+class Backends:
+    def __init__(self, loop: Loop, root: Root) -> None:
+        self._loop = loop
+        self._root = root
+        self._backends: dict[str, Backend] = {}
+
+    def __getitem__(self, interface: str) -> Backend:
+        backend = self._backends.get(interface)
+        if backend is None:
+            if not self._backends:
+                self._loop.call_later(SWEEP_SECONDS, self._sweep)
+            backend = self._backends[interface] = Backend(Remote(self._loop, interface, self._root))
+        return backend
+
+    def _sweep(self) -> None:
+        for interface, backend in list(self._backends.items()):
+            if not backend.used and not backend.subscriptions:
+                del self._backends[interface]
+                backend.remote.close()
+            backend.used = False
+        if self._backends:
+            self._loop.call_later(SWEEP_SECONDS, self._sweep)

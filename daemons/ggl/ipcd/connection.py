@@ -1,0 +1,236 @@
+"""One component's connection: the RPC protocol on top of event stream messages. Knows no sockets and no bus.
+
+A connection begins with CONNECT, which carries the component's token, and is answered by CONNECT_ACK. From then on the
+component opens streams, each with a request; a call's stream ends with its response, a subscription's stays open for
+events until either side terminates it. Stream 0 carries what concerns the connection: PING, and protocol errors. Who
+breaks the protocol is told so and disconnected; the connection's streams are released whatever it ends by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from ggl.ipc.errors import IpcError, service_error
+from ggl.ipcd import eventstream as es
+from ggl.ipcd.jsontext import decode
+from ggl.ipcd.stream import JSON, Stream, error_text
+
+PROTOCOL_VERSION = "0.1.0"
+MAX_STREAMS = 1024
+"""Streams one connection may have open at a time."""
+MAX_UNANSWERED = 1024 * 1024
+"""Bytes of requests that wait for their answers before the next one is left in the socket. One may be larger."""
+MAX_CONNECT = 64 * 1024
+"""Bytes of a message from somebody who has not shown a token yet."""
+_MAX_SKIPPED = 1024
+
+_ACCEPT = es.Template(es.CONNECT_ACK, es.CONNECTION_ACCEPTED).encode()
+_REFUSE = es.Template(es.CONNECT_ACK, 0).encode()
+_VIOLATION = es.Template(es.PROTOCOL_ERROR, 0, [JSON])
+
+
+class Refused(Exception):
+    """A connect request is not accepted; the text is for our log, the component learns no more than that."""
+
+
+class Output(Protocol):
+    """Where a connection's bytes go: see ``Transport``."""
+
+    def send(self, data: bytes) -> None: ...
+    def finish(self) -> None: ...
+    def hold(self, on: bool) -> None: ...
+
+
+class Connection:
+    """``authenticate(token, component)`` gives the component's name or raises ``Refused``; ``start(stream, request)``
+    runs an operation, and may raise ``IpcError``; ``on_violation(reason)`` is told why a peer was sent away."""
+
+    def __init__(
+        self,
+        output: Output,
+        authenticate: Callable[[str | None, str | None], str],
+        start: Callable[[Stream, dict[str, Any]], None],
+        on_violation: Callable[[str], None],
+    ) -> None:
+        self.component = ""
+        self.streams: dict[int, Stream] = {}
+        self.closed = False
+        self.send = output.send
+        self.hold = output.hold
+        self._finish = output.finish
+        self._authenticate = authenticate
+        self._start = start
+        self._on_violation = on_violation
+        self._decoder = es.Decoder(MAX_CONNECT)
+        self._highest = 0
+        self._skipped: set[int] = set()
+        self._unanswered = 0
+        self._held = False
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes from the component. Not to be called any more once the output was told to finish."""
+        try:
+            messages = self._decoder.feed(data)
+        except es.EventStreamError as error:
+            self._violation(str(error))
+            return
+        for message in messages:
+            if self.closed:
+                return
+            if message.stream_id > 0 and self.component:
+                self._on_stream_message(message)
+            else:
+                self._on_connection_message(message)
+
+    def release(self) -> None:
+        """The connection is gone: let every stream know."""
+        self.closed = True
+        for stream in list(self.streams.values()):
+            self._drop(stream)
+
+    def forget(self, stream: Stream) -> None:
+        """Our side ended ``stream``."""
+        stream.open = False
+        self.streams.pop(stream.id, None)
+        self.answered(stream)
+
+    def answered(self, stream: Stream) -> None:
+        """The request of ``stream`` does not count any more."""
+        self._unanswered -= stream.size
+        stream.size = 0
+        if self._held and self._unanswered <= MAX_UNANSWERED:
+            self._held = False
+            self.hold(False)
+
+    def _drop(self, stream: Stream) -> None:
+        """The component's side ended ``stream``."""
+        self.forget(stream)
+        if stream.on_close is not None:
+            stream.on_close()
+
+    def _violation(self, reason: str) -> None:
+        self._on_violation(reason)
+        self.send(_VIOLATION.encode(0, error_text({"message": reason})))
+        self.closed = True
+        self._finish()
+
+    # -- stream 0 ----------------------------------------------------------------------------------------------------
+
+    def _on_connection_message(self, message: es.Message) -> None:
+        kind = message.type
+        if not self.component:
+            if kind == es.CONNECT and message.stream_id == 0:
+                self._on_connect(message)
+            else:
+                self._violation("the first message must be a connect request")
+        elif message.stream_id < 0:
+            self._violation(f"{message.stream_id} is no stream id")
+        elif kind == es.PING:
+            echoed = [(name, *header) for name, header in message.headers.items() if not name.startswith(":")]
+            self.send(es.Template(es.PING_RESPONSE, 0, echoed).encode(0, message.payload))
+        elif kind == es.PING_RESPONSE:
+            pass
+        elif kind in (es.PROTOCOL_ERROR, es.INTERNAL_ERROR):
+            self._on_violation(f"it reported an error: {message.payload[:500].decode('utf-8', 'replace')}")
+            self.closed = True
+            self._finish()
+        elif kind == es.CONNECT:
+            self._violation("the connection is established already")
+        else:
+            self._violation(f"a message of type {kind} has no place on stream 0")
+
+    def _on_connect(self, message: es.Message) -> None:
+        try:
+            self.component = self._accept(message)
+        except Refused as refused:
+            self._on_violation(f"its connect request was refused: {refused}")
+            self.send(_REFUSE)
+            self.closed = True
+            self._finish()
+            return
+        self._decoder.limit = es.MAX_MESSAGE
+        self.send(_ACCEPT)
+
+    def _accept(self, message: es.Message) -> str:
+        version = message.text(":version")
+        if version != PROTOCOL_VERSION:
+            raise Refused(f"it speaks version {version} of the protocol, not {PROTOCOL_VERSION}")
+        try:
+            request = decode(message.payload)
+        except (ValueError, RecursionError):
+            request = None
+        if not isinstance(request, dict):
+            raise Refused("it sent no JSON object")
+        token, component = request.get("authToken"), request.get("componentName")
+        return self._authenticate(
+            token if isinstance(token, str) else None, component if isinstance(component, str) else None
+        )
+
+    # -- operations --------------------------------------------------------------------------------------------------
+
+    def _on_stream_message(self, message: es.Message) -> None:
+        number = message.stream_id
+        if message.type not in (es.APPLICATION_MESSAGE, es.APPLICATION_ERROR):
+            self._violation(f"a message of type {message.type} has no place on stream {number}")
+            return
+        ends = message.flags & es.TERMINATE_STREAM
+        stream = self.streams.get(number)
+        if stream is not None:
+            if ends:
+                self._drop(stream)
+            # No operation takes anything after its request: what else comes on the stream is ignored.
+        elif self._take_id(number):
+            if not ends:
+                self._open(number, message)
+        elif not ends:
+            self._violation(f"stream {number} is closed already")
+
+    def _take_id(self, number: int) -> bool:
+        """Whether ``number`` was never used before. Clients count upwards, but threads may overtake one another."""
+        if number == self._highest + 1:
+            self._highest = number
+            return True
+        if number > self._highest:
+            self._skipped.update(range(max(self._highest + 1, number - _MAX_SKIPPED), number))
+            if len(self._skipped) > _MAX_SKIPPED:
+                self._skipped = set(sorted(self._skipped)[-_MAX_SKIPPED:])
+            self._highest = number
+            return True
+        if number in self._skipped:
+            self._skipped.remove(number)
+            return True
+        return False
+
+    def _open(self, number: int, message: es.Message) -> None:
+        name = message.text("operation")
+        if name is None:
+            self._violation(f"the first message of stream {number} names no operation")
+            return
+        stream = Stream(self, number, name, len(message.payload))
+        too_many = len(self.streams) >= MAX_STREAMS
+        self.streams[number] = stream
+        self._unanswered += stream.size
+        if self._unanswered > MAX_UNANSWERED and not self._held:
+            self._held = True
+            self.hold(True)
+        try:
+            if too_many:
+                raise service_error(f"the connection has {MAX_STREAMS} open streams already")
+            self._start(stream, _request_of(message.payload))
+        except IpcError as error:
+            stream.fail(error)
+
+
+def _request_of(payload: bytes) -> dict[str, Any]:
+    if not payload:
+        return {}
+    try:
+        request = decode(payload)
+    except RecursionError:
+        raise service_error("the request is nested too deeply") from None
+    except ValueError as error:
+        raise service_error(f"the request is not JSON: {error}") from None
+    if not isinstance(request, dict):
+        raise service_error("the request is not a JSON object")
+    return request

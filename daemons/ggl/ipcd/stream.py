@@ -1,0 +1,104 @@
+"""One stream of a component's connection: one call of an operation, with its answer and its events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ggl.ipc.errors import IpcError, service_error
+from ggl.ipc.model import OPERATIONS, PREFIX, SERVICE, Operation
+from ggl.ipcd import eventstream as es
+from ggl.ipcd.jsontext import encode
+
+if TYPE_CHECKING:
+    from ggl.ipcd.connection import Connection
+
+JSON = (":content-type", es.STRING, "application/json")
+
+_END_OF_STREAM = es.Template(es.APPLICATION_MESSAGE, es.TERMINATE_STREAM)
+_templates: dict[tuple[int, int, str], es.Template] = {}
+
+
+class Stream:
+    """Exactly one of ``respond`` and ``fail`` answers it; a subscription goes on with ``event`` until ``end`` or ``fail``.
+    ``on_close`` is called once if the component ends the stream, or is gone, before we did. All of them do nothing on a
+    stream that is over.
+    """
+
+    __slots__ = ("component", "connection", "id", "name", "on_close", "open", "operation", "size")
+
+    def __init__(self, connection: Connection, number: int, name: str, size: int) -> None:
+        self.connection = connection
+        self.component = connection.component
+        self.id = number
+        self.name = name
+        self.operation: Operation | None = OPERATIONS.get(name)
+        self.open = True
+        self.size = size
+        """Bytes of the request while it is unanswered."""
+        self.on_close: Callable[[], None] | None = None
+
+    @property
+    def streaming(self) -> bool:
+        return self.operation is not None and self.operation.streaming
+
+    def respond(self, response: dict[str, Any]) -> None:
+        self._send(response, f"{self.name}Response", 0 if self.streaming else es.TERMINATE_STREAM)
+
+    def event(self, event: dict[str, Any], payload: bytes | None = None) -> None:
+        """Send ``event``; ``payload`` is its encoding, when several streams share it."""
+        if self.operation is not None and self.operation.event_shape is not None:
+            self._send(event, self.operation.event_shape, 0, payload)
+
+    def fail(self, error: IpcError) -> None:
+        if self.open:
+            payload = {
+                "message": error.message,
+                "_message": error.message,
+                "_errorCode": error.shape,
+                "_service": SERVICE,
+                **error.members,
+            }
+            self.connection.forget(self)
+            template = _template(es.APPLICATION_ERROR, es.TERMINATE_STREAM, PREFIX + error.shape)
+            self.connection.send(template.encode(self.id, error_text(payload)))
+
+    def end(self) -> None:
+        if self.open:
+            self.connection.forget(self)
+            self.connection.send(_END_OF_STREAM.encode(self.id))
+
+    def _send(self, value: dict[str, Any], shape: str, flags: int, payload: bytes | None = None) -> None:
+        if not self.open:
+            return
+        try:
+            payload = encode(value) if payload is None else payload
+            data = _template(es.APPLICATION_MESSAGE, flags, shape).encode(self.id, payload)
+        except (ValueError, TypeError, RecursionError, es.EventStreamError) as error:
+            self.fail(service_error(f"{self.name}: the answer cannot be sent as JSON: {error}"))
+            if self.on_close is not None:
+                self.on_close()  # whoever feeds a subscription cannot know
+            return
+        if flags & es.TERMINATE_STREAM:
+            self.connection.forget(self)
+        elif self.size:
+            self.connection.answered(self)
+        self.connection.send(data)
+
+
+def error_text(value: dict[str, Any]) -> bytes:
+    """``value`` in any case: an error must reach the component, even if its text is damaged."""
+    try:
+        return encode(value)
+    except (ValueError, TypeError, RecursionError):
+        return encode({key: ascii(member)[1:-1] for key, member in value.items() if isinstance(member, str)})
+
+
+def _template(kind: int, flags: int, shape: str) -> es.Template:
+    template = _templates.get((kind, flags, shape))
+    if template is None:
+        if len(_templates) > 1000:
+            _templates.clear()  # names of errors and operations may come from registered daemons
+        template = es.Template(kind, flags, [JSON, ("service-model-type", es.STRING, shape)])
+        _templates[kind, flags, shape] = template
+    return template

@@ -1,0 +1,82 @@
+"""The tokens by which components show who they are (the environment variable ``SVCUID``).
+
+A component has one token, made when it is first asked for. All of them are in a file only the runtime's user can read,
+in the run directory: components keep running, and keep their tokens, while the IPC daemon is restarted. Each is
+appended with one write, so that a killed daemon leaves at worst an unfinished last line. A token is never logged.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+LENGTH = 16
+MAX_COMPONENTS = 4096
+_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
+
+class TooManyComponents(Exception):
+    """More components asked for tokens than any device runs."""
+
+
+class Tokens:
+    """The tokens of a runtime, kept in the file ``path``. Raises ``OSError`` when the file cannot be used."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._by_component: dict[str, str] = {}
+        self._components: dict[str, str] = {}
+        self._load()
+
+    def token_of(self, component: str) -> str:
+        """The token of ``component``, a new one if it has none. Raises ``OSError``, ``TooManyComponents``."""
+        token = self._by_component.get(component)
+        if token is None:
+            if len(self._by_component) >= MAX_COMPONENTS:
+                raise TooManyComponents(f"{MAX_COMPONENTS} components have tokens already")
+            token = new_token()
+            self._append(f"{token} {component}\n")
+            self._add(token, component)
+        return token
+
+    def component_of(self, token: str) -> str | None:
+        """Whose token it is; ``None`` when nobody's."""
+        return self._components.get(token)
+
+    def _add(self, token: str, component: str) -> None:
+        self._by_component[component] = token
+        self._components[token] = component
+
+    def _append(self, line: str) -> None:
+        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            os.fchmod(fd, 0o600)
+            size = os.fstat(fd).st_size
+            if size and os.pread(fd, 1, size - 1) != b"\n":
+                line = "\n" + line  # whoever wrote before was killed in the middle
+            os.write(fd, line.encode())
+        finally:
+            os.close(fd)
+
+    def _load(self) -> None:
+        try:
+            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return
+        with open(fd, "rb") as file:
+            if os.fstat(fd).st_uid != os.geteuid():
+                raise PermissionError(f"{self._path} belongs to another user")
+            content = file.read()
+        for line in content.split(b"\n")[:-1]:
+            token, _, component = line.decode("utf-8", "replace").partition(" ")
+            if len(token) == LENGTH and component and set(token) <= set(_ALPHABET):
+                self._add(token, component)
+
+
+def new_token() -> str:
+    """A token no one can guess. The kernel's random bytes, directly: the module made for it would load OpenSSL."""
+    token = ""
+    while len(token) < LENGTH:
+        # 252 = 7 * 36: every character is equally likely.
+        token += "".join(_ALPHABET[byte % 36] for byte in os.urandom(LENGTH) if byte < 252)
+    return token[:LENGTH]

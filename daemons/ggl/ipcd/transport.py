@@ -1,0 +1,175 @@
+"""The socket of one component: reads what there is, writes without blocking, and keeps within bounds.
+
+What a component does not read waits in a queue of its own. A long queue first stops reading from that component (it
+should take its answers before it asks for more), and past ``MAX_QUEUED`` bytes costs it the connection: a component
+that stopped reading must not hold memory, nor delay another.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from ggl.bus import Timer
+
+READ_SIZE = 65536
+MAX_QUEUED = 8 * 1024 * 1024
+"""Bytes that may wait for a component before the next message costs it the connection. One message may be larger."""
+PAUSE_READING = 1024 * 1024
+"""Bytes waiting for a component from which on its requests are left in the socket."""
+FLUSH_SECONDS = 5.0
+"""How long a connection that is being closed may take to read what is left for it."""
+
+_READ = select.EPOLLIN
+_WRITE = select.EPOLLOUT
+
+
+class EventLoop(Protocol):
+    """What this module needs of the daemon's loop."""
+
+    def watch(self, fd: int, callback: Callable[[int], None], events: int = ...) -> None: ...
+    def rewatch(self, fd: int, events: int) -> None: ...
+    def unwatch(self, fd: int) -> None: ...
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer: ...
+    def call_soon(self, callback: Callable[[], None]) -> None: ...
+
+
+class Transport:
+    """``on_data(bytes)`` follows each read; ``on_closed(reason)`` comes once, on a later turn of the loop."""
+
+    __slots__ = (
+        "_events",
+        "_fd",
+        "_finishing",
+        "_held",
+        "_loop",
+        "_on_closed",
+        "_on_data",
+        "_queue",
+        "_sock",
+        "closed",
+        "queued",
+    )
+
+    def __init__(
+        self,
+        loop: EventLoop,
+        sock: socket.socket,
+        on_data: Callable[[bytes], None],
+        on_closed: Callable[[str], None],
+    ) -> None:
+        sock.setblocking(False)
+        self.closed = False
+        self.queued = 0
+        self._loop = loop
+        self._sock = sock
+        self._fd = sock.fileno()
+        self._on_data = on_data
+        self._on_closed = on_closed
+        self._queue: deque[memoryview | bytes] = deque()
+        self._finishing = False
+        self._held = False
+        self._events = _READ
+        loop.watch(self._fd, self._ready, _READ)
+
+    def send(self, data: bytes) -> None:
+        """Write ``data``, now or when the component reads. Nothing happens after ``finish`` or the end."""
+        if self.closed or self._finishing:
+            return
+        if self._queue:
+            if self.queued > MAX_QUEUED:
+                self.abort(f"it does not read: {self.queued} bytes are waiting for it")
+                return
+            self._queue.append(data)
+            self.queued += len(data)
+        else:
+            try:
+                sent = self._sock.send(data)
+            except BlockingIOError:
+                sent = 0
+            except OSError as error:
+                self.abort(f"writing failed: {error.strerror}")
+                return
+            if sent == len(data):
+                return
+            self._queue.append(memoryview(data)[sent:])
+            self.queued = len(data) - sent
+        self._choose_events()
+
+    def hold(self, on: bool) -> None:
+        """Leave requests in the socket, or no longer."""
+        self._held = on
+        if not self.closed:
+            self._choose_events()
+
+    def finish(self) -> None:
+        """Read no more; close once everything sent so far has been taken, or after ``FLUSH_SECONDS``."""
+        if self.closed or self._finishing:
+            return
+        self._finishing = True
+        if self._queue:
+            self._choose_events()
+            self._loop.call_later(FLUSH_SECONDS, lambda: self.abort(""))
+        else:
+            self.abort("")
+
+    def abort(self, reason: str) -> None:
+        """Close at once. ``reason`` is for the log; empty when the other side left or nothing is wrong."""
+        if self.closed:
+            return
+        self.closed = True
+        self._loop.unwatch(self._fd)
+        self._sock.close()
+        self._queue.clear()
+        self._loop.call_soon(lambda: self._on_closed(reason))
+
+    def _ready(self, events: int) -> None:
+        if events & _WRITE and not self._flush():
+            return
+        if events & _READ and self._events & _READ:
+            try:
+                data = self._sock.recv(READ_SIZE)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            if data:
+                self._on_data(data)
+            else:
+                self.abort("")
+        elif events & (select.EPOLLHUP | select.EPOLLERR):
+            self.abort("")
+
+    def _flush(self) -> bool:
+        """Write what waits; whether the connection is still open afterwards."""
+        queue = self._queue
+        try:
+            while queue:
+                data = queue[0]
+                sent = self._sock.send(data)
+                self.queued -= sent
+                if sent < len(data):
+                    queue[0] = memoryview(data)[sent:]
+                    break
+                queue.popleft()
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            self.abort(f"writing failed: {error.strerror}")
+            return False
+        if not queue and self._finishing:
+            self.abort("")
+            return False
+        self._choose_events()
+        return True
+
+    def _choose_events(self) -> None:
+        reading = not self._finishing and not self._held and self.queued <= PAUSE_READING
+        wanted = (_READ if reading else 0) | (_WRITE if self._queue else 0)
+        if wanted != self._events:
+            self._events = wanted
+            self._loop.rewatch(self._fd, wanted)

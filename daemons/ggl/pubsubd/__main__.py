@@ -1,0 +1,5 @@
+"""Start pubsubd by hand: ``python -m ggl.pubsubd``."""
+
+from ggl.daemon import main
+
+main("pubsubd")

@@ -1,0 +1,228 @@
+"""``ggl component``: the components on this device."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ggl.bus import BusError, ErrorCode
+from ggl.host import client as host
+from gglcli import output
+from gglcli.client import HOST, call, command, connect, root
+from gglcli.errors import BROKEN, OK, TIMEOUT, CliError
+from gglcli.framework import new_group, subcommand
+from gglcli.health import SETTLED, Healths, existing
+from gglcli.output import Block, Document, Fields, State, Table, Text, Time
+from gglcli.status import components_table, reason_text
+
+if TYPE_CHECKING:
+    from ggl.bus import Client
+
+app = new_group(
+    """List, inspect, start, stop and remove components.
+
+    Examples:
+      ggl component list
+      ggl component show com.example.Hello
+      ggl component restart com.example.Hello
+    """
+)
+
+Names = Annotated[list[str], typer.Argument(metavar="COMPONENT...", help="Names of components.")]
+NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait for the outcome.")]
+Timeout = Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="How long to wait for the outcome.")]
+
+
+@subcommand(app, "list")
+def list_components() -> None:
+    """List the components with their states.
+
+    Examples:
+      ggl component list
+      ggl component list --json | jq -r '.[].component'
+    """
+    components = call("gg_health", "list")
+    output.show(components, components_table([_complete(health) for health in components]))
+
+
+@subcommand(app, "show")
+def show(name: Annotated[str, typer.Argument(metavar="COMPONENT", help="Name of a component.")]) -> int:
+    """Show everything about one component: state, processes, dependencies, configuration, places on disk.
+
+    The exit status is 8 when it is BROKEN.
+
+    Examples:
+      ggl component show com.example.Hello
+    """
+    health = existing([name])[name]
+    service = _service(name)
+    version = health.get("version") or service.get("version", "")
+    with connect(HOST) as client:
+        units = [status.to_dict() for status in host.list_units(client).values() if status.component == name]
+    paths = {
+        "log": str(root().logs / f"{name}.log"),
+        "work": str(root().work / name),
+        "artifacts": str(root().artifacts / name / version),
+    }
+    data = {
+        **_complete(health),
+        "dependencies": service.get("dependencies") or [],
+        "groups": _groups(name),
+        "configuration": service.get("configuration") or {},
+        "paths": paths,
+        "units": units,
+    }
+    output.show(data, *_show_blocks(data))
+    return BROKEN if data["state"] == "BROKEN" else OK
+
+
+def _show_blocks(data: dict[str, Any]) -> list[Block]:
+    rows: list[tuple[str, output.Cell]] = [
+        ("component", data["component"]),
+        ("version", data["version"]),
+        ("state", State(data["state"])),
+    ]
+    if reason := reason_text(data):
+        rows.append(("reason", reason))
+    rows += [
+        ("since", Time(data["since"])),
+        ("pid", data["pid"] or None),
+        ("restarts", data["restarts"]),
+        ("dependencies", ", ".join(data["dependencies"])),
+        ("deployed by", ", ".join(data["groups"]) or "a dependency"),
+        *data["paths"].items(),
+    ]
+    units = [
+        [unit["name"], unit["active_state"], unit["sub_state"], unit["result"], unit["main_pid"] or None]
+        for unit in data["units"]
+    ]
+    blocks: list[Block] = [Fields(rows), Text("")]
+    if units:
+        blocks += [Table(["UNIT", "ACTIVE", "SUB", "RESULT", "PID"], units), Text("")]
+    return [*blocks, Text("configuration", "dim"), Document(data["configuration"])]
+
+
+@subcommand(app, "start")
+def start(names: Names, no_wait: NoWait = False, timeout: Timeout = 60.0) -> None:
+    """Start components, also BROKEN ones: earlier failures are forgotten.
+
+    Examples:
+      ggl component start com.example.Hello
+    """
+
+    def begin(client: Client, units: list[str], everything: list[str]) -> None:
+        host.reset(client, everything)
+        host.start(client, units)
+
+    _control(names, begin)
+    _settle(names, SETTLED, timeout, no_wait)
+
+
+@subcommand(app, "stop")
+def stop(names: Names, no_wait: NoWait = False, timeout: Timeout = 60.0) -> None:
+    """Stop components: their shutdown scripts run, then no process of theirs is left. They stay deployed.
+
+    They start again with the next start of the runtime, or with a deployment that changes them.
+
+    Examples:
+      ggl component stop com.example.Hello
+    """
+    _control(names, lambda client, units, _all: client.call("stop", {"names": units}, timeout))
+    _settle(names, None, timeout, no_wait)
+
+
+@subcommand(app, "restart")
+def restart(names: Names, no_wait: NoWait = False, timeout: Timeout = 60.0) -> None:
+    """Stop and start components, also BROKEN ones: earlier failures are forgotten.
+
+    Components that depend on them restart as well.
+
+    Examples:
+      ggl component restart com.example.Hello com.example.Camera
+    """
+
+    def begin(client: Client, units: list[str], everything: list[str]) -> None:
+        host.reset(client, everything)
+        client.call("restart", {"names": units}, timeout)
+
+    _control(names, begin)
+    _settle(names, SETTLED, timeout, no_wait)
+
+
+@subcommand(app, "remove")
+def remove(
+    names: Names,
+    group: Annotated[str, typer.Option(metavar="NAME", help="Group they were deployed to.")] = "",
+    no_wait: NoWait = False,
+    timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", min=0.1, help="How long to wait for the end of the deployment.")
+    ] = None,
+) -> None:
+    """Remove components that were deployed locally, by a deployment without them.
+
+    What depends on them, or was there only for them, goes as well.
+
+    Examples:
+      ggl component remove com.example.Hello
+    """
+    existing(names)
+    from gglcli.deployment import create, outcome
+
+    request: dict[str, Any] = {"root_components_to_remove": names}
+    if group:
+        request["group_name"] = group
+    outcome(create(request), wait=not no_wait, timeout=timeout)
+
+
+def _control(names: Iterable[str], action: Callable[[Client, list[str], list[str]], object]) -> None:
+    """Do ``action`` with the main units and with all units of the components."""
+    healths = existing(list(names))
+    with connect(HOST) as client:
+        units = [status for status in host.list_units(client).values() if status.component in healths]
+        main = [unit.name for unit in units if unit.phase == "main"]
+        action(client, main, [unit.name for unit in units])
+
+
+def _settle(names: list[str], goal: tuple[str, ...] | None, timeout: float, no_wait: bool) -> None:
+    """Wait until all are in a state of ``goal`` (at once without one), and show how they are then."""
+    deadline = 0.0 if no_wait or goal is None else time.monotonic() + timeout
+    with Healths() as healths:
+        for states in healths.until(deadline):
+            now = [states[name] for name in names if name in states]
+            if all(health["state"] in (goal or ()) for health in now):
+                break
+    output.show(now, components_table([_complete(health) for health in now]))
+    broken = [health["component"] for health in now if health["state"] == "BROKEN"]
+    if broken and goal and not no_wait:
+        hint = f"see '{command(f'logs {broken[0]}')}'"
+        raise CliError(f"{', '.join(broken)} {'is' if len(broken) == 1 else 'are'} BROKEN", BROKEN, hint=hint)
+    late = [health["component"] for health in now if goal and health["state"] not in goal]
+    if late and not no_wait:
+        raise CliError(f"not up after {timeout:g} s: {', '.join(late)}", TIMEOUT, hint=f"see '{command('status')}'")
+
+
+def _service(name: str) -> dict[str, Any]:
+    value = _read(["services", name])
+    return value if isinstance(value, dict) else {}
+
+
+def _groups(name: str) -> list[str]:
+    groups = _read(["services", "DeploymentService", "GroupToRootComponents"])
+    return sorted(group for group, roots in groups.items() if name in (roots or {})) if isinstance(groups, dict) else []
+
+
+def _read(path: list[str]) -> Any:
+    try:
+        return call("gg_config", "read", {"key_path": path})
+    except BusError as error:
+        if error.code != ErrorCode.NOENTRY:
+            raise
+        return None
+
+
+def _complete(health: dict[str, Any]) -> dict[str, Any]:
+    empty = {"version": "", "state": "", "status_code": "", "reason": "", "since": 0, "restarts": 0, "pid": 0}
+    return {"component": health["component"], **empty, **health}

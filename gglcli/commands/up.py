@@ -1,0 +1,92 @@
+"""``ggl up`` and ``ggl down``: the life of the runtime itself."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from gglcli import output
+from gglcli.client import command, root
+from gglcli.errors import BROKEN, TIMEOUT, CliError
+from gglcli.output import Text
+
+
+def up(
+    foreground: Annotated[
+        bool, typer.Option("--foreground", "-F", help="Stay in the foreground, for a container or a service manager.")
+    ] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", "-w", help="Wait until every component is RUNNING or FINISHED, or one is BROKEN.")
+    ] = False,
+    timeout: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0.1, help="How long the runtime may take to be ready.")
+    ] = 30.0,
+) -> None:
+    """Start the runtime, and the components that were deployed.
+
+    It is ready when this returns. A runtime that runs already is no error.
+
+    Examples:
+      ggl up
+      ggl up --wait --timeout 120     # until the components are up as well
+      ggl up --foreground             # as the main process of a container
+      ggl up --root /tmp/device-1     # a second runtime beside the first
+    """
+    from ggl.host.process import launch
+
+    if foreground:
+        launch.foreground(root())  # this process becomes the runtime
+    deadline = time.monotonic() + timeout
+    try:
+        result = launch.start(root(), timeout)
+    except launch.StartError as error:
+        raise CliError(str(error), hint=f"see '{command('logs ggld')}'") from None
+    state = "running already" if result.already_running else "started"
+    if wait:
+        _wait_for_components(deadline)
+    data = {"state": "running", "already_running": result.already_running, "pid": result.pid, "root": str(root().state)}
+    output.show(data, Text(f"runtime {state} (pid {result.pid}, {root().state})"))
+
+
+def down(
+    timeout: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0.1, help="After this, what still runs is killed.")
+    ] = 60.0,
+) -> None:
+    """Stop the components in order, then the daemons and the runtime itself.
+
+    A runtime that does not run is no error.
+
+    Examples:
+      ggl down
+      ggl down --timeout 10
+    """
+    from ggl.host.process import launch
+
+    result = launch.stop(root(), timeout)
+    text = "runtime stopped" if result.was_running else f"the runtime at {root().state} was not running"
+    data = {"state": "stopped", "was_running": result.was_running, "ended": result.ended}
+    blocks = [Text(text)]
+    if result.ended:
+        blocks.append(Text(f"ended {len(result.ended)} processes that were left", "dim"))
+    output.show(data, *blocks)
+
+
+def _wait_for_components(deadline: float) -> None:
+    from gglcli.health import SETTLED, Healths
+
+    with Healths() as healths:
+        for states in healths.until(deadline):
+            broken = sorted(name for name, health in states.items() if health["state"] == "BROKEN")
+            if broken:
+                raise CliError(
+                    f"{', '.join(broken)} {'is' if len(broken) == 1 else 'are'} BROKEN",
+                    BROKEN,
+                    hint=f"see '{command(f'logs {broken[0]}')}'",
+                )
+            if all(health["state"] in SETTLED for health in states.values()):
+                return
+        waiting = sorted(name for name, health in states.items() if health["state"] not in SETTLED)
+        raise CliError(f"not up in time: {', '.join(waiting)}", TIMEOUT, hint=f"see '{command('status')}'")

@@ -1,0 +1,195 @@
+"""Ask for a local deployment, follow it to its end, and say what went wrong where."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ggl.bus import BusError, ErrorCode
+from gglcli import output
+from gglcli.client import command, connect, is_running, root
+from gglcli.errors import BROKEN, INTERRUPTED, TIMEOUT, CliError
+from gglcli.output import Block, Live, LogLine, State, Table, Text, duration
+from gglcli.session import session
+
+INTERFACE = "gg_deployment"
+OVER = ("SUCCEEDED", "FAILED", "CANCELED")
+LOG_LINES = 10
+"""Lines of a broken component's log that are shown."""
+COPY_TIMEOUT = 600.0
+"""Seconds that the runtime may take to copy recipes and artifacts."""
+_TICK = 0.5
+_RECONNECT = 0.3
+
+
+def create(request: Mapping[str, Any]) -> str:
+    """Ask for a deployment; returns its id. What the request points to has been copied then."""
+    request = {"requested_by": f"{_user_name()} (ggl)", **request}
+    with connect(INTERFACE, COPY_TIMEOUT) as client:
+        created = client.call("create_local_deployment", request)
+    return str(created["deployment_id"])
+
+
+def _user_name() -> str:
+    import os
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+def outcome(deployment_id: str, *, wait: bool, timeout: float | None) -> None:
+    """With ``wait``, follow the deployment to its end.
+
+    Raises ``CliError`` when it fails, or is not over after ``timeout`` seconds.
+    """
+    if not wait:
+        data = {"deployment_id": deployment_id, "status": "QUEUED"}
+        output.show(data, Text(f"deployment {deployment_id} QUEUED"))
+        return
+    try:
+        deployment = follow(deployment_id, timeout)
+    except KeyboardInterrupt:
+        raise CliError(
+            f"interrupted; deployment {deployment_id} goes on",
+            INTERRUPTED,
+            hint=f"look at it with '{command(f'deploy show {deployment_id}')}'",
+        ) from None
+    finish(deployment)
+
+
+def follow(deployment_id: str, timeout: float | None = None) -> dict[str, Any]:
+    """Show the progress of a deployment until it is over; returns what it came to."""
+    deadline = None if timeout is None else time.monotonic() + timeout
+    progress = Progress()
+    with Live() as live:
+        while True:
+            try:
+                return _follow(deployment_id, deadline, progress, live)
+            except BusError as error:
+                if error.code != ErrorCode.NOCONN or not is_running():
+                    raise
+                time.sleep(_RECONNECT)  # the deployment daemon was restarted: it goes on where it was
+
+
+def _follow(deployment_id: str, deadline: float | None, progress: Progress, live: Live) -> dict[str, Any]:
+    with connect(INTERFACE) as client:
+        subscription = client.subscribe("subscribe", {"deployment_id": deployment_id})
+        deployment: dict[str, Any] = subscription.result
+        while True:
+            live.update(progress.blocks(deployment), progress.lines(deployment))
+            if deployment["status"] in OVER:
+                return deployment
+            if deadline is not None and time.monotonic() >= deadline:
+                raise CliError(
+                    f"deployment {deployment_id} is not over yet; it goes on",
+                    TIMEOUT,
+                    hint=f"look at it with '{command(f'deploy show {deployment_id}')}'",
+                )
+            try:
+                deployment = subscription.next(_TICK)
+            except BusError as error:
+                if error.code != ErrorCode.TIMEOUT:
+                    raise
+            except StopIteration:
+                deployment = client.call("get", {"deployment_id": deployment_id})
+                if deployment["status"] not in OVER:
+                    raise BusError(ErrorCode.NOCONN, "the deployment daemon has ended the stream") from None
+
+
+class Progress:
+    """Turns the states of a deployment into a display, and into lines for what changed since the last one."""
+
+    def __init__(self) -> None:
+        self._message = ""
+        self._states: dict[str, str] = {}
+
+    def blocks(self, deployment: Mapping[str, Any]) -> list[Block]:
+        style = {"SUCCEEDED": "good", "FAILED": "bad", "CANCELED": "bad"}.get(deployment["status"], "head")
+        age = _elapsed(deployment)
+        head = f"Deployment {deployment['deployment_id']}  {deployment['status']}  {duration(age)}"
+        blocks: list[Block] = [Text(head, style)]
+        if deployment["status"] not in OVER and deployment.get("message"):
+            blocks.append(Text(deployment["message"], "dim"))
+        states = _states(deployment)
+        if states:
+            versions = deployment.get("components") or {}
+            rows = [[name, versions.get(name, ""), State(state)] for name, state in sorted(states.items())]
+            blocks.append(Table(["COMPONENT", "VERSION", "STATE"], rows))
+        return blocks
+
+    def lines(self, deployment: Mapping[str, Any]) -> list[str]:
+        """The id and the status at the beginning and the end, what is being done and new states in between."""
+        lines = []
+        over = deployment["status"] in OVER
+        head = f"deployment {deployment['deployment_id']} {deployment['status']}"
+        if not self._message:
+            lines.append(head)
+        message = deployment.get("message") or deployment["status"]
+        if message != self._message and not over:
+            lines.append(message)
+        self._message = message
+        states, versions = _states(deployment), deployment.get("components") or {}
+        for name, state in sorted(states.items()):
+            if self._states.get(name) != state:
+                lines.append(" ".join(part for part in (name, versions.get(name, ""), state) if part))
+        self._states = states
+        if over:
+            lines.append(f"{head} in {duration(_elapsed(deployment))}")
+        return lines
+
+
+def _elapsed(deployment: Mapping[str, Any]) -> float:
+    end = float(deployment.get("finished") or time.time() * 1000)
+    return max(0.0, (end - float(deployment["created"])) / 1000)
+
+
+def _states(deployment: Mapping[str, Any]) -> dict[str, str]:
+    """The states worth showing: of what the deployment touches."""
+    states = dict(deployment.get("states") or {})
+    touched = {*(deployment.get("changed") or []), *(deployment.get("broken") or [])}
+    shown = {name: state for name, state in states.items() if name in touched or not touched}
+    return {**shown, **dict.fromkeys(deployment.get("removed") or [], "REMOVED")}
+
+
+def finish(deployment: Mapping[str, Any]) -> None:
+    """The result for scripts; for a deployment that failed, the reasons and ``CliError``."""
+    data = dict(deployment)
+    if deployment["status"] == "SUCCEEDED":
+        output.show(data)
+        return
+    broken = list(deployment.get("broken") or [])
+    logs = {name: last_log_lines(name) for name in broken}
+    data["logs"] = {
+        name: [f"{line.time} {line.level} {line.message}" for line in lines] for name, lines in logs.items()
+    }
+    output.show(data)
+    for name, lines in logs.items():
+        output.note(f"\nLast lines of the log of {name}:" if lines else f"\n{name} has logged nothing.")
+        for line in lines:
+            output.note(f"  {output.plain(line)}")
+    if broken:
+        output.note("")
+    raise failure(deployment)
+
+
+def failure(deployment: Mapping[str, Any]) -> CliError:
+    broken = list(deployment.get("broken") or [])
+    what = "was canceled" if deployment["status"] == "CANCELED" else "failed"
+    cause = deployment.get("cause") or deployment.get("message") or ""
+    message = f"deployment {deployment['deployment_id']} {what}" + (f": {cause}" if cause else "")
+    if any(name not in message for name in broken):
+        message += f" (broken: {', '.join(broken)})"
+    look = f"logs {broken[0]}" if broken else f"deploy show {deployment['deployment_id']}"
+    return CliError(message, BROKEN, hint=f"see '{command(look)}'", code="DEPLOYMENT_FAILED", trail=session.trail)
+
+
+def last_log_lines(component: str) -> list[LogLine]:
+    from ggl.logs.reader import read
+    from ggl.logs.record import format_time
+
+    records = read(root().logs, [component], last=LOG_LINES)
+    return [LogLine(format_time(record.time), record.level, "", record.message) for record in records]

@@ -1,0 +1,76 @@
+"""``--config``: configuration updates of a deployment, from a file or from the command line itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gglcli.errors import INVALID, CliError
+
+_OPERATIONS = ("MERGE", "RESET")
+
+
+def read_configuration(text: str, components: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The updates by component, each with ``MERGE`` or ``RESET`` or both.
+
+    ``text``: a file with JSON or YAML, or such text itself. For each component it holds ``{MERGE, RESET}``, or plain
+    values, which are merged. When ``components``, the names being deployed, are but one, and ``text`` names no
+    component, all of it is that component's.
+    """
+    data = _read(text)
+    if not isinstance(data, dict):
+        raise CliError("--config must be a map", INVALID, hint='for example \'{"com.example.Hello": {"rate": 5}}\'')
+    if _is_update(data) or (len(components) == 1 and not _names_components(data, components)):
+        if len(components) != 1:
+            raise CliError("--config names no component, and not exactly one is being deployed", INVALID)
+        data = {components[0]: data}
+    return {name: _update(name, value) for name, value in data.items()}
+
+
+def _names_components(data: dict[str, Any], components: Sequence[str]) -> bool:
+    """Whether the keys are component names: a known one, or ``{MERGE}``/``{RESET}`` below each."""
+    return any(name in data for name in components) or (
+        bool(data) and all(isinstance(value, dict) and _is_update(value) for value in data.values())
+    )
+
+
+def _is_update(value: dict[str, Any]) -> bool:
+    return bool(value) and all(isinstance(key, str) and key.upper() in _OPERATIONS for key in value)
+
+
+def _update(name: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise CliError(f"--config: the configuration of '{name}' must be a map", INVALID)
+    if not _is_update(value):
+        return {"MERGE": value}
+    update = {key.upper(): part for key, part in value.items()}
+    if not isinstance(update.get("MERGE", {}), dict):
+        raise CliError(f"--config: MERGE of '{name}' must be a map", INVALID)
+    if not isinstance(update.get("RESET", []), list):
+        raise CliError(f"--config: RESET of '{name}' must be a list of JSON pointers", INVALID)
+    return update
+
+
+def _read(text: str) -> Any:
+    import json
+
+    import yaml
+
+    path = Path(text)
+    where = "--config"
+    if not text.lstrip().startswith(("{", "[")):
+        try:
+            text = path.read_text()
+        except OSError as error:
+            raise CliError(
+                f"--config: cannot read {path}: {error.strerror}", INVALID, hint="give a file, or JSON such as '{...}'"
+            ) from None
+        where = f"--config {path}"
+    try:
+        return json.loads(text)
+    except ValueError as json_error:
+        try:
+            return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        except yaml.YAMLError:
+            raise CliError(f"{where}: neither JSON nor YAML: {json_error}", INVALID) from None

@@ -1,0 +1,370 @@
+"""Local deployments on a whole runtime, over the bus."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ggl.bus import BusError, ErrorCode
+from tests.integration.conftest import Runtime, wait_until
+
+USER = "services", "aws.greengrass.NucleusLite", "configuration", "runWithDefault", "posixUser"
+
+
+class Device:
+    """A runtime, and the folders of a developer beside it."""
+
+    def __init__(self, runtime: Runtime, folder: Path) -> None:
+        self.runtime = runtime
+        self.recipes = folder / "recipes"
+        self.artifacts = folder / "artifacts"
+        self.recipes.mkdir()
+        self.artifacts.mkdir()
+
+    def recipe(
+        self,
+        name: str,
+        lifecycle: str,
+        version: str = "1.0.0",
+        depends: Mapping[str, str] | None = None,
+        defaults: str = "{}",
+        artifacts: tuple[str, ...] = (),
+    ) -> None:
+        needs = "".join(f'  {other}: {{VersionRequirement: "{range_}"}}\n' for other, range_ in (depends or {}).items())
+        uris = ", ".join(f"{{URI: 's3://bucket/{each}'}}" for each in artifacts)
+        (self.recipes / f"{name}.yaml").write_text(
+            f"RecipeFormatVersion: '2020-01-25'\nComponentName: {name}\nComponentVersion: {version}\n"
+            f"ComponentConfiguration: {{DefaultConfiguration: {defaults}}}\n"
+            + (f"ComponentDependencies:\n{needs}" if needs else "")
+            + f"Manifests:\n  - Platform: {{os: linux}}\n    Artifacts: [{uris}]\n    Lifecycle: {lifecycle}\n"
+        )
+
+    def artifact(self, name: str, file: str, content: str, version: str = "1.0.0") -> None:
+        path = self.artifacts / name / version / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+
+    def submit(self, add: Mapping[str, str] | None = None, remove: tuple[str, ...] = (), **more: Any) -> str:
+        params = {
+            "recipe_directory_path": str(self.recipes),
+            "artifacts_directory_path": str(self.artifacts),
+            "root_component_versions_to_add": dict(add or {}),
+            "root_components_to_remove": list(remove),
+            **more,
+        }
+        identifier: str = self.runtime.call("gg_deployment", "create_local_deployment", params)["deployment_id"]
+        return identifier
+
+    def outcome(self, deployment_id: str) -> dict[str, Any]:
+        """What is said about the deployment when its stream ends."""
+        with self.runtime.client("gg_deployment") as client:
+            stream = client.subscribe("subscribe", {"deployment_id": deployment_id})
+            seen = [stream.result, *stream]
+        last: dict[str, Any] = seen[-1]
+        return last
+
+    def deploy(self, add: Mapping[str, str] | None = None, remove: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:
+        return self.outcome(self.submit(add, remove, **more))
+
+    def succeed(self, *add_and_remove: Any, **more: Any) -> dict[str, Any]:
+        outcome = self.deploy(*add_and_remove, **more)
+        assert outcome["status"] == "SUCCEEDED", outcome
+        return outcome
+
+    def health(self) -> dict[str, dict[str, Any]]:
+        return {each["component"]: each for each in self.runtime.call("gg_health", "list")}
+
+    def state(self, component: str) -> str:
+        state: str = self.health()[component]["state"]
+        return state
+
+    def pid(self, component: str) -> int:
+        pid: int = self.health()[component]["pid"]
+        return pid
+
+    def config(self, *path: str) -> Any:
+        try:
+            return self.runtime.call("gg_config", "read", {"key_path": ["services", *path]})
+        except BusError as error:
+            if error.code == ErrorCode.NOENTRY:
+                return None
+            raise
+
+    def staged(self) -> list[Path]:
+        return list((self.runtime.root.state / "deployments").glob("*"))
+
+    def work(self, component: str, file: str) -> str:
+        path = self.runtime.root.work / component / file
+        return path.read_text() if path.exists() else ""
+
+
+@pytest.fixture
+def device(runtime: Runtime, tmp_path: Path) -> Iterator[Device]:
+    import os
+    import pwd
+
+    if os.geteuid() == 0:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+        runtime.call("gg_config", "write", {"key_path": list(USER), "value": user})
+    return Device(runtime, tmp_path)
+
+
+SLEEP = "{run: 'exec sleep 1000'}"
+
+
+def test_a_hello_component_runs_and_is_recorded(device: Device) -> None:
+    device.recipe("Hello", "{run: 'echo hello {configuration:/who}; exec sleep 1000'}", defaults="{who: world}")
+    outcome = device.succeed({"Hello": "1.0.0"}, requested_by="a test")
+    assert outcome["components"] == outcome["roots"] == {"Hello": "1.0.0"}
+    assert (outcome["changed"], outcome["states"]) == (["Hello"], {"Hello": "RUNNING"})
+    assert (outcome["detailed_status"], outcome["requested_by"]) == ("SUCCESSFUL", "a test")
+    assert device.state("Hello") == "RUNNING"
+    assert device.config("Hello", "configuration") == {"who": "world"}
+    assert device.config("Hello", "lifecycle") == {"run": "echo hello world; exec sleep 1000"}
+    groups = device.config("DeploymentService", "GroupToRootComponents")
+    assert groups == {"LOCAL_DEPLOYMENT": {"Hello": {"version": "1.0.0"}}}
+    wait_until(lambda: "hello world" in device.runtime.log("Hello"))
+    wait_until(device.staged, lambda staged: not staged)
+
+
+def test_the_folders_may_go_as_soon_as_the_request_is_answered(device: Device) -> None:
+    device.recipe("Hello", "{run: 'cat {artifacts:path}/text > out; exec sleep 1000'}", artifacts=("text",))
+    device.artifact("Hello", "text", "content")
+    identifier = device.submit({"Hello": "1.0.0"})
+    (device.recipes / "Hello.yaml").unlink()
+    (device.artifacts / "Hello" / "1.0.0" / "text").unlink()
+    assert device.outcome(identifier)["status"] == "SUCCEEDED"
+    wait_until(lambda: device.work("Hello", "out") == "content")
+
+
+def test_dependencies_come_along_and_start_first(device: Device) -> None:
+    device.recipe("Top", "{run: 'date +%s%N > at; exec sleep 1000'}", depends={"Middle": "^1.0.0"})
+    device.recipe("Middle", "{startup: 'sleep 0.2; date +%s%N > at'}", depends={"Base": "*"})
+    device.recipe("Base", "{install: 'date +%s%N > installed', startup: 'sleep 0.2; date +%s%N > at'}")
+    outcome = device.succeed({"Top": "1.0.0"})
+    assert outcome["states"] == dict.fromkeys(("Base", "Middle", "Top"), "RUNNING")
+    assert list(outcome["roots"]) == ["Top"]
+    wait_until(lambda: device.work("Top", "at"))
+    order = [("Base", "installed"), ("Base", "at"), ("Middle", "at"), ("Top", "at")]
+    times = [int(device.work(*each)) for each in order]
+    assert times == sorted(times)
+
+
+def test_a_component_that_does_its_work_and_ends_is_finished(device: Device) -> None:
+    device.recipe("Once", "{run: 'echo done > out'}")
+    device.recipe("Nothing", "{install: 'echo done > out'}")
+    outcome = device.succeed({"Once": "1.0.0", "Nothing": "1.0.0"})
+    wait_until(lambda: {device.state("Once"), device.state("Nothing")} == {"FINISHED"})
+    assert set(outcome["states"].values()) <= {"FINISHED", "RUNNING"}
+    assert device.work("Nothing", "out") == "done\n"
+
+
+@pytest.mark.parametrize(
+    ("lifecycle", "code", "reason"),
+    [
+        ("{run: 'sleep 0.05; exit 7'}", "RUN_ERROR", "exited with code 7"),
+        ("{install: 'exit 3', run: 'exec sleep 1000'}", "INSTALL_ERROR", "install script exited with code 3"),
+        ("{startup: {Script: 'sleep 1000', Timeout: 0.1}}", "STARTUP_TIMEOUT", "startup script did not finish in time"),
+    ],
+)
+def test_a_broken_component_fails_the_deployment_with_its_reason(
+    device: Device, lifecycle: str, code: str, reason: str
+) -> None:
+    device.recipe("Bad", lifecycle)
+    device.recipe("Good", SLEEP)
+    outcome = device.deploy({"Bad": "1.0.0", "Good": "1.0.0"})
+    assert (outcome["status"], outcome["detailed_status"]) == ("FAILED", "FAILED_ROLLBACK_NOT_REQUESTED")
+    assert outcome["broken"] == ["Bad"]
+    assert code in outcome["cause"]
+    assert reason in outcome["cause"]
+    assert outcome["error_stack"] == ["DEPLOYMENT_FAILURE", "COMPONENT_UPDATE_ERROR", "COMPONENT_BROKEN"]
+    assert (device.state("Bad"), device.state("Good")) == ("BROKEN", "RUNNING")
+    # The same again with the cause removed: the broken one begins anew, the good one is not touched.
+    pid = device.pid("Good")
+    device.recipe("Bad", SLEEP)
+    assert device.succeed()["changed"] == ["Bad"]
+    assert device.pid("Good") == pid
+
+
+def test_a_broken_component_is_tried_again_by_a_deployment_that_changes_nothing(device: Device) -> None:
+    device.recipe("Bad", "{run: 'test -e fixed && exec sleep 1000'}")
+    assert device.deploy({"Bad": "1.0.0"})["broken"] == ["Bad"]
+    (device.runtime.root.work / "Bad" / "fixed").touch()
+    assert device.succeed()["changed"] == ["Bad"]
+
+
+def test_only_what_changed_is_restarted(device: Device) -> None:
+    for name in ("One", "Two", "Three"):
+        device.recipe(name, "{run: 'cat {artifacts:path}/file > out; exec sleep 1000'}", artifacts=("file",))
+        device.artifact(name, "file", "before")
+    device.succeed({"One": "1.0.0", "Two": "1.0.0", "Three": "1.0.0"})
+    before = device.health()
+    # the same version with another file
+    device.artifact("Two", "file", "after")
+    assert device.succeed()["changed"] == ["Two"]
+    wait_until(lambda: device.work("Two", "out") == "after")
+    after = device.health()
+    assert {name for name in after if after[name]["pid"] != before[name]["pid"]} == {"Two"}
+    # nothing at all
+    assert device.succeed()["changed"] == []
+    assert device.health() == after
+
+
+def test_configuration_restarts_a_component_only_if_its_scripts_use_it(device: Device) -> None:
+    device.recipe("Plain", SLEEP, defaults="{level: 1}")
+    device.recipe("User", "{run: 'echo {configuration:/level} > out; exec sleep 1000'}", defaults="{level: 1}")
+    device.succeed({"Plain": "1.0.0", "User": "1.0.0"})
+    pid = device.pid("Plain")
+    change = {name: {"MERGE": {"level": 2}} for name in ("Plain", "User")}
+    assert device.succeed(component_to_configuration=change)["changed"] == ["User"]
+    assert device.config("Plain", "configuration") == device.config("User", "configuration") == {"level": 2}
+    assert device.pid("Plain") == pid
+    wait_until(lambda: device.work("User", "out") == "2\n")
+    device.succeed(component_to_configuration={"Plain": {"RESET": ["/level"]}})
+    assert device.config("Plain", "configuration") == {"level": 1}
+
+
+def test_a_new_version_replaces_the_old_one_whose_shutdown_script_runs(device: Device) -> None:
+    lifecycle = "{{run: 'exec sleep 1000', shutdown: 'echo {0} >> stopped'}}"
+    device.recipe("App", lifecycle.format("old"), defaults="{a: 1, b: 1}")
+    device.succeed({"App": "1.0.0"})
+    device.recipe("App", lifecycle.format("new"), version="2.0.0", defaults="{a: 2, b: 1, c: 1}")
+    assert device.succeed({"App": "2.0.0"})["components"] == {"App": "2.0.0"}
+    assert device.work("App", "stopped") == "old\n"
+    assert device.health()["App"]["version"] == device.config("App", "version") == "2.0.0"
+    assert device.config("App", "previousVersion") == "1.0.0"
+    assert device.config("App", "configuration") == {"a": 2, "b": 1, "c": 1}
+
+
+def test_a_dependent_is_restarted_with_what_it_depends_on(device: Device) -> None:
+    device.recipe("Base", "{startup: 'echo 1'}")
+    device.recipe("Top", SLEEP, depends={"Base": "*"})
+    device.succeed({"Top": "1.0.0", "Base": "1.0.0"})
+    pid = device.pid("Top")
+    device.recipe("Base", "{startup: 'echo 2'}")
+    assert device.succeed()["changed"] == ["Base"]
+    assert wait_until(lambda: device.pid("Top")) != pid
+
+
+def test_a_removed_component_is_stopped_and_forgotten_but_keeps_its_files(device: Device) -> None:
+    device.recipe("Stays", SLEEP)
+    lifecycle = "{run: 'echo kept > file; exec sleep 1000', shutdown: 'echo bye > bye'}"
+    device.recipe("Goes", lifecycle, depends={"Lib": "*"})
+    device.recipe("Lib", SLEEP)
+    device.succeed({"Stays": "1.0.0", "Goes": "1.0.0"})
+    outcome = device.succeed(remove=("Goes",))
+    assert sorted(outcome["removed"]) == ["Goes", "Lib"]
+    assert list(device.health()) == ["Stays"]
+    assert device.config("Goes") is None
+    assert (device.work("Goes", "file"), device.work("Goes", "bye")) == ("kept\n", "bye\n")
+    assert list(device.config("DeploymentService", "GroupToRootComponents", "LOCAL_DEPLOYMENT")) == ["Stays"]
+    assert device.succeed(remove=("Stays",))["components"] == {}
+    assert device.health() == {}
+
+
+def test_a_deployment_that_cannot_work_fails_before_anything_is_changed(device: Device) -> None:
+    device.recipe("App", SLEEP)
+    device.succeed({"App": "1.0.0"})
+    pid, before = device.pid("App"), device.config("App")
+    device.recipe("App", SLEEP, version="2.0.0", depends={"Missing": "^1.0.0"})
+    for add, code in (
+        ({"App": "2.0.0"}, "NO_AVAILABLE_COMPONENT_VERSION"),
+        ({"Unknown": "1.0.0"}, "NO_AVAILABLE_COMPONENT_VERSION"),
+    ):
+        outcome = device.deploy(add)
+        assert (outcome["status"], outcome["detailed_status"]) == ("FAILED", "FAILED_NO_STATE_CHANGE")
+        assert code in outcome["error_stack"]
+    device.recipe("Needs", SLEEP, artifacts=("folder/missing.bin",))
+    outcome = device.deploy({"Needs": "1.0.0"})
+    assert "missing.bin" in outcome["cause"]
+    assert outcome["error_stack"][:2] == ["DEPLOYMENT_FAILURE", "ARTIFACT_DOWNLOAD_ERROR"]
+    outcome = device.deploy(component_to_configuration={"Typo": {"MERGE": {}}})
+    assert "Typo, which is not part of it" in outcome["cause"]
+    assert (device.pid("App"), device.config("App")) == (pid, before)
+
+
+def test_a_component_that_is_never_up_ends_the_wait(device: Device) -> None:
+    device.recipe("Slow", "{startup: 'sleep 1000'}")
+    outcome = device.deploy({"Slow": "1.0.0"}, timeout=0.5)
+    assert outcome["status"] == "FAILED"
+    assert "not every component is up within 0.5 s: Slow is STARTING" in outcome["cause"]
+
+
+def test_deployments_are_done_one_after_the_other(device: Device) -> None:
+    identifiers = []
+    for version in ("1.0.0", "2.0.0", "3.0.0"):
+        device.recipe("App", SLEEP, version=version)
+        identifiers.append(device.submit({"App": version}))
+    assert [device.outcome(each)["components"]["App"] for each in identifiers] == ["1.0.0", "2.0.0", "3.0.0"]
+    assert device.health()["App"]["version"] == "3.0.0"
+    assert [each["deployment_id"] for each in device.runtime.call("gg_deployment", "list")] == identifiers
+
+
+@pytest.mark.parametrize(
+    ("params", "text"),
+    [
+        ({"recipe_directory_path": "/no/such/folder"}, "there is no directory"),
+        ({"recipe_directory_path": "relative"}, "must be an absolute path"),
+        ({"root_component_versions_to_add": {"A": 1}}, "must be a string"),
+        ({"artifacts_directory_path": "/"}, "must not contain the runtime's own artifacts"),
+    ],
+)
+def test_a_request_that_is_wrong_is_refused_at_once(device: Device, params: dict[str, Any], text: str) -> None:
+    with pytest.raises(BusError, match=text) as caught:
+        device.runtime.call("gg_deployment", "create_local_deployment", params)
+    assert caught.value.code == ErrorCode.INVALID
+
+
+def _kill_during(device: Device, identifier: str, step: str, state: str = "") -> None:
+    with device.runtime.client("gg_deployment") as client:
+        stream = client.subscribe("subscribe", {"deployment_id": identifier})
+        seen = stream.result
+        while seen["step"] != step or (state and state not in seen["states"].values()):
+            seen = stream.next(30)
+    device.runtime.kill(device.runtime.pid_of("deploymentd"))
+
+
+def test_a_deployment_survives_a_kill_of_its_daemon_while_it_waits(device: Device) -> None:
+    device.recipe("Old", SLEEP)
+    device.succeed({"Old": "1.0.0"})
+    device.recipe("App", "{startup: 'echo x >> starts; sleep 1'}", defaults="{a: 1}")
+    configuration = {"App": {"MERGE": {"a": 2}}}
+    identifier = device.submit({"App": "1.0.0"}, ("Old",), component_to_configuration=configuration)
+    _kill_during(device, identifier, "wait", "STARTING")
+    outcome = device.outcome(identifier)
+    assert (outcome["status"], outcome["components"]) == ("SUCCEEDED", {"App": "1.0.0"})
+    assert (outcome["changed"], outcome["removed"]) == (["App"], ["Old"])
+    assert device.work("App", "starts") == "x\n"
+    assert list(device.health()) == ["App"]
+    assert device.config("App", "configuration") == {"a": 2}
+
+
+def test_a_deployment_survives_kills_at_any_moment(device: Device) -> None:
+    for name in ("A", "B", "C"):
+        device.recipe(name, "{install: 'true', run: 'exec sleep 1000'}", artifacts=("file",))
+        device.artifact(name, "file", "x" * 1000)
+    identifiers = [device.submit({"A": "1.0.0", "B": "1.0.0"}), device.submit({"C": "1.0.0"}, ("A",))]
+    for delay in (0.0, 0.01, 0.03, 0.06, 0.1):
+        pid = wait_until(lambda: device.runtime.pid_of("deploymentd"))
+        time.sleep(delay)
+        device.runtime.kill(pid)
+    assert [device.outcome(each)["status"] for each in identifiers] == ["SUCCEEDED", "SUCCEEDED"]
+    assert {name: each["state"] for name, each in device.health().items()} == {"B": "RUNNING", "C": "RUNNING"}
+    wait_until(device.staged, lambda staged: not staged)
+
+
+def test_a_waiting_deployment_outlives_the_configuration_daemon(device: Device) -> None:
+    device.recipe("App", "{startup: 'sleep 0.5'}")
+    identifier = device.submit({"App": "1.0.0"})
+    with device.runtime.client("gg_deployment") as client:
+        stream = client.subscribe("subscribe", {"deployment_id": identifier})
+        while stream.next(30)["step"] != "wait":
+            pass
+        for daemon in ("configd", "healthd"):
+            device.runtime.kill(device.runtime.pid_of(daemon))
+        *_, last = stream
+    assert last["status"] == "SUCCEEDED"

@@ -1,0 +1,133 @@
+"""The deployment document, from a local request and from the cloud's JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ggl.deploymentd.document import (
+    LOCAL_GROUP,
+    ComponentUpdate,
+    Document,
+    RunWith,
+    decode,
+    decode_request,
+    encode,
+    local_document,
+)
+from ggl.values import InvalidValue
+
+CLOUD = {
+    "deploymentId": "d-1",
+    "schemaDate": "2021-05-17",
+    "deploymentName": "heaters-weekly",
+    "configurationArn": "arn:aws:greengrass:eu-west-1:111122223333:configuration:thinggroup/heaters:14",
+    "creationTimestamp": 1760000000000,
+    "failureHandlingPolicy": "DO_NOTHING",
+    "componentUpdatePolicy": {"timeout": 45, "action": "SKIP_NOTIFY_COMPONENTS"},
+    "configurationValidationPolicy": {"timeout": 30},
+    "components": {
+        "org.sample.Heater": {
+            "version": "2.1.0",
+            "configurationUpdate": {"merge": {"loop": {"seconds": 9}}, "reset": ["/topic"]},
+            "runWith": {"posixUser": "heat:heat", "systemResourceLimits": {"memory": 65536, "cpus": 0.5}},
+        },
+        "org.sample.Plain": {"version": "1.0.0"},
+    },
+}
+
+
+def test_a_cloud_document_is_decoded() -> None:
+    document = decode(CLOUD)
+    assert document.group == "thinggroup/heaters"
+    assert document.roots == {"org.sample.Heater": "2.1.0", "org.sample.Plain": "1.0.0"}
+    assert document.updates == {
+        "org.sample.Heater": ComponentUpdate({"loop": {"seconds": 9}}, ("/topic",), RunWith("heat:heat", 65536, 0.5))
+    }
+    assert (document.failure_policy, document.update_timeout, document.validation_timeout) == ("DO_NOTHING", 45, 30)
+
+
+def test_keys_are_found_in_any_case_and_a_merge_may_be_json_text() -> None:
+    data = {
+        "DEPLOYMENTID": "d",
+        "CreationTimestamp": 1,
+        "configurationARN": "arn:aws:greengrass:r:1:configuration:thing/t:1",
+        "Components": {"C": {"Version": "1.0.0", "ConfigurationUpdate": {"MERGE": '{"Mixed": 1}', "RESET": ["/x"]}}},
+    }
+    document = decode(data)
+    assert (document.group, document.roots) == ("thing/t", {"C": "1.0.0"})
+    assert document.updates["C"] == ComponentUpdate({"Mixed": 1}, ("/x",))
+
+
+def test_a_document_that_is_kept_on_disk_comes_back_the_same() -> None:
+    local = Document("d", LOCAL_GROUP, 5, {"A": "1.0.0"}, {"Dep": ComponentUpdate({"k": None})}, wait_timeout=3.5)
+    for document in (decode(CLOUD), local):
+        assert decode(encode(document)) == document
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"deploymentId": None}, "'deploymentId' is missing"),
+        ({"creationTimestamp": "now"}, "'creationTimestamp' must be an integer"),
+        ({"configurationArn": "arn:short"}, "names no target"),
+        ({"components": {"C": {}}}, "component 'C' of the deployment document has no version"),
+        ({"components": {"C": "1.0.0"}}, "component 'C' of the deployment document must be a map"),
+        ({"failureHandlingPolicy": "PANIC"}, "must be ROLLBACK or DO_NOTHING"),
+        ({"components": {"C": {"version": "1.0.0", "configurationUpdate": {"reset": ["a"]}}}}, "no JSON pointer"),
+        ({"components": {"C": {"version": "1.0.0", "configurationUpdate": {"merge": "{"}}}}, "is not JSON"),
+        ({"components": {"C": {"version": "1.0.0", "configurationUpdate": {"merge": [1]}}}}, "must be a map"),
+    ],
+)
+def test_an_invalid_document_is_refused_with_the_place_named(change: dict[str, Any], text: str) -> None:
+    with pytest.raises(InvalidValue, match=text):
+        decode({**CLOUD, **change})
+
+
+def test_a_local_request_changes_the_roots_of_its_group() -> None:
+    request = decode_request(
+        {"root_component_versions_to_add": {"A": "2.0.0", "C": "1.0.0"}, "root_components_to_remove": ["B", "unknown"]}
+    )
+    document = local_document(request, "d", 9, {"A": "1.0.0", "B": "1.0.0", "D": "1.0.0"})
+    assert document.roots == {"A": "2.0.0", "C": "1.0.0", "D": "1.0.0"}
+    assert (document.group, document.timestamp, document.update_action) == (LOCAL_GROUP, 9, "SKIP_NOTIFY_COMPONENTS")
+
+
+def test_a_component_that_is_removed_and_added_is_a_root() -> None:
+    request = decode_request({"root_component_versions_to_add": {"A": "2.0.0"}, "root_components_to_remove": ["A"]})
+    assert local_document(request, "d", 9, {"A": "1.0.0"}).roots == {"A": "2.0.0"}
+
+
+def test_an_empty_request_is_valid_and_takes_the_roots_as_they_are() -> None:
+    assert local_document(decode_request({}), "d", 9, {"A": "1.0.0"}).roots == {"A": "1.0.0"}
+
+
+def test_configuration_and_run_with_of_a_local_request() -> None:
+    request = decode_request(
+        {
+            "component_to_configuration": {"A": {"MERGE": {"k": 1}, "RESET": ["", "/x~1y"]}},
+            "component_to_run_with_info": {"B": {"posixUser": "nobody"}},
+        }
+    )
+    assert request.updates == {
+        "A": ComponentUpdate({"k": 1}, ("", "/x~1y")),
+        "B": ComponentUpdate(run_with=RunWith("nobody")),
+    }
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"group_name": "a:b"},
+        {"timeout": 0},
+        {"root_components_to_remove": [1]},
+        {"root_component_versions_to_add": {"A": 1}},
+        {"component_to_configuration": {"A": [1]}},
+        {"component_to_configuration": {"A": {"MERGE": {}, "RESET": "x"}}},
+        {"component_to_run_with_info": {"A": {"systemResourceLimits": {"memory": 0}}}},
+    ],
+)
+def test_an_invalid_local_request_is_refused(params: dict[str, Any]) -> None:
+    with pytest.raises(InvalidValue):
+        decode_request(params)

@@ -1,0 +1,116 @@
+"""The queue of deployments and its durable records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from ggl.deploymentd import queue as queue_module
+from ggl.deploymentd.queue import Queue, QueueFull
+from ggl.deploymentd.record import FAILED, IN_PROGRESS, SUCCEEDED, Deployment
+
+
+class Disk:
+    """Records that outlive a queue."""
+
+    def __init__(self) -> None:
+        self.stored: dict[str, Any] = {}
+
+    def put(self, key: str, value: Mapping[str, Any]) -> None:
+        self.stored[key] = dict(value)
+
+    def scan(self) -> list[tuple[str, Any]]:
+        return sorted(self.stored.items())
+
+    def drop(self, key: str) -> None:
+        self.stored.pop(key, None)
+
+
+def deployment(name: str, **more: Any) -> Deployment:
+    return Deployment(name, created=1000, **more)
+
+
+def restarted(disk: Disk) -> Queue:
+    queue = Queue()
+    queue.load(disk)
+    return queue
+
+
+def next_id(queue: Queue) -> str:
+    found = queue.next()
+    return found.deployment_id if found else ""
+
+
+def test_deployments_are_taken_up_in_the_order_they_came() -> None:
+    disk, queue = Disk(), Queue()
+    for name in ("z", "a", "m"):
+        queue.add(disk, deployment(name))
+    order = []
+    while found := queue.next():
+        order.append(found.deployment_id)
+        queue.update(disk, found.deployment_id, status=SUCCEEDED)
+    assert order == ["z", "a", "m"]
+    assert queue.is_idle
+
+
+def test_a_restarted_daemon_goes_on_with_the_interrupted_one_and_then_in_order() -> None:
+    disk, queue = Disk(), Queue()
+    for name in ("z", "a", "m"):
+        queue.add(disk, deployment(name))
+    queue.update(disk, "a", status=IN_PROGRESS, step="start", changed=("C",), document={"deploymentId": "a"})
+    queue = restarted(disk)
+    assert queue.next() == deployment(
+        "a", sequence=2, status=IN_PROGRESS, step="start", changed=("C",), document={"deploymentId": "a"}
+    )
+    queue.update(disk, "a", status=FAILED)
+    assert next_id(queue) == "z"
+    queue.add(disk, deployment("b"))
+    assert [known.deployment_id for known in restarted(disk).everything()] == ["z", "a", "m", "b"]
+
+
+def test_progress_that_is_only_shown_is_not_kept() -> None:
+    disk, seen = Disk(), list[Deployment]()
+    queue = Queue(seen.append)
+    queue.add(disk, deployment("a"))
+    queue.update(None, "a", states={"C": "STARTING"})
+    queue.update(None, "a", states={"C": "STARTING"})
+    assert [known.states for known in seen] == [{}, {"C": "STARTING"}]
+    assert disk.stored["a"]["states"] == {}
+
+
+def test_what_the_disk_refuses_has_not_happened() -> None:
+    class Full(Disk):
+        def put(self, key: str, value: Mapping[str, Any]) -> None:
+            raise OSError("full")
+
+    queue = Queue()
+    with pytest.raises(OSError, match="full"):
+        queue.add(Full(), deployment("a"))
+    assert queue.everything() == []
+
+
+def test_only_the_last_deployments_that_are_over_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue_module, "HISTORY", 2)
+    disk, queue = Disk(), Queue()
+    for name in ("a", "b", "c", "d", "e"):
+        queue.add(disk, deployment(name))
+        if name != "a":
+            queue.update(disk, name, status=SUCCEEDED)
+    queue.prune(disk)
+    assert [known.deployment_id for known in restarted(disk).everything()] == ["a", "d", "e"]
+
+
+def test_the_queue_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue_module, "MAX_QUEUED", 1)
+    queue = Queue()
+    queue.add(Disk(), deployment("a"))
+    with pytest.raises(QueueFull):
+        queue.add(Disk(), deployment("b"))
+
+
+def test_a_damaged_record_does_not_stop_the_others() -> None:
+    disk = Disk()
+    disk.stored = {"x": 5, "y": {"status": 1}, "z": deployment("z").to_dict()}
+    assert [known.deployment_id for known in restarted(disk).everything()] == ["z"]

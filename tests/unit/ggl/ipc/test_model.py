@@ -1,0 +1,69 @@
+"""The table of IPC operations against the published service model, as the device SDK carries it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import awsiot.greengrasscoreipc.model as model
+import pytest
+
+from ggl.ipc.model import OPERATIONS, PREFIX
+from ggl.values import InvalidValue
+
+
+def _sdk_operations() -> dict[str, Any]:
+    kinds = (kind for name, kind in vars(model).items() if name.startswith("_") and name.endswith("Operation"))
+    return {kind._model_name(): kind for kind in kinds if hasattr(kind, "_model_name")}
+
+
+def test_every_operation_of_the_sdk_is_in_the_table_and_no_other() -> None:
+    assert OPERATIONS.keys() == _sdk_operations().keys()
+    assert len(OPERATIONS) == 35
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_shapes_are_those_of_the_sdk(name: str) -> None:
+    operation, theirs = OPERATIONS[name], _sdk_operations()[name]
+    assert operation.request_shape == theirs._request_type()._model_name()
+    assert operation.response_shape == theirs._response_type()._model_name()
+    event = theirs._response_stream_type()
+    assert operation.event_shape == (event._model_name() if event else None)
+    assert operation.streaming == (event is not None)
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_members", "resources"),
+    [
+        ("PublishToTopic", {"topic": "a/b"}, ["a/b"]),
+        ("PublishToTopic", {"topic": ""}, [""]),
+        ("PublishToTopic", {}, []),
+        ("SubscribeToIoTCore", {"topicName": "a/#"}, ["a/#"]),
+        ("ListComponents", {}, ["*"]),
+        ("StopComponent", {"componentName": "a.b"}, ["a.b"]),
+        ("StopComponent", {"componentName": ""}, []),
+        ("GetThingShadow", {"thingName": "t"}, ["$aws/things/t/shadow"]),
+        ("GetThingShadow", {"thingName": "t", "shadowName": ""}, ["$aws/things/t/shadow"]),
+        ("UpdateThingShadow", {"thingName": "t", "shadowName": "s"}, ["$aws/things/t/shadow/name/s"]),
+        ("DeleteThingShadow", {"shadowName": "s"}, []),
+        ("PutComponentMetric", {"metrics": [{"name": "a"}, {"name": "b"}]}, ["a", "b"]),
+        ("PutComponentMetric", {}, []),
+    ],
+)
+def test_the_resources_of_a_request(operation: str, request_members: dict[str, object], resources: list[str]) -> None:
+    getter = OPERATIONS[PREFIX + operation].resources
+    assert getter is not None
+    assert getter(request_members) == resources
+
+
+def test_a_resource_of_the_wrong_type_is_an_error() -> None:
+    getter = OPERATIONS[PREFIX + "PublishToTopic"].resources
+    assert getter is not None
+    with pytest.raises(InvalidValue, match="'topic' must be a string"):
+        getter({"topic": 5})
+
+
+def test_an_operation_under_access_control_says_what_is_wrong_without_a_resource() -> None:
+    for operation in OPERATIONS.values():
+        if operation.service is not None:
+            assert operation.resources is not None
+            assert operation.missing or operation.resources({}), operation.name

@@ -1,0 +1,337 @@
+"""One component's connection, message by message."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from ggl.ipc.errors import IpcError, not_found
+from ggl.ipcd import eventstream as es
+from ggl.ipcd.connection import MAX_STREAMS, Connection, Refused
+from ggl.ipcd.stream import Stream
+
+CONNECT = es.Template(es.CONNECT, 0, [(":version", es.STRING, "0.1.0")])
+PUBLISH = "aws.greengrass#PublishToTopic"
+SUBSCRIBE = "aws.greengrass#SubscribeToTopic"
+
+
+def authenticate(token: str | None, _component: str | None) -> str:
+    if token != "SECRET":
+        raise Refused("its token is nobody's")
+    return "com.example.A"
+
+
+class Peer:
+    """A client without a socket. ``calls`` are the operations it started, ``sent`` what it was sent."""
+
+    def __init__(self, connected: bool = True) -> None:
+        self.calls: list[tuple[Stream, dict[str, Any]]] = []
+        self.finished = False
+        self.violations: list[str] = []
+        self.answer: Any = None
+        self._decoder = es.Decoder()
+        self._sent: list[es.Message] = []
+        self.connection = Connection(self, authenticate, self._start, self.violations.append)
+        if connected:
+            self.connection.receive(CONNECT.encode(0, b'{"authToken":"SECRET"}'))
+            self.sent()
+
+    def _start(self, stream: Stream, request: dict[str, Any]) -> None:
+        self.calls.append((stream, request))
+        if isinstance(self.answer, IpcError):
+            raise self.answer
+
+    def send(self, data: bytes) -> None:
+        assert not self.finished
+        self._sent += self._decoder.feed(data)
+
+    def finish(self) -> None:
+        self.finished = True
+
+    def hold(self, on: bool) -> None:
+        pass
+
+    def sent(self) -> list[es.Message]:
+        sent, self._sent = self._sent, []
+        return sent
+
+    def give(self, kind: int, stream: int = 0, payload: bytes = b"", flags: int = 0, operation: str = "") -> None:
+        headers = [("operation", es.STRING, operation)] if operation else []
+        self.connection.receive(es.Template(kind, flags, headers).encode(stream, payload))
+
+    def call(self, stream: int, operation: str = PUBLISH, payload: bytes = b"{}", flags: int = 0) -> None:
+        self.give(es.APPLICATION_MESSAGE, stream, payload, flags, operation)
+
+
+def types(messages: list[es.Message]) -> list[tuple[int, int, int]]:
+    return [(message.type, message.flags, message.stream_id) for message in messages]
+
+
+# -- connecting --------------------------------------------------------------------------------------------------------
+
+
+def test_a_token_is_accepted() -> None:
+    peer = Peer(connected=False)
+    peer.connection.receive(CONNECT.encode(0, b'{"authToken":"SECRET","more":1}'))
+    assert types(peer.sent()) == [(es.CONNECT_ACK, es.CONNECTION_ACCEPTED, 0)]
+    assert peer.connection.component == "com.example.A"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        CONNECT.encode(0, b'{"authToken":"WRONG"}'),
+        CONNECT.encode(0, b'{"authToken":5}'),
+        CONNECT.encode(0, b'["SECRET"]'),
+        CONNECT.encode(0, b"no json"),
+        CONNECT.encode(0, b"[" * 50_000),
+        CONNECT.encode(0, b""),
+        es.Template(es.CONNECT).encode(0, b'{"authToken":"SECRET"}'),
+        es.Template(es.CONNECT, 0, [(":version", es.STRING, "0.2.0")]).encode(0, b'{"authToken":"SECRET"}'),
+        es.Template(es.CONNECT, 0, [(":version", es.INT32, 1)]).encode(0, b'{"authToken":"SECRET"}'),
+    ],
+)
+def test_a_refused_connect_request_is_answered_before_the_connection_ends(message: bytes) -> None:
+    peer = Peer(connected=False)
+    peer.connection.receive(message)
+    assert types(peer.sent()) == [(es.CONNECT_ACK, 0, 0)]
+    assert peer.finished
+    assert "WRONG" not in "".join(peer.violations)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        es.Template(es.APPLICATION_MESSAGE, 0, [("operation", es.STRING, PUBLISH)]).encode(1, b"{}"),
+        es.Template(es.PING).encode(),
+        CONNECT.encode(1, b'{"authToken":"SECRET"}'),
+        b"GET / HTTP/1.1\r\n\r\n",
+        CONNECT.encode(0, bytes(100_000)),
+    ],
+)
+def test_whoever_does_not_begin_with_connect_breaks_the_protocol(message: bytes) -> None:
+    peer = Peer(connected=False)
+    peer.connection.receive(message)
+    assert types(peer.sent()) == [(es.PROTOCOL_ERROR, 0, 0)]
+    assert peer.finished
+    assert not peer.calls
+
+
+# -- stream 0 ----------------------------------------------------------------------------------------------------------
+
+
+def test_ping_is_answered_with_its_payload_and_its_own_headers() -> None:
+    peer = Peer()
+    ping = es.Template(es.PING, 0, [("mine", es.STRING, "x"), (":theirs", es.STRING, "y")])
+    peer.connection.receive(ping.encode(0, b"payload"))
+    (answer,) = peer.sent()
+    assert answer == es.Message(es.PING_RESPONSE, 0, 0, {"mine": (es.STRING, "x")}, b"payload")
+
+
+def test_a_ping_response_is_ignored() -> None:
+    peer = Peer()
+    peer.give(es.PING_RESPONSE)
+    assert not peer.sent()
+    assert not peer.finished
+
+
+@pytest.mark.parametrize(
+    ("kind", "stream"),
+    [
+        (es.CONNECT, 0),
+        (es.CONNECT_ACK, 0),
+        (es.APPLICATION_MESSAGE, 0),
+        (es.APPLICATION_ERROR, 0),
+        (99, 0),
+        (es.APPLICATION_MESSAGE, -1),
+        (es.PING, 1),
+        (es.CONNECT, 1),
+    ],
+)
+def test_a_message_out_of_place_breaks_the_protocol(kind: int, stream: int) -> None:
+    peer = Peer()
+    peer.give(kind, stream, operation=PUBLISH)
+    (message,) = peer.sent()
+    assert types([message]) == [(es.PROTOCOL_ERROR, 0, 0)]
+    assert json.loads(message.payload)["message"] == peer.violations[0]
+    assert peer.finished
+    assert not peer.calls
+
+
+# -- calls -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_response_ends_the_stream_of_a_call() -> None:
+    peer = Peer()
+    peer.call(1, payload=b'{"topic":"a"}')
+    ((stream, request),) = peer.calls
+    assert request == {"topic": "a"}
+    stream.respond({})
+    (message,) = peer.sent()
+    assert types([message]) == [(es.APPLICATION_MESSAGE, es.TERMINATE_STREAM, 1)]
+    assert message.text("service-model-type") == "aws.greengrass#PublishToTopicResponse"
+    assert message.text(":content-type") == "application/json"
+    assert message.payload == b"{}"
+    assert not peer.connection.streams
+
+
+def test_a_request_without_payload_is_an_empty_one() -> None:
+    peer = Peer()
+    peer.call(1, payload=b"")
+    assert peer.calls[0][1] == {}
+
+
+def test_an_error_carries_its_text_for_every_client() -> None:
+    peer = Peer()
+    peer.answer = not_found("Key not found", "key", "k")
+    peer.call(1)
+    (message,) = peer.sent()
+    assert types([message]) == [(es.APPLICATION_ERROR, es.TERMINATE_STREAM, 1)]
+    assert message.text("service-model-type") == "aws.greengrass#ResourceNotFoundError"
+    assert json.loads(message.payload) == {
+        "message": "Key not found",
+        "_message": "Key not found",
+        "_errorCode": "ResourceNotFoundError",
+        "_service": "aws.greengrass#GreengrassCoreIPC",
+        "resourceType": "key",
+        "resourceName": "k",
+    }
+
+
+@pytest.mark.parametrize(
+    "payload", [b"{", b"[]", b'"x"', b"{}{}", b"\xff", b'{"a":NaN}', b'{"a":' * 100_000, b"[" * 100_000]
+)
+def test_a_request_that_is_no_json_object_fails_and_the_connection_lives_on(payload: bytes) -> None:
+    peer = Peer()
+    peer.call(1, payload=payload)
+    (message,) = peer.sent()
+    assert message.text("service-model-type") == "aws.greengrass#ServiceError"
+    assert not peer.calls
+    peer.call(2)
+    assert len(peer.calls) == 1
+
+
+@pytest.mark.parametrize("value", [b"bytes", float("nan"), "\ud800"])
+def test_an_answer_that_is_no_json_becomes_an_error(value: Any) -> None:
+    peer = Peer()
+    peer.call(1)
+    peer.calls[0][0].respond({"value": value})
+    assert types(peer.sent()) == [(es.APPLICATION_ERROR, es.TERMINATE_STREAM, 1)]
+
+
+def test_a_call_that_the_component_gave_up_gets_no_answer() -> None:
+    peer = Peer()
+    peer.call(1)
+    peer.give(es.APPLICATION_MESSAGE, 1, flags=es.TERMINATE_STREAM)
+    peer.calls[0][0].respond({})
+    assert not peer.sent()
+
+
+def test_a_first_message_that_terminates_its_stream_runs_nothing() -> None:
+    peer = Peer()
+    peer.call(1, flags=es.TERMINATE_STREAM)
+    assert not peer.calls
+    assert not peer.sent()
+
+
+def test_a_stream_without_an_operation_breaks_the_protocol() -> None:
+    peer = Peer()
+    peer.give(es.APPLICATION_MESSAGE, 1)
+    assert types(peer.sent()) == [(es.PROTOCOL_ERROR, 0, 0)]
+
+
+def test_stream_ids_may_skip_and_overtake_but_not_repeat() -> None:
+    peer = Peer()
+    for number in (1, 5, 3, 2, 900_000, 899_999):
+        peer.call(number)
+        peer.calls[-1][0].respond({})
+    assert len(peer.calls) == 6
+    peer.call(3, flags=es.TERMINATE_STREAM)
+    assert not peer.finished
+    peer.call(3)
+    assert peer.finished
+
+
+def test_only_so_many_streams_may_be_open() -> None:
+    peer = Peer()
+    for number in range(1, MAX_STREAMS + 2):
+        peer.call(number, SUBSCRIBE)
+    assert len(peer.calls) == MAX_STREAMS
+    (message,) = peer.sent()
+    assert message.stream_id == MAX_STREAMS + 1
+    assert message.text("service-model-type") == "aws.greengrass#ServiceError"
+
+
+# -- subscriptions -----------------------------------------------------------------------------------------------------
+
+
+def test_a_subscription_is_answered_and_stays_open_for_events() -> None:
+    peer = Peer()
+    peer.call(1, SUBSCRIBE)
+    stream = peer.calls[0][0]
+    stream.respond({})
+    stream.event({"jsonMessage": {"message": {}}})
+    response, event = peer.sent()
+    assert types([response, event]) == [(es.APPLICATION_MESSAGE, 0, 1)] * 2
+    assert event.text("service-model-type") == "aws.greengrass#SubscriptionResponseMessage"
+    assert json.loads(event.payload) == {"jsonMessage": {"message": {}}}
+
+
+def test_the_component_ends_a_subscription_without_an_answer() -> None:
+    peer = Peer()
+    peer.call(1, SUBSCRIBE)
+    closed = []
+    stream = peer.calls[0][0]
+    stream.on_close = lambda: closed.append(1)
+    stream.respond({})
+    peer.sent()
+    peer.give(es.APPLICATION_MESSAGE, 1, flags=es.TERMINATE_STREAM)
+    assert closed == [1]
+    stream.event({"jsonMessage": {}})
+    peer.give(es.APPLICATION_MESSAGE, 1, flags=es.TERMINATE_STREAM)
+    assert not peer.sent()
+    assert not peer.finished
+
+
+def test_we_end_a_subscription() -> None:
+    peer = Peer()
+    peer.call(1, SUBSCRIBE)
+    stream = peer.calls[0][0]
+    stream.respond({})
+    peer.sent()
+    stream.end()
+    stream.event({"jsonMessage": {}})
+    assert types(peer.sent()) == [(es.APPLICATION_MESSAGE, es.TERMINATE_STREAM, 1)]
+
+
+def test_an_event_that_is_no_json_ends_the_subscription_and_lets_its_source_know() -> None:
+    peer = Peer()
+    peer.call(1, SUBSCRIBE)
+    closed = []
+    stream = peer.calls[0][0]
+    stream.on_close = lambda: closed.append(1)
+    stream.respond({})
+    stream.event({"jsonMessage": b""})
+    assert types(peer.sent())[-1] == (es.APPLICATION_ERROR, es.TERMINATE_STREAM, 1)
+    assert closed == [1]
+
+
+def test_the_end_of_the_connection_ends_every_stream() -> None:
+    peer = Peer()
+    closed = []
+    for number in (1, 2):
+        peer.call(number, SUBSCRIBE)
+        peer.calls[-1][0].on_close = lambda number=number: closed.append(number)  # type: ignore[misc]
+    peer.connection.release()
+    assert closed == [1, 2]
+    assert not peer.connection.streams
+
+
+def test_requests_after_a_broken_one_in_the_same_bytes_are_not_run() -> None:
+    peer = Peer()
+    broken = es.Template(es.APPLICATION_MESSAGE).encode(1)
+    good = es.Template(es.APPLICATION_MESSAGE, 0, [("operation", es.STRING, PUBLISH)]).encode(2, b"{}")
+    peer.connection.receive(broken + good)
+    assert not peer.calls

@@ -1,0 +1,60 @@
+"""Tokens of components, and the file they outlive the daemon in."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from ggl.ipcd.tokens import Tokens, new_token
+
+
+def test_a_token_is_16_upper_case_letters_and_digits() -> None:
+    tokens = {new_token() for _ in range(200)}
+    assert len(tokens) == 200
+    assert all(len(token) == 16 and token.isalnum() and token.isascii() and token == token.upper() for token in tokens)
+
+
+def test_a_component_keeps_its_token_over_a_restart(tmp_path: Path) -> None:
+    first = Tokens(tmp_path / "tokens")
+    token = first.token_of("com.example.A")
+    other = first.token_of("com.example.B")
+    assert first.token_of("com.example.A") == token != other
+    again = Tokens(tmp_path / "tokens")
+    assert again.token_of("com.example.A") == token
+    assert again.component_of(token) == "com.example.A"
+    assert again.component_of(other) == "com.example.B"
+    assert again.component_of(new_token()) is None
+
+
+def test_the_file_is_nobody_elses(tmp_path: Path) -> None:
+    path = tmp_path / "tokens"
+    path.touch(mode=0o644)
+    Tokens(path).token_of("a")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_line_cut_short_by_a_kill_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "tokens"
+    token = Tokens(path).token_of("a")
+    with path.open("a") as file:
+        file.write("ABCDEFGHIJKL")
+    tokens = Tokens(path)
+    assert tokens.component_of(token) == "a"
+    second = tokens.token_of("b")
+    assert Tokens(path).component_of(second) == "b"
+    assert Tokens(path).component_of(token) == "a"
+
+
+def test_an_unfinished_line_grants_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "tokens"
+    path.write_text(f"{new_token()} com.exam")
+    assert Tokens(path)._components == {}
+
+
+def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "target").write_text("")
+    (tmp_path / "tokens").symlink_to(tmp_path / "target")
+    with pytest.raises(OSError, match="symbolic"):
+        Tokens(tmp_path / "tokens")
