@@ -162,7 +162,7 @@ def finish(deployment: Mapping[str, Any]) -> None:
         output.show(data)
         return
     broken = list(deployment.get("broken") or [])
-    logs = {name: last_log_lines(name) for name in broken}
+    logs = {name: last_log_lines(name, deployment["created"]) for name in broken}
     data["logs"] = {
         name: [f"{line.time} {line.level} {line.message}" for line in lines] for name, lines in logs.items()
     }
@@ -187,9 +187,10 @@ def failure(deployment: Mapping[str, Any]) -> CliError:
     return CliError(message, BROKEN, hint=f"see '{command(look)}'", code="DEPLOYMENT_FAILED", trail=session.trail)
 
 
-def last_log_lines(component: str) -> list[LogLine]:
-    from ggl.logs.reader import read
+def last_log_lines(component: str, since: int) -> list[LogLine]:
+    """The last lines that ``component`` logged after ``since`` (milliseconds since the epoch)."""
+    from ggl.logs.reader import Query, read
     from ggl.logs.record import format_time
 
-    records = read(root().logs, [component], last=LOG_LINES)
+    records = read(root().logs, [component], Query(since=since * 1000), last=LOG_LINES)
     return [LogLine(format_time(record.time), record.level, "", record.message) for record in records]

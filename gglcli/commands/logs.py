@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated
 
@@ -91,16 +90,8 @@ def logs(
         _show(record, single, flush=False)
     if follow:
         output.flush()
-        for record in _following(follow_files(directory, chosen, units, query)):
+        for record in follow_files(directory, chosen, units, query):
             _show(record, single, flush=True)
-
-
-def _following(records: Iterator[Record]) -> Iterator[Record]:
-    """Ctrl-C is the way to end following: no error."""
-    try:
-        yield from records
-    except KeyboardInterrupt:
-        return
 
 
 def _show(record: Record, single: bool, flush: bool) -> None:

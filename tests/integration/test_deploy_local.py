@@ -348,10 +348,12 @@ def test_a_deployment_survives_kills_at_any_moment(device: Device) -> None:
         device.recipe(name, "{install: 'true', run: 'exec sleep 1000'}", artifacts=("file",))
         device.artifact(name, "file", "x" * 1000)
     identifiers = [device.submit({"A": "1.0.0", "B": "1.0.0"}), device.submit({"C": "1.0.0"}, ("A",))]
+    killed = {0}
     for delay in (0.0, 0.01, 0.03, 0.06, 0.1):
-        pid = wait_until(lambda: device.runtime.pid_of("deploymentd"))
+        pid = wait_until(lambda: device.runtime.pid_of("deploymentd"), lambda pid: pid not in killed)
         time.sleep(delay)
         device.runtime.kill(pid)
+        killed.add(pid)
     assert [device.outcome(each)["status"] for each in identifiers] == ["SUCCEEDED", "SUCCEEDED"]
     assert {name: each["state"] for name, each in device.health().items()} == {"B": "RUNNING", "C": "RUNNING"}
     wait_until(device.staged, lambda staged: not staged)

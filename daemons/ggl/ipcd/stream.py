@@ -20,9 +20,9 @@ _templates: dict[tuple[int, int, str], es.Template] = {}
 
 
 class Stream:
-    """Exactly one of ``respond`` and ``fail`` answers it; a subscription goes on with ``event`` until ``end`` or ``fail``.
-    ``on_close`` is called once if the component ends the stream, or is gone, before we did. All of them do nothing on a
-    stream that is over.
+    """Exactly one of ``respond`` and ``fail`` answers it; a subscription then goes on with ``event``, until ``end`` or
+    ``fail``. ``on_close`` is called once if the component ends the stream, or is gone, before we did. All of them do
+    nothing on a stream that is over.
     """
 
     __slots__ = ("component", "connection", "id", "name", "on_close", "open", "operation", "size")

@@ -3,6 +3,7 @@ configuration take effect while it runs; every tenth reading is noted in the con
 
 import threading
 import time
+from datetime import datetime, timezone
 
 from awsiot.greengrasscoreipc.clientv2 import GreengrassCoreIPCClientV2
 from awsiot.greengrasscoreipc.model import JsonMessage, PublishMessage
@@ -35,7 +36,7 @@ while True:
     )
     print(f"published {count}")
     if count % 10 == 0:
-        ipc.update_configuration(value_to_merge={"published": count}, timestamp=time.time())
+        ipc.update_configuration(value_to_merge={"published": count}, timestamp=datetime.now(timezone.utc))
     if changed.wait(float(config["seconds"])):
         changed.clear()
         config = configuration()

@@ -1,0 +1,127 @@
+"""The socket of a component: nothing blocks, nothing grows without bounds. Real sockets on a real loop."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from ggl.bus import Loop
+from ggl.ipcd.transport import MAX_QUEUED, PAUSE_READING, Transport
+
+
+class Link:
+    """A transport and the component's end of its socket."""
+
+    def __init__(self) -> None:
+        self.loop = Loop()
+        ours, self.component = socket.socketpair()
+        self.component.settimeout(10)
+        self.received = b""
+        self.closed: list[str] = []
+        self.transport = Transport(self.loop, ours, self._on_data, self.closed.append)
+
+    def _on_data(self, data: bytes) -> None:
+        self.received += data
+
+    def run(self, until: Callable[[], bool], seconds: float = 10) -> None:
+        """Turn the loop until ``until()``; fails after ``seconds``."""
+        timer = self.loop.call_later(seconds, self.loop.stop)
+
+        def look() -> None:
+            if until():
+                self.loop.stop()
+            else:
+                self.loop.call_later(0.002, look)
+
+        look()
+        self.loop.run()
+        timer.cancel()
+        assert until()
+
+    def settle(self) -> None:
+        """Let the loop do what it can do now."""
+        self.loop.call_later(0.05, self.loop.stop)
+        self.loop.run()
+
+    def read(self, size: int) -> bytes:
+        data = bytearray()
+
+        def more() -> bool:
+            self.component.setblocking(False)
+            try:
+                while len(data) < size:
+                    data.extend(self.component.recv(min(1 << 20, size - len(data))))
+            except BlockingIOError:
+                return False
+            return True
+
+        self.run(more)
+        return bytes(data)
+
+
+@pytest.fixture
+def link() -> Iterator[Link]:
+    link = Link()
+    yield link
+    link.transport.abort("")
+    link.component.close()
+    link.loop.close()
+
+
+def test_what_does_not_fit_into_the_socket_follows_in_order(link: Link) -> None:
+    messages = [bytes([number]) * 300_000 for number in range(10)]
+    for message in messages:
+        link.transport.send(message)
+    assert link.transport.queued > 0
+    assert link.read(3_000_000) == b"".join(messages)
+    link.settle()
+    assert link.transport.queued == 0
+
+
+def test_a_component_that_does_not_read_loses_its_connection(link: Link) -> None:
+    while not link.transport.closed:
+        link.transport.send(bytes(1_000_000))
+        assert link.transport.queued <= MAX_QUEUED + 1_000_000
+    link.settle()
+    (reason,) = link.closed
+    assert "it does not read" in reason
+
+
+def test_one_message_may_be_larger_than_the_queue(link: Link) -> None:
+    link.transport.send(bytes(MAX_QUEUED * 2))
+    assert link.read(MAX_QUEUED * 2) == bytes(MAX_QUEUED * 2)
+
+
+def test_requests_stay_in_the_socket_while_answers_are_not_read(link: Link) -> None:
+    link.transport.send(bytes(PAUSE_READING * 2))
+    link.component.send(b"request")
+    link.settle()
+    assert link.received == b""
+    link.read(PAUSE_READING * 2)
+    link.run(lambda: link.received == b"request")
+
+
+def test_requests_stay_in_the_socket_while_the_transport_is_held(link: Link) -> None:
+    link.transport.hold(True)
+    link.component.send(b"request")
+    link.settle()
+    assert link.received == b""
+    link.transport.hold(False)
+    link.run(lambda: link.received == b"request")
+
+
+def test_finishing_sends_what_is_queued_and_nothing_more(link: Link) -> None:
+    link.transport.send(bytes(1_000_000))
+    link.transport.finish()
+    link.transport.send(b"too late")
+    assert link.read(1_000_000) == bytes(1_000_000)
+    link.run(lambda: link.closed == [""])
+    assert link.component.recv(10) == b""
+
+
+def test_a_component_that_leaves_is_noticed_also_while_its_requests_wait(link: Link) -> None:
+    link.transport.send(bytes(PAUSE_READING * 2))
+    link.component.close()
+    link.run(lambda: len(link.closed) == 1)
