@@ -23,6 +23,9 @@ class Daemon:
     """Its code is loaded once, in the supervisor, for every fork to share; not so for a daemon that runs rarely."""
     idle_exit: float | None = 60.0
     """Seconds without a connection after which the daemon exits; ``None``: it stays."""
+    unfinished: str = ""
+    """A directory below the state. If anything is in it when the runtime starts, the daemon is started too: it was
+    interrupted, and has something to go on with."""
 
     @property
     def module(self) -> str:
@@ -36,7 +39,7 @@ DAEMONS = (
         ipc_operations=("GetConfiguration", "UpdateConfiguration", "SubscribeToConfigurationUpdate"),
     ),
     Daemon("healthd", ("gg_health",), ipc_operations=("UpdateState",)),
-    Daemon("deploymentd", ("gg_deployment",), shared=False, idle_exit=15.0),
+    Daemon("deploymentd", ("gg_deployment",), shared=False, idle_exit=15.0, unfinished="deployments"),
     Daemon("pubsubd", ("gg_pubsub",), ipc_operations=("PublishToTopic", "SubscribeToTopic")),
     Daemon("ipcd", ("gg_ipc",), ipc_socket=True),
 )

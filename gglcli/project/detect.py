@@ -165,7 +165,7 @@ def parse(text: str, file: Path) -> Recipe:
     try:
         return parse_recipe(text, file=str(file), json_format=_suffix(file) == ".json")
     except RecipeError as error:
-        raise CliError(str(error), INVALID) from None
+        raise CliError(f"{file}: {'; '.join(map(str, error.problems))}", INVALID) from None
 
 
 def _only_recipe(folder: Path) -> Path:

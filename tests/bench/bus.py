@@ -54,7 +54,7 @@ def figures(baseline: Baseline, root: Root) -> Iterator[Figure]:
 
     with connect("gg_pubsub", root) as publisher, connect("gg_pubsub", root) as subscriber:
         stream = subscriber.subscribe("subscribe", {"topic": "bench/topic", "subscriber": "bench.Sub"})
-        message = {"topic": "bench/topic", "payload": {"jsonMessage": {"n": 1}}, "publisher": "bench.Pub"}
+        message = {"topic": "bench/topic", "payload": {"jsonMessage": {"message": {"n": 1}}}, "publisher": "bench.Pub"}
 
         def publish() -> None:
             publisher.call("publish", message)

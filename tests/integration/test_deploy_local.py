@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +103,7 @@ class Device:
 
 
 @pytest.fixture
-def device(runtime: Runtime, tmp_path: Path) -> Iterator[Device]:
+def device(runtime: Runtime, tmp_path: Path) -> Device:
     import os
     import pwd
 
@@ -341,6 +341,17 @@ def test_a_deployment_survives_a_kill_of_its_daemon_while_it_waits(device: Devic
     assert device.work("App", "starts") == "x\n"
     assert list(device.health()) == ["App"]
     assert device.config("App", "configuration") == {"a": 2}
+
+
+def test_a_deployment_goes_on_when_the_runtime_comes_back(device: Device) -> None:
+    device.recipe("Slow", "{startup: 'sleep 1; echo up'}")
+    identifier = device.submit({"Slow": "1.0.0"})
+    wait_until(lambda: device.health().get("Slow", {}).get("state") == "STARTING")
+    device.runtime.down()
+    device.runtime.up()
+    wait_until(device.staged, lambda staged: not staged)  # nobody asked for it
+    assert device.outcome(identifier)["status"] == "SUCCEEDED"
+    assert device.state("Slow") == "RUNNING"
 
 
 def test_a_deployment_survives_kills_at_any_moment(device: Device) -> None:

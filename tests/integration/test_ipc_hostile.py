@@ -224,12 +224,16 @@ def test_a_component_that_does_not_read_is_disconnected_and_delays_nobody(runtim
     slow.send(CONNECT.encode(0, json.dumps({"authToken": token}).encode()))
     assert slow.receive() is not None
     assert slow.call(1, "SubscribeToTopic", b'{"topic":"flood"}') is not None
-    payload = {"jsonMessage": {"message": {"x": "y" * 500_000}}}
-    with runtime.bus("gg_pubsub") as bus:
-        subscription = bus.subscribe("subscribe", {"topic": "flood"})
-        for _ in range(40):
-            bus.call("publish", {"topic": "flood", "payload": payload})
-            assert subscription.next(10)["topic"] == "flood"
+    message = {"topic": "flood", "publishMessage": {"jsonMessage": {"message": {"x": "y" * 500_000}}}}
+    quick = Peer(runtime.root.ipc_socket)
+    token = runtime.allow("com.example.Quick", ["*"], ["*"])
+    quick.send(CONNECT.encode(0, json.dumps({"authToken": token}).encode()))
+    assert quick.receive() is not None
+    assert quick.call(1, "SubscribeToTopic", b'{"topic":"flood"}') is not None
+    for number in range(2, 42):
+        answers = quick.call(number, "PublishToTopic", json.dumps(message).encode()), quick.receive()
+        assert sorted(answer.stream_id for answer in answers if answer is not None) == [1, number]
+    quick.sock.close()
     assert "com.example.Slow" not in [entry["component"] for entry in runtime.call("gg_ipc", "connections")]
     slow.sock.close()
     assert_serves(runtime)

@@ -1,7 +1,8 @@
 """The copy of what came with a local deployment, made before the request is acknowledged.
 
 The sender's folders are often temporary, and the deployment may have to wait or be taken up again. So recipes and
-artifacts are copied to ``<state>/deployments/<id>/{recipes,artifacts}``, which goes away when the deployment is over.
+artifacts are copied to ``<state>/deployments/<id>/{recipes,artifacts}``, which goes away when the deployment is over:
+as long as there is such a directory there is a deployment to go on with, and the host starts this daemon for it.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ def stage(staging: Staging, recipes: str, artifacts: str, store: Path) -> None:
     Raises ``InvalidValue`` when a folder is not as it should be, ``OSError`` when it cannot be copied; then nothing
     stays.
     """
+    staging.path.mkdir(parents=True, mode=0o700)
     try:
         if recipes:
             _copy_recipes(_folder("recipe_directory_path", recipes), staging.recipes)

@@ -22,7 +22,10 @@ MAX_QUEUED = 8 * 1024 * 1024
 PAUSE_READING = 1024 * 1024
 """Bytes waiting for a component from which on its requests are left in the socket."""
 FLUSH_SECONDS = 5.0
-"""How long a connection that is being closed may take to read what is left for it."""
+"""How long a component may take to read what is left for it when its connection is being closed."""
+LINGER_SECONDS = 0.5
+"""How long it then may take to close its side. The AWS client libraries, when they see the end of a connection together
+with its last message, may report the one without having looked at the other."""
 
 _READ = select.EPOLLIN
 _WRITE = select.EPOLLOUT
@@ -107,15 +110,12 @@ class Transport:
             self._choose_events()
 
     def finish(self) -> None:
-        """Read no more; close once everything sent so far has been taken, or after ``FLUSH_SECONDS``."""
+        """Take no more requests; close when the component has, or some time after it was sent everything."""
         if self.closed or self._finishing:
             return
         self._finishing = True
-        if self._queue:
-            self._choose_events()
-            self._loop.call_later(FLUSH_SECONDS, lambda: self.abort(""))
-        else:
-            self.abort("")
+        self._choose_events()
+        self._loop.call_later(FLUSH_SECONDS if self._queue else LINGER_SECONDS, lambda: self.abort(""))
 
     def abort(self, reason: str) -> None:
         """Close at once. ``reason`` is for the log; empty when the other side left or nothing is wrong."""
@@ -137,10 +137,10 @@ class Transport:
                 return
             except OSError:
                 data = b""
-            if data:
-                self._on_data(data)
-            else:
+            if not data:
                 self.abort("")
+            elif not self._finishing:
+                self._on_data(data)
         elif events & (select.EPOLLHUP | select.EPOLLERR):
             self.abort("")
 
@@ -162,13 +162,12 @@ class Transport:
             self.abort(f"writing failed: {error.strerror}")
             return False
         if not queue and self._finishing:
-            self.abort("")
-            return False
+            self._loop.call_later(LINGER_SECONDS, lambda: self.abort(""))
         self._choose_events()
         return True
 
     def _choose_events(self) -> None:
-        reading = not self._finishing and not self._held and self.queued <= PAUSE_READING
+        reading = self._finishing or (not self._held and self.queued <= PAUSE_READING)
         wanted = (_READ if reading else 0) | (_WRITE if self._queue else 0)
         if wanted != self._events:
             self._events = wanted

@@ -57,7 +57,7 @@ def format_record(time: float, level: str, text: str) -> bytes:
 
 def parse_line(line: bytes) -> Record | None:
     """The record that begins with ``line``; ``None`` when the line continues the record before."""
-    if len(line) <= TIME_LENGTH or line[26:28] != b"Z " or line[19:20] != b".":
+    if len(line) <= TIME_LENGTH or line[26:28] != b"Z " or line[19:20] != b"." or line[10:11] != b"T":
         return None
     name, _, message = line[28:].partition(b" ")
     level = _LEVEL_BYTES.get(name.rstrip())

@@ -76,6 +76,10 @@ class Supervisor:
         for running in list(self.units.values()):
             if running.wanted and running.unit.phase != "install":
                 running.start()
+        for core in self.core.values():
+            directory = self.root.state / core.daemon.unfinished
+            if core.daemon.unfinished and directory.is_dir() and any(directory.iterdir()):
+                core.start()
 
     def stop_all(self, done: Callable[[], None]) -> None:
         """Components in reverse order of their dependencies, then the core daemons."""

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from ggl.bus import BusError, Client, ErrorCode, Loop, Method, Request, Server, connect
+from ggl.bus import BusError, Client, ErrorCode, Loop, Method, Request, Server, Stream, connect
 from ggl.daemon import bind
 from ggl.paths import Root, find_root
 
@@ -26,6 +26,7 @@ def _serve(listening: socket.socket) -> None:
     loop = Loop()
     deferred: list[Request] = []
     closed: list[str] = []
+    joined: list[Stream] = []
 
     def fail(_request: Request, params: dict[str, Any]) -> None:
         raise BusError(ErrorCode(params["code"]), params["message"])
@@ -50,6 +51,12 @@ def _serve(listening: socket.socket) -> None:
                 loop.call_soon_threadsafe(more)
 
         loop.call_soon(more)
+
+    def join(request: Request, _params: dict[str, Any]) -> None:
+        joined.append(request.stream())
+
+    def tell(_request: Request, params: dict[str, Any]) -> None:
+        Stream.send_to_all(joined, params["item"])
 
     def later(request: Request, _params: dict[str, Any]) -> Any:
         deferred.append(request)
@@ -76,6 +83,9 @@ def _serve(listening: socket.socket) -> None:
         "count": Method(count),
         "closed": Method(lambda request, params: closed),
         "flood": Method(flood),
+        "join": Method(join),
+        "tell": Method(tell),
+        "bytes": Method(lambda request, params: bytes(params["n"])),
         "later": Method(later),
         "release": Method(release),
         "ask_back": Method(ask_back),

@@ -18,7 +18,8 @@ PUBLISH_CLOUD = OPERATIONS[PREFIX + "PublishToIoTCore"]
 
 
 def policies(access_control: Any, complaints: list[str] | None = None, thing_name: str = "") -> Policies:
-    return parse_policies(access_control, [].append if complaints is None else complaints.append, thing_name)
+    ignored: list[str] = []
+    return parse_policies(access_control, (ignored if complaints is None else complaints).append, thing_name)
 
 
 def policy(operations: Any = (PUBLISH.name,), resources: Any = ("*",), service: str = PUBSUB, **more: Any) -> Any:

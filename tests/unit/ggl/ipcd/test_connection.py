@@ -323,7 +323,7 @@ def test_the_end_of_the_connection_ends_every_stream() -> None:
     closed = []
     for number in (1, 2):
         peer.call(number, SUBSCRIBE)
-        peer.calls[-1][0].on_close = lambda number=number: closed.append(number)  # type: ignore[misc]
+        peer.calls[-1][0].on_close = lambda number=number: closed.append(number)
     peer.connection.release()
     assert closed == [1, 2]
     assert not peer.connection.streams

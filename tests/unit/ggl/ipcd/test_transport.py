@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from ggl.bus import Loop
+from ggl.ipcd import transport
 from ggl.ipcd.transport import MAX_QUEUED, PAUSE_READING, Transport
 
 
@@ -25,20 +27,13 @@ class Link:
     def _on_data(self, data: bytes) -> None:
         self.received += data
 
-    def run(self, until: Callable[[], bool], seconds: float = 10) -> None:
-        """Turn the loop until ``until()``; fails after ``seconds``."""
-        timer = self.loop.call_later(seconds, self.loop.stop)
-
-        def look() -> None:
-            if until():
-                self.loop.stop()
-            else:
-                self.loop.call_later(0.002, look)
-
-        look()
-        self.loop.run()
-        timer.cancel()
-        assert until()
+    def run(self, until: Callable[[], bool]) -> None:
+        """Turn the loop until ``until()``; fails when that takes absurdly long."""
+        deadline = time.monotonic() + 10
+        while not until():
+            assert time.monotonic() < deadline
+            self.loop.call_later(0.002, self.loop.stop)
+            self.loop.run()
 
     def settle(self) -> None:
         """Let the loop do what it can do now."""
@@ -116,9 +111,20 @@ def test_finishing_sends_what_is_queued_and_nothing_more(link: Link) -> None:
     link.transport.send(bytes(1_000_000))
     link.transport.finish()
     link.transport.send(b"too late")
+    link.component.send(b"ignored")
     assert link.read(1_000_000) == bytes(1_000_000)
+    assert not link.closed
     link.run(lambda: link.closed == [""])
     assert link.component.recv(10) == b""
+    assert link.received == b""
+
+
+def test_finishing_ends_as_soon_as_the_component_leaves(link: Link, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "LINGER_SECONDS", 3600.0)
+    link.transport.send(b"last words")
+    link.transport.finish()
+    link.component.close()
+    link.run(lambda: link.closed == [""])
 
 
 def test_a_component_that_leaves_is_noticed_also_while_its_requests_wait(link: Link) -> None:

@@ -1,0 +1,71 @@
+"""The official device SDK as the IPC tests use it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from queue import Queue
+from typing import Any
+
+import awsiot.greengrasscoreipc
+from awsiot.greengrasscoreipc.clientv2 import GreengrassCoreIPCClientV2
+from awsiot.greengrasscoreipc.model import JsonMessage, PublishMessage, SubscriptionResponseMessage
+
+from tests.integration.ipc_runtime import Runtime
+
+
+class Components:
+    """Clients of the SDK, each connected with a component's token; a context manager that closes them."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._clients: list[GreengrassCoreIPCClientV2] = []
+
+    def connect(self, token: str) -> GreengrassCoreIPCClientV2:
+        ipc = awsiot.greengrasscoreipc.connect(ipc_socket=str(self._runtime.root.ipc_socket), authtoken=token)
+        client = GreengrassCoreIPCClientV2(client=ipc)
+        self._clients.append(client)
+        return client
+
+    def __enter__(self) -> Components:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for client in self._clients:
+            client.close()
+
+
+class Events:
+    """What came on a subscription. ``next`` waits for an event; ``closed`` is set when the stream is over."""
+
+    def __init__(self) -> None:
+        self.queue: Queue[Any] = Queue()
+        self.errors: list[Exception] = []
+        self.closed = threading.Event()
+
+    def handlers(self) -> dict[str, Callable[..., Any]]:
+        return {
+            "on_stream_event": self.queue.put,
+            "on_stream_error": self.errors.append,
+            "on_stream_closed": self.closed.set,
+        }
+
+    def next(self) -> Any:
+        return self.queue.get(timeout=10)
+
+
+def json_of(event: SubscriptionResponseMessage) -> Any:
+    assert event.json_message is not None
+    return event.json_message.message
+
+
+def publish(client: GreengrassCoreIPCClientV2, topic: str, message: Any) -> None:
+    client.publish_to_topic(topic=topic, publish_message=PublishMessage(json_message=JsonMessage(message=message)))
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

@@ -1,0 +1,171 @@
+"""What a deployment works out before it changes anything: configurations, scripts, and who runs them."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from typing import Any
+
+import pytest
+
+from ggl.deploymentd.current import Current
+from ggl.deploymentd.document import ComponentUpdate, Document, RunWith
+from ggl.deploymentd.errors import DeploymentError
+from ggl.deploymentd.targets import Targets, make_targets, service_operations, target_units
+from ggl.deploymentd.users import RunAs, run_as
+from ggl.paths import find_root
+from ggl.recipe.load import recipe_from_data
+from ggl.recipe.model import Recipe
+
+ROOT = find_root("/r")
+OWN = pwd.getpwuid(os.geteuid())
+OTHER = next(entry for entry in pwd.getpwall() if entry.pw_uid not in (0, OWN.pw_uid))
+
+
+def stamp(value: Any, time: int = 9) -> Any:
+    return {key: stamp(v, time) for key, v in value.items()} if isinstance(value, dict) else {"v": value, "t": time}
+
+
+def component(lifecycle: dict[str, Any], name: str = "A", **more: Any) -> Recipe:
+    data = {"RecipeFormatVersion": "2020-01-25", "ComponentName": name, "ComponentVersion": "1.0.0", **more}
+    return recipe_from_data({**data, "Manifests": [{"Lifecycle": lifecycle}]})
+
+
+def targets(*recipes: Recipe, updates: Any = None, services: Any = None, euid: int = 1000) -> Targets:
+    document = Document("d", "g", 100, {}, updates or {})
+    return make_targets(ROOT, recipes, document, Current(stamp(services or {}), "thing"), euid=euid)
+
+
+def refusal(*recipes: Recipe, **more: Any) -> str:
+    with pytest.raises(DeploymentError) as caught:
+        targets(*recipes, **more)
+    return caught.value.message
+
+
+def test_scripts_are_made_from_the_configuration_as_it_will_be() -> None:
+    base = component(
+        {"run": "true"}, "Base", ComponentConfiguration={"DefaultConfiguration": {"port": 1, "host": "default"}}
+    )
+    user = component(
+        {"run": "use {Base:configuration:/host} {Base:configuration:/port} {iot:thingName} {configuration:/missing}"},
+        ComponentDependencies={"Base": {"VersionRequirement": "*"}},
+    )
+    services = {"Base": {"configuration": {"host": "set"}}}
+    made = targets(base, user, services=services, updates={"Base": ComponentUpdate({"port": 2})})
+    assert made.components[1].lifecycle.steps["run"].script == "use set 2 thing {configuration:/missing}"
+    assert made.components[0].configuration == {"port": 2, "host": "set"}
+    assert {tuple(operation["key_path"]) for operation in made.operations} == {
+        ("services", "Base", "configuration"),
+        ("services", "A", "configuration"),
+    }
+
+
+def test_the_nucleus_is_configured_under_either_name_and_counts_at_once() -> None:
+    update = ComponentUpdate({"runWithDefault": {"posixUser": OTHER.pw_name, "posixShell": "/bin/bash"}})
+    made = targets(component({"run": "true"}), updates={"aws.greengrass.Nucleus": update}, euid=0)
+    assert made.operations[0]["key_path"] == ["services", "aws.greengrass.NucleusLite", "configuration"]
+    assert made.components[0].run_as == RunAs(OTHER.pw_name, (OTHER.pw_uid, OTHER.pw_gid))
+    assert made.components[0].shell == "/bin/bash"
+
+
+def test_configuration_for_a_component_that_is_not_deployed_is_refused() -> None:
+    assert "Typo, which is not part of it" in refusal(component({}), updates={"Typo": ComponentUpdate({})})
+
+
+def test_a_component_for_another_platform_is_refused_with_the_reason() -> None:
+    recipe = recipe_from_data(
+        {
+            "RecipeFormatVersion": "2020-01-25",
+            "ComponentName": "A",
+            "ComponentVersion": "1.0.0",
+            "Manifests": [{"Platform": {"os": "windows"}, "Lifecycle": {"run": "dir"}}],
+        }
+    )
+    assert "os=windows" in refusal(recipe)
+    services = {"aws.greengrass.NucleusLite": {"configuration": {"platformOverride": {"os": "windows"}}}}
+    assert targets(recipe, services=services).components[0].name == "A"
+
+
+def test_steps_that_need_root_are_refused_by_a_runtime_that_is_not_root() -> None:
+    privileged = component({"install": {"Script": "apt", "RequiresPrivilege": True}, "run": "true"})
+    message = refusal(privileged)
+    assert "its install needs RequiresPrivilege" in message
+    assert "start it as root" in message
+
+
+def test_a_root_runtime_asks_for_a_user_unless_only_root_runs_anything() -> None:
+    assert "set runWithDefault.posixUser" in refusal(component({"run": "true"}), euid=0)
+    assert targets(component({}), euid=0).components[0].run_as == RunAs()
+    only_root = component({"run": {"Script": "true", "RequiresPrivilege": True}})
+    assert targets(only_root, euid=0).components[0].run_as == RunAs()
+
+
+def test_run_with_of_a_component_wins_and_is_kept_until_it_is_removed() -> None:
+    recipe = component({"run": "true"})
+    default = {"aws.greengrass.NucleusLite": {"configuration": {"runWithDefault": {"posixUser": "root"}}}}
+    kept = {**default, "A": {"runWith": {"posixUser": OTHER.pw_name}}}
+
+    def user(services: Any, run_with: RunWith | None) -> str:
+        updates = {"A": ComponentUpdate(run_with=run_with)} if run_with else {}
+        return targets(recipe, services=services, updates=updates, euid=0).components[0].run_as.user
+
+    assert user(default, RunWith(OTHER.pw_name)) == OTHER.pw_name
+    assert user(kept, None) == OTHER.pw_name
+    assert user(kept, RunWith(None, memory=5)) == OTHER.pw_name
+    assert user(kept, RunWith("")) == "root"
+
+
+def test_what_is_deployed_is_recorded_and_the_version_of_before_with_it() -> None:
+    recipe = component({"run": "true"}, ComponentDependencies={"B": {"VersionRequirement": "*"}})
+    made = targets(recipe).components[0]
+    operations = service_operations(made, Current(stamp({"A": {"version": "0.9.0"}})))
+    written = {each["key_path"][2]: each["value"] for each in operations if each["op"] == "write"}
+    assert written == {
+        "version": "1.0.0",
+        "previousVersion": "0.9.0",
+        "componentType": "GENERIC",
+        "dependencies": ["B:HARD"],
+        "lifecycle": {"run": "true"},
+    }
+
+
+def test_the_revision_changes_with_scripts_artifacts_and_version_and_with_nothing_else() -> None:
+    def revision(script: str = "true", digests: dict[str, str] | None = None, **more: Any) -> str:
+        made = targets(component({"run": script}, **more)).components[0]
+        return target_units(ROOT, made, digests or {})[0].revision
+
+    same = {revision(), revision(ComponentPublisher="somebody")}
+    assert len(same) == 1
+    others = {revision("false"), revision(digests={"f": "1"}), revision(digests={"f": "2"})}
+    assert len(others | same) == 4
+
+
+@pytest.mark.parametrize(
+    ("own", "default", "euid", "expected"),
+    [
+        ("", "", 1000, RunAs()),
+        (OTHER.pw_name, "", 0, RunAs(OTHER.pw_name, (OTHER.pw_uid, OTHER.pw_gid))),
+        ("", f"{OTHER.pw_uid}:0", 0, RunAs(f"{OTHER.pw_uid}:0", (OTHER.pw_uid, 0))),
+        ("54321:54322", OTHER.pw_name, 0, RunAs("54321:54322", (54321, 54322))),
+        ("", OTHER.pw_name, OTHER.pw_uid, RunAs()),
+    ],
+)
+def test_whom_a_component_runs_as(own: str, default: str, euid: int, expected: RunAs) -> None:
+    assert run_as("A", own, default, euid) == expected
+
+
+@pytest.mark.parametrize(
+    ("own", "default", "euid", "text"),
+    [
+        ("", "", 0, "there is no user to run it"),
+        ("no-such-user", "", 0, "there is no user 'no-such-user'"),
+        ("root:no-such-group", "", 0, "there is no group 'no-such-group'"),
+        ("54321", "", 0, "needs a group"),
+        (OTHER.pw_name, "", 54321, "leave out its posixUser"),
+        ("", OTHER.pw_name, 54321, "remove runWithDefault.posixUser"),
+    ],
+)
+def test_what_cannot_be_run_says_what_to_do(own: str, default: str, euid: int, text: str) -> None:
+    with pytest.raises(DeploymentError, match=text) as caught:
+        run_as("A", own, default, euid)
+    assert caught.value.codes == ("RUN_WITH_CONFIG_NOT_VALID",)

@@ -1,0 +1,93 @@
+"""What an error of the runtime, or a mistake on the command line, does to the exit code and to stderr."""
+
+from __future__ import annotations
+
+import pytest
+
+from ggl.bus import ErrorCode
+
+EXPECTED = {
+    "NOENTRY": 4,
+    "NODATA": 4,
+    "INVALID": 5,
+    "PARSE": 5,
+    "RANGE": 5,
+    "UNSUPPORTED": 5,
+    "CONFIG": 5,
+    "TIMEOUT": 6,
+    "BUSY": 7,
+    "RETRY": 7,
+    "NOMEM": 7,
+    "NOCONN": 7,
+    "FAILURE": 1,
+    "FATAL": 1,
+    "REMOTE": 1,
+}
+
+
+@pytest.mark.parametrize("code", list(ErrorCode))
+def test_every_bus_error_has_its_exit_code(ggl, runtime, code) -> None:
+    result = ggl("bus", "call", "gg_odd", code.value.lower(), "--json")
+    assert result.code == EXPECTED[code.value]
+    assert result.out == ""
+    assert result.error["code"] == code.value
+    assert result.error["message"] == "it did not work"
+    assert result.error["trail"]
+
+
+def test_an_error_is_one_line_with_what_why_next_and_trail(ggl, runtime) -> None:
+    result = ggl("bus", "call", "gg_odd", "failure")
+    assert result.err.count("\n") == 1
+    assert result.err.startswith("error: ggl bus call: it did not work; see 'ggl logs --trail ")
+    assert "[trail " in result.err
+    assert "\x1b" not in result.err
+
+
+@pytest.mark.parametrize("words", [["component", "list"], ["config", "get"], ["deploy", "list"], ["bus", "list"]])
+def test_a_runtime_that_is_down_is_3(ggl, words) -> None:
+    result = ggl(*words)
+    assert result.code == 3
+    assert "is not running; start it with 'ggl up'" in result.err
+
+
+def test_a_suggested_command_keeps_the_root(ggl, tmp_path) -> None:
+    result = ggl("--root", str(tmp_path / "other place"), "component", "list")
+    assert f"'ggl up --root '{tmp_path}/other place''" in result.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["verison"], ["status", "--nope"], ["config", "set", "x"], ["deploy", "local"], ["logs", "--level", "LOUD"]],
+)
+def test_a_mistake_on_the_command_line_is_2(ggl, words) -> None:
+    result = ggl(*words)
+    assert result.code == 2
+    assert result.err.startswith("error: ggl")
+    assert result.err.count("\n") == 1
+
+
+def test_a_typo_gets_a_suggestion(ggl) -> None:
+    assert "Did you mean 'status'?" in ggl("statsu").err
+
+
+def test_a_group_without_a_command_shows_its_help(ggl) -> None:
+    result = ggl("config")
+    assert result.code == 2
+    assert "Usage: ggl config" in result.out
+
+
+def test_an_unexpected_error_is_one_line_without_a_trace(ggl, monkeypatch) -> None:
+    monkeypatch.setattr("gglcli.version.show_version", lambda: 1 / 0)
+    result = ggl("version")
+    assert result.code == 1
+    assert result.err == (
+        "error: ggl version: unexpected error: ZeroDivisionError: division by zero; set GGL_DEBUG=1 to see where\n"
+    )
+    monkeypatch.setenv("GGL_DEBUG", "1")
+    assert "Traceback" in ggl("version").err
+
+
+def test_an_unknown_component_is_4_with_a_suggestion(ggl, runtime) -> None:
+    result = ggl("component", "restart", "com.example.Helo")
+    assert result.code == 4
+    assert "did you mean 'com.example.Hello'" in result.err
