@@ -6,6 +6,7 @@ command a line, with an optional explanation behind `` # ``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -70,7 +71,8 @@ def split_help(text: str | None) -> tuple[str, list[Example]]:
         if line.strip():
             command, _, explanation = line.strip().partition("  # ")
             examples.append(Example(command.strip(), explanation.strip()))
-    return body.rstrip(), examples
+    # Where a line of the docstring ends means nothing on a terminal of another width.
+    return re.sub(r"(?<=\S)\n(?=\S)", " ", body.rstrip()), examples
 
 
 class Command(TyperCommand):
@@ -183,7 +185,7 @@ def _format_examples(command: Command | Group, examples: list[Example], formatte
     # rich help is printed, not returned
     from gglcli.output import Text, terminal
 
-    terminal().show([Text("Examples:", "dim"), *(Text(line) for line in lines), Text("")])
+    terminal().show([Text("Examples:", "dim"), *(Text(line) for line in lines)])
 
 
 def arguments_of(command: ClickCommand) -> list[TyperArgument]:

@@ -1,23 +1,39 @@
-"""Modules that are imported when they are first used, although somebody imports them at once.
+"""Modules that are loaded when they are first used, although somebody imports them at once.
 
-``dataclasses`` imports ``inspect``, and with it the parser and disassembler of Python: two megabytes that a program
-which documents its dataclasses never uses, in a process that every daemon is forked from.
+``dataclasses`` imports ``inspect``, and with it the parser and the disassembler of Python: two megabytes that a program
+which documents its dataclasses never uses, in the process that every daemon is forked from.
 """
 
 from __future__ import annotations
 
 import sys
-from importlib.util import LazyLoader, find_spec, module_from_spec
+from importlib import import_module
+from types import ModuleType
 
 
 def defer(*names: str) -> None:
-    """Load each module only when one of its attributes is asked for. To be called before anything imports it."""
+    """Load each module only when one of its attributes is asked for. To be called before anything imports it.
+
+    (The standard library's ``LazyLoader`` does not do: the import statement itself already looks at an attribute.)
+    """
     for name in names:
-        spec = None if name in sys.modules else find_spec(name)
-        if spec is None or spec.loader is None:
-            continue
-        loader = LazyLoader(spec.loader)
-        spec.loader = loader
-        module = module_from_spec(spec)
-        sys.modules[name] = module
-        loader.exec_module(module)
+        if name not in sys.modules:
+            placeholder = ModuleType(name)
+            placeholder.__getattr__ = _loader(placeholder)  # type: ignore[method-assign, assignment]
+            sys.modules[name] = placeholder
+
+
+def _loader(placeholder: ModuleType) -> object:
+    name = placeholder.__name__
+
+    def load(attribute: str) -> object:
+        if attribute.startswith("__"):
+            raise AttributeError(attribute)  # the import system looks; nobody uses anything yet
+        if sys.modules.get(name) is placeholder:
+            del sys.modules[name]
+        real = import_module(name)
+        # Whoever holds the placeholder finds everything in it from now on.
+        placeholder.__dict__.update(real.__dict__)
+        return getattr(real, attribute)
+
+    return load

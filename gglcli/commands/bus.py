@@ -75,7 +75,7 @@ def call(
     interface: Interface,
     method: MethodName,
     params: Params = "{}",
-    timeout: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="How long to wait for the answer.")] = 30.0,
+    timeout: Annotated[float, typer.Option(metavar="SECONDS", help="How long to wait for the answer.")] = 30,
 ) -> None:
     """Call a method and print its result.
 
@@ -107,9 +107,11 @@ def monitor(
         str, typer.Argument(metavar="METHOD", help="A method that streams; without it, every request is shown.")
     ] = "bus.monitor",
     params: Params = "{}",
-    count: Annotated[int, typer.Option("--count", "-n", metavar="N", min=0, help="End after N items.")] = 0,
+    count: Annotated[
+        int, typer.Option("--count", "-n", metavar="N", show_default=False, help="End after N items.")
+    ] = 0,
     timeout: Annotated[
-        float | None, typer.Option(metavar="SECONDS", min=0, help="End after this time without an item.")
+        float | None, typer.Option(metavar="SECONDS", help="End after this time without an item.")
     ] = None,
 ) -> None:
     """Print what a streaming method yields, one JSON document a line, until Ctrl-C.

@@ -33,7 +33,7 @@ app = new_group(
 
 Names = Annotated[list[str], typer.Argument(metavar="COMPONENT...", help="Names of components.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait for the outcome.")]
-Timeout = Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="How long to wait for the outcome.")]
+Timeout = Annotated[float, typer.Option(metavar="SECONDS", help="How long to wait for the outcome.")]
 
 
 @subcommand(app, "list")
@@ -106,7 +106,7 @@ def _show_blocks(data: dict[str, Any]) -> list[Block]:
 
 
 @subcommand(app, "start")
-def start(names: Names, no_wait: NoWait = False, timeout: Timeout = 60.0) -> None:
+def start(names: Names, no_wait: NoWait = False, timeout: Timeout = 60) -> None:
     """Start components, also BROKEN ones: earlier failures are forgotten.
 
     Examples:
@@ -122,7 +122,7 @@ def start(names: Names, no_wait: NoWait = False, timeout: Timeout = 60.0) -> Non
 
 
 @subcommand(app, "stop")
-def stop(names: Names, no_wait: NoWait = False, timeout: Timeout = 60.0) -> None:
+def stop(names: Names, no_wait: NoWait = False, timeout: Timeout = 60) -> None:
     """Stop components: their shutdown scripts run, then no process of theirs is left. They stay deployed.
 
     They start again with the next start of the runtime, or with a deployment that changes them.
@@ -135,7 +135,7 @@ def stop(names: Names, no_wait: NoWait = False, timeout: Timeout = 60.0) -> None
 
 
 @subcommand(app, "restart")
-def restart(names: Names, no_wait: NoWait = False, timeout: Timeout = 60.0) -> None:
+def restart(names: Names, no_wait: NoWait = False, timeout: Timeout = 60) -> None:
     """Stop and start components, also BROKEN ones: earlier failures are forgotten.
 
     Components that depend on them restart as well.
@@ -158,7 +158,7 @@ def remove(
     group: Annotated[str, typer.Option(metavar="NAME", help="Group they were deployed to.")] = "",
     no_wait: NoWait = False,
     timeout: Annotated[
-        float | None, typer.Option(metavar="SECONDS", min=0.1, help="How long to wait for the end of the deployment.")
+        float | None, typer.Option(metavar="SECONDS", help="How long to wait for the end of the deployment.")
     ] = None,
 ) -> None:
     """Remove components that were deployed locally, by a deployment without them.

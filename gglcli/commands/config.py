@@ -141,9 +141,11 @@ def unset(key: Key) -> None:
 @subcommand(app, "watch")
 def watch(
     key: Key,
-    count: Annotated[int, typer.Option("--count", "-n", metavar="N", min=0, help="End after N changes.")] = 0,
+    count: Annotated[
+        int, typer.Option("--count", "-n", metavar="N", show_default=False, help="End after N changes.")
+    ] = 0,
     timeout: Annotated[
-        float | None, typer.Option(metavar="SECONDS", min=0, help="End after this time without a change.")
+        float | None, typer.Option(metavar="SECONDS", help="End after this time without a change.")
     ] = None,
 ) -> None:
     """Print every change at or below a key, with the new value, until Ctrl-C.

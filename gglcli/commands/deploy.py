@@ -62,7 +62,7 @@ def local(
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the outcome.")] = False,
     timeout: Annotated[
         float | None,
-        typer.Option(metavar="SECONDS", min=0.1, help="Wait no longer than this; the deployment goes on."),
+        typer.Option(metavar="SECONDS", help="Wait no longer than this; the deployment goes on."),
     ] = None,
 ) -> None:
     """Deploy components from this machine, and wait until they are up.
@@ -123,7 +123,7 @@ def _create_from(paths: list[Path], request: dict[str, Any], config: str, *, bui
 
 @subcommand(app, "list")
 def list_deployments(
-    limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, help="Only the last N.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", help="Only the last N.")] = 20,
 ) -> None:
     """List the deployments, newest last.
 
@@ -132,7 +132,7 @@ def list_deployments(
       ggl deploy list -n 1 --json | jq -r '.[0].status'
     """
     with connect(INTERFACE) as client:
-        deployments = client.call("list")[-limit:]
+        deployments = client.call("list")[-max(1, limit) :]
     rows = [
         [
             *(entry["deployment_id"], State(entry["status"]), Time(entry["created"]), entry.get("group", "")),
@@ -150,7 +150,7 @@ def show(
     ] = "last",
     wait: Annotated[bool, typer.Option("--wait", "-w", help="Follow it until it is over.")] = False,
     timeout: Annotated[
-        float | None, typer.Option(metavar="SECONDS", min=0.1, help="With --wait: wait no longer than this.")
+        float | None, typer.Option(metavar="SECONDS", help="With --wait: wait no longer than this.")
     ] = None,
 ) -> None:
     """Show one deployment: what it is for, how far it is, and why it failed.

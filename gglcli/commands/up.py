@@ -20,9 +20,7 @@ def up(
     wait: Annotated[
         bool, typer.Option("--wait", "-w", help="Wait until every component is RUNNING or FINISHED, or one is BROKEN.")
     ] = False,
-    timeout: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0.1, help="How long the runtime may take to be ready.")
-    ] = 30.0,
+    timeout: Annotated[float, typer.Option(metavar="SECONDS", help="How long the runtime may take to be ready.")] = 30,
 ) -> None:
     """Start the runtime, and the components that were deployed.
 
@@ -51,9 +49,7 @@ def up(
 
 
 def down(
-    timeout: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0.1, help="After this, what still runs is killed.")
-    ] = 60.0,
+    timeout: Annotated[float, typer.Option(metavar="SECONDS", help="After this, what still runs is killed.")] = 60,
 ) -> None:
     """Stop the components in order, then the daemons and the runtime itself.
 

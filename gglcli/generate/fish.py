@@ -11,9 +11,20 @@ _HEAD = """\
 
 function __ggl_words
     # The words typed so far that are no options.
-    set -l words (commandline -opc)
-    set -e words[1]
-    string match -v -- '-*' $words
+    set -l is_value 0
+    for word in (commandline -opc)[2..]
+        if test $is_value = 1
+            set is_value 0
+            continue
+        end
+        switch $word
+            case --root
+                set is_value 1
+            case '-*'
+            case '*'
+                echo $word
+        end
+    end
 end
 
 function __ggl_at
@@ -32,7 +43,12 @@ function __ggl_next
 end
 
 function __ggl_values
-    ggl complete $argv[1] (commandline -ct) 2>/dev/null
+    set -l words (commandline -opc)
+    set -l root_option
+    if set -l index (contains -i -- --root $words)
+        set root_option --root $words[(math $index + 1)]
+    end
+    ggl complete $argv[1] (commandline -ct) $root_option 2>/dev/null
 end
 
 complete -c ggl -f

@@ -11,10 +11,8 @@ _HEAD = """\
 # zsh completion for ggl. Made from the command tree by `python -m gglcli.generate`; do not edit.
 
 _ggl_values() {
-    local -a values root_option
-    local index=${words[(I)--root]}
-    (( index )) && root_option=(--root "${words[index+1]}")
-    values=("${(@f)$(_call_program values ggl complete "$1" "${(q)PREFIX}" "${root_option[@]}" 2>/dev/null)}")
+    local -a values
+    values=("${(@f)$(_call_program values ggl complete "$1" "${(q)PREFIX}" "${(q)root_option[@]}" 2>/dev/null)}")
     values=(${values:#})
     if [[ $1 == KEY ]]; then
         compadd -S '' -- "${values[@]}"
@@ -47,8 +45,12 @@ def _body(node: Node) -> Iterator[str]:
         yield "    _arguments -s -S \\\n        " + " \\\n        ".join(specs) + "\n"
         return
     specs += ["'1: :->command'", "'*:: :->words'"]
+    if not node.path:
+        # Further down only a part of the words is left.
+        yield "    local -a root_option\n    local index=${words[(I)--root]}\n"
+        yield '    (( index )) && root_option=(--root "${words[index+1]}")\n'
     yield "    local context state state_descr line\n    typeset -A opt_args\n"
-    yield "    _arguments -C -S \\\n        " + " \\\n        ".join(specs) + "\n"
+    yield "    _arguments -C -S -A '-*' \\\n        " + " \\\n        ".join(specs) + "\n"
     yield "    case $state in\n        command)\n            local -a commands=(\n"
     for child in node.children:
         yield f"                {_quote(f'{child.path[-1]}:{child.summary}')}\n"
@@ -82,7 +84,8 @@ def _action(metavar: str, choices: tuple[str, ...] = ()) -> str:
         return "_files"
     if metavar in FOLDER_KINDS:
         return "_files -/"
-    return f"_ggl_values {metavar}" if metavar.isalpha() else " "
+    # The leading space keeps _arguments from putting options of compadd before the word.
+    return f" _ggl_values {metavar}" if metavar.isalpha() else " "
 
 
 def _plain(text: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -104,9 +106,6 @@ class Device:
 
 @pytest.fixture
 def device(runtime: Runtime, tmp_path: Path) -> Device:
-    import os
-    import pwd
-
     if os.geteuid() == 0:
         user = pwd.getpwuid(os.geteuid()).pw_name
         runtime.call("gg_config", "write", {"key_path": list(USER), "value": user})
@@ -381,3 +380,16 @@ def test_a_waiting_deployment_outlives_the_configuration_daemon(device: Device) 
             device.runtime.kill(device.runtime.pid_of(daemon))
         *_, last = stream
     assert last["status"] == "SUCCEEDED"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run components as somebody else")
+def test_a_component_runs_as_its_user_who_can_read_its_artifacts_and_nobody_else_can(device: Device) -> None:
+    device.runtime.root.state.chmod(0o755)
+    script = "{run: 'id -u > who; cat {artifacts:path}/secret > out; exec sleep 1000'}"
+    device.recipe("App", script, artifacts=("secret",))
+    device.artifact("App", "secret", "content")
+    device.succeed({"App": "1.0.0"}, component_to_run_with_info={"App": {"posixUser": "nobody"}})
+    wait_until(lambda: device.work("App", "out") == "content")
+    assert device.work("App", "who").strip() == str(pwd.getpwnam("nobody").pw_uid)
+    stored = (device.runtime.root.artifacts / "App" / "1.0.0" / "secret").stat()
+    assert (stored.st_uid, stored.st_mode & 0o777) == (pwd.getpwnam("nobody").pw_uid, 0o440)

@@ -26,6 +26,6 @@ subscribe                  deployment_id                                        
 =========================  ===================================================================  ========================
 
 A deployment is ``{deployment_id, status, detailed_status, created, finished, step, message, error_stack, error_types,
-cause, broken, components, changed, removed, roots, group, requested_by, states}``; see ``record``. The folders of a
-request have been copied when it is answered.
+cause, broken, components, changed, removed, roots, group, requested_by, states, trail}``; see ``record``. The folders
+of a request have been copied when it is answered.
 """

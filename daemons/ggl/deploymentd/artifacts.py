@@ -39,6 +39,7 @@ def prepare(root: Root, recipe: Recipe, manifest: Manifest, owner: tuple[int, in
             )
             raise DeploymentError(text, _DOWNLOAD, "UNSUPPORTED_ARTIFACT_SCHEME")
         _check_file(recipe, artifact, directory / artifact.file_name)
+    _make_way(root, directory)
     modes = {artifact.file_name: artifact.mode for artifact in manifest.artifacts}
     digests = {}
     for path in _files(directory):
@@ -49,6 +50,8 @@ def prepare(root: Root, recipe: Recipe, manifest: Manifest, owner: tuple[int, in
     for artifact in manifest.artifacts:
         if artifact.unarchive == "ZIP":
             target = root.artifacts_unarchived / recipe.name / recipe.version / artifact.unarchived_name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _make_way(root, target.parent)
             _unarchive(recipe, artifact, directory / artifact.file_name, digests[artifact.file_name], target, owner)
     return digests
 
@@ -115,6 +118,15 @@ def _files(directory: Path) -> list[Path]:
         for name in sorted(names)
         if folders.sort() is None and not (name.startswith(".") and name.endswith(".new"))
     ]
+
+
+def _make_way(root: Root, directory: Path) -> None:
+    """Let every user reach ``directory`` and what is below, whatever the umask was; the files' own modes decide."""
+    below = [Path(folder) for folder, _folders, _names in os.walk(directory)]
+    above = [path for path in directory.parents if path == root.packages or root.packages in path.parents]
+    for path in (*above, *below):
+        if path.is_dir() and stat.S_IMODE(path.stat().st_mode) != 0o755:
+            path.chmod(0o755)
 
 
 def _hand_over(path: Path, mode: int, owner: tuple[int, int] | None) -> None:

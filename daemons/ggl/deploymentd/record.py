@@ -42,6 +42,8 @@ class Deployment:
     group: str = ""
     requested_by: str = ""
     states: Mapping[str, str] = field(default_factory=dict)
+    trail: str = ""
+    """The id under which the logs tell the story of this deployment, from its request on."""
     request: Mapping[str, Any] = field(default_factory=dict)
     """The local request as it came."""
     document: Mapping[str, Any] = field(default_factory=dict)
@@ -86,6 +88,7 @@ class Deployment:
             group=get_str(data, "group", ""),
             requested_by=get_str(data, "requested_by", ""),
             states=get_dict(data, "states", {}),
+            trail=get_str(data, "trail", ""),
             request=get_dict(data, "request", {}),
             document=get_dict(data, "document", {}),
         )

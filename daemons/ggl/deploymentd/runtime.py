@@ -119,7 +119,7 @@ class Runtime:
                 client = self._clients.get(interface)
                 if client is None:
                     client = self._clients[interface] = connect(interface, self._root)
-                    client.trail = self.trail or client.trail
+                client.trail = self.trail or client.trail
                 return ask(client)
             except BusError as error:
                 if error.code in (ErrorCode.NOCONN, ErrorCode.TIMEOUT):

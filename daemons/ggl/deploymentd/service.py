@@ -86,7 +86,7 @@ class Service:
 
     # -- methods -----------------------------------------------------------------------------------------------------
 
-    def _create(self, _request: Request, params: dict[str, Any]) -> dict[str, str]:
+    def _create(self, request: Request, params: dict[str, Any]) -> dict[str, str]:
         """On a thread of its own: copies the folders, and waits until the record is on the disk."""
         from uuid import uuid4
 
@@ -109,6 +109,7 @@ class Service:
             group=wanted.group,
             requested_by=wanted.requested_by,
             message="waiting for its turn",
+            trail=request.trail,
             request=params,
         )
         try:

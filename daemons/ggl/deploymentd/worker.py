@@ -64,7 +64,7 @@ def _load(root: Root, queue: Queue, runtime: Runtime) -> bool:
 
 def _run(root: Root, queue: Queue, runtime: Runtime, deployment: Deployment) -> None:
     name = deployment.deployment_id
-    current.trail = runtime.trail = new_trail()
+    current.trail = runtime.trail = deployment.trail or new_trail()
     _log.info("deployment %s: %s", name, "begins" if not deployment.document else "is taken up again")
 
     def progress(durable: bool, changes: Mapping[str, Any]) -> None:

@@ -132,7 +132,7 @@ class Service:
     def _report(self, request: Request, component: str, state: str, done: Callable[[], None]) -> None:
         """Hand a report to the host, or ignore it when the component's state does not allow it."""
         health = self._known(component)
-        unit = self._watcher.main_unit(component)
+        unit = self._watcher.reporting_unit(component)
         if unit is None or not is_report_allowed(health.state, state):
             _log.info("%s reports %s while %s: ignored", component, state, health.state)
             done()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from ggl.healthd.lifecycle import UNINSTALLED, Health, component_health
+from ggl.healthd.lifecycle import NEW, UNINSTALLED, Health, component_health
 from ggl.host.status import UnitStatus
 
 Listener = Callable[[Health], None]
@@ -47,10 +47,12 @@ class Watcher:
     def get(self, component: str) -> Health | None:
         return self._healths.get(component)
 
-    def main_unit(self, component: str) -> str | None:
-        """The name of the unit that a component's own reports are about."""
+    def reporting_unit(self, component: str) -> str | None:
+        """The name of the unit that a component's own report is about: the install unit until it is installed."""
         units = self._units.get(component, {})
-        return next((name for name, status in units.items() if status.phase != "install"), next(iter(units), None))
+        installing = component in self._healths and self._healths[component].state == NEW
+        fitting = (name for name, status in units.items() if (status.phase == "install") == installing)
+        return next(fitting, next(iter(units), None))
 
     def listen(self, component: str, listener: Listener) -> Callable[[], None]:
         """Tell ``listener`` every change of ``component``, or of all when it is empty. Call the result to end it."""

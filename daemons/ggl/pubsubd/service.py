@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from ggl.bus import Method, Stream
 from ggl.ipc.errors import invalid_arguments, service_error
 from ggl.ipc.handler import ipc_method
-from ggl.ipc.model import PREFIX
 from ggl.pubsubd.broker import ALL_MESSAGES, FROM_OTHERS, Broker, Subscription
 from ggl.pubsubd.messages import event_of
 from ggl.pubsubd.topics import is_publishable, too_long
@@ -27,8 +26,8 @@ def setup(context: Context) -> None:
         {
             "publish": Method(service.publish),
             "subscribe": Method(service.subscribe),
-            PREFIX + "PublishToTopic": ipc_method(service.publish_to_topic),
-            PREFIX + "SubscribeToTopic": ipc_method(service.subscribe_to_topic),
+            "aws.greengrass#PublishToTopic": ipc_method(service.publish_to_topic),
+            "aws.greengrass#SubscribeToTopic": ipc_method(service.subscribe_to_topic),
         },
     )
 

@@ -59,7 +59,8 @@ def test_after_an_interruption_only_what_differs_is_told() -> None:
     assert [(health.component, health.state) for health in heard] == [("B", "UNINSTALLED")]
 
 
-def test_a_report_is_about_the_main_unit() -> None:
-    assert watcher(INSTALL, MAIN).main_unit("A") == "ggl.A"
-    assert watcher(INSTALL).main_unit("A") == "ggl.A.install"
-    assert watcher().main_unit("A") is None
+def test_a_report_is_about_the_install_unit_until_that_is_done_and_then_about_the_main_unit() -> None:
+    assert watcher(INSTALL, MAIN).reporting_unit("A") == "ggl.A.install"
+    assert watcher(replace(INSTALL, active_state="active"), MAIN).reporting_unit("A") == "ggl.A"
+    assert watcher(MAIN).reporting_unit("A") == "ggl.A"
+    assert watcher().reporting_unit("A") is None

@@ -1,0 +1,32 @@
+"""What the supervisor loads is what every daemon carries: these modules must stay out of it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+_LOADED = """
+import contextlib, io, sys
+sys.argv = ["ggld", "--help"]
+with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
+    import ggl.host.process.__main__
+import ggl.host.process.main
+ggl.host.process.main._load_shared_modules()
+print("\\n".join(sys.modules))
+"""
+
+
+@pytest.fixture(scope="module")
+def loaded() -> set[str]:
+    done = subprocess.run([sys.executable, "-c", _LOADED], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["asyncio", "ast", "dis", "yaml", "semantic_version", "rich", "typer", "boto3", "logging", "_sqlite3", "zipfile"],
+)
+def test_the_supervisor_does_not_load(module: str, loaded: set[str]) -> None:
+    assert module not in loaded
