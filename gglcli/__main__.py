@@ -118,6 +118,9 @@ def _failed(error: Exception) -> int:
         from gglcli.client import translate
 
         problem = translate(error)
+    elif isinstance(error, OSError) and error.filename:
+        code = "NOPERM" if isinstance(error, PermissionError) else "FAILURE"
+        problem = CliError(f"cannot use {error.filename}: {error.strerror}", code=code)
     if not isinstance(problem, CliError):
         text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         problem = CliError(f"unexpected error: {text}", hint="set GGL_DEBUG=1 to see where", code="INTERNAL")

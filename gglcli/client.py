@@ -54,6 +54,24 @@ def is_running() -> bool:
     return True
 
 
+def is_forbidden() -> bool:
+    """Whether a runtime is there that belongs to another user."""
+    socket = root().bus_socket(HOST)
+    try:
+        return socket.exists() and not os.access(socket, os.W_OK)
+    except PermissionError:
+        return True
+
+
+def forbidden() -> CliError:
+    return CliError(
+        f"no permission to use the runtime at {root().state}",
+        FAILURE,
+        hint="run ggl as the runtime's user, for example with sudo",
+        code="NOPERM",
+    )
+
+
 def not_running() -> CliError:
     return CliError(
         f"the runtime at {root().state} is not running", NOT_RUNNING, hint=f"start it with '{command('up')}'"
@@ -70,18 +88,8 @@ def command(words: str) -> str:
 def translate(error: BusError) -> CliError:
     """What to tell the user about an error of the databus, and with which code to exit."""
     if error.code == ErrorCode.NOCONN:
-        socket = root().bus_socket(HOST)
-        try:
-            denied = socket.exists() and not os.access(socket, os.W_OK)
-        except PermissionError:
-            denied = True
-        if denied:
-            return CliError(
-                f"no permission to use the runtime at {root().state}",
-                FAILURE,
-                hint="run ggl as the runtime's user, for example with sudo",
-                code="NOPERM",
-            )
+        if is_forbidden():
+            return forbidden()
         if not is_running():
             return not_running()
     hint = _HINTS.get(error.code.value, "")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ggl.bus import BusError, ErrorCode
 from gglcli import errors
-from gglcli.client import HOST, command, connect, is_running, root
+from gglcli.client import HOST, command, connect, is_forbidden, is_running, root
 from gglcli.output import Block, Cell, Fields, State, Table, Text, Time, duration, show
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def collect() -> dict[str, Any]:
         with connect(HOST) as host:
             return read(host)
     except BusError as error:
-        if error.code == ErrorCode.NOCONN and not is_running() and not _denied():
+        if error.code == ErrorCode.NOCONN and not is_running() and not is_forbidden():
             return stopped()
         raise
 
@@ -53,16 +53,6 @@ def stopped() -> dict[str, Any]:
         "daemons": [],
         "components": [],
     }
-
-
-def _denied() -> bool:
-    import os
-
-    try:
-        socket = root().bus_socket(HOST)
-        return socket.exists() and not os.access(socket, os.W_OK)
-    except PermissionError:
-        return True
 
 
 def read(host: Client, health: Client | None = None) -> dict[str, Any]:

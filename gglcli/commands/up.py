@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gglcli import output
-from gglcli.client import command, root
+from gglcli.client import command, forbidden, is_forbidden, root
 from gglcli.errors import BROKEN, TIMEOUT, CliError
 from gglcli.output import Text
 
@@ -34,6 +34,8 @@ def up(
     """
     from ggl.host.process import launch
 
+    if is_forbidden():
+        raise forbidden()
     if foreground:
         launch.foreground(root())  # this process becomes the runtime
     deadline = time.monotonic() + timeout
@@ -61,6 +63,8 @@ def down(
     """
     from ggl.host.process import launch
 
+    if is_forbidden():
+        raise forbidden()
     result = launch.stop(root(), timeout)
     text = "runtime stopped" if result.was_running else f"the runtime at {root().state} was not running"
     data = {"state": "stopped", "was_running": result.was_running, "ended": result.ended}

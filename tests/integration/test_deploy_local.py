@@ -191,7 +191,8 @@ def test_a_broken_component_fails_the_deployment_with_its_reason(
 
 def test_a_broken_component_is_tried_again_by_a_deployment_that_changes_nothing(device: Device) -> None:
     device.recipe("Bad", "{run: 'test -e fixed && exec sleep 1000'}")
-    assert device.deploy({"Bad": "1.0.0"})["broken"] == ["Bad"]
+    outcome = device.deploy({"Bad": "1.0.0"})
+    assert outcome["broken"] == ["Bad"], outcome
     (device.runtime.root.work / "Bad" / "fixed").touch()
     assert device.succeed()["changed"] == ["Bad"]
 

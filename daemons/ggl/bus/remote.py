@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ggl.bus.connection import Connection, Subscription
+from ggl.bus.calls import DEFAULT_TIMEOUT, Subscription
+from ggl.bus.connection import Connection
 from ggl.bus.errors import BusError, ErrorCode
 from ggl.bus.loop import Loop
 from ggl.bus.request import Methods
@@ -42,12 +43,12 @@ class Remote:
         on_reply: Callable[[Any], None],
         on_error: Callable[[BusError], None],
         trail: str = "",
-        timeout: float = 10.0,
+        timeout: float = DEFAULT_TIMEOUT,
     ) -> None:
         """Exactly one of the callbacks follows, on the loop and after this call has returned, unless the reply fails to
         be sent at all: then ``on_error`` is called at once."""
         try:
-            self._connected().call(method, params, on_reply, on_error, trail or current.trail, timeout)
+            self._connected().calls.call(method, params, on_reply, on_error, trail or current.trail, timeout)
         except BusError as error:
             on_error(error)
             return
@@ -61,13 +62,12 @@ class Remote:
         on_item: Callable[[Any], None],
         on_end: Callable[[BusError | None], None],
         trail: str = "",
-        timeout: float = 10.0,
+        timeout: float = DEFAULT_TIMEOUT,
     ) -> Subscription | None:
         """Open a stream; ``on_end`` is called once when it fails or ends. Returns ``None`` if it failed at once."""
         try:
-            connection = self._connected()
-            subscription = connection.subscribe(
-                method, params, on_result, on_item, on_end, trail or current.trail, timeout
+            subscription = self._connected().calls.call(
+                method, params, on_result, on_end, trail or current.trail, timeout, on_item, on_end
             )
         except BusError as error:
             on_end(error)
@@ -112,7 +112,7 @@ class Remote:
     def _sweep(self) -> None:
         self._sweeping = False
         connection = self._connection
-        if connection is not None and connection.waiting:
-            connection.expire(time.monotonic())
-            if connection.waiting:
+        if connection is not None and connection.calls.waiting:
+            connection.calls.expire(time.monotonic())
+            if connection.calls.waiting:
                 self._sweep_later()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ggl.bus.errors import BusError, ErrorCode
-from ggl.bus.wire import END, ITEM, check, error_frame, pack
+from ggl.bus.wire import END, ITEM, RESPONSE, check, error_frame, pack
 
 if TYPE_CHECKING:
     from ggl.bus.connection import Connection
@@ -43,7 +43,7 @@ Methods = Mapping[str, Method]
 class Request:
     """A call that waits for its answer. A notification looks the same; answering it does nothing."""
 
-    __slots__ = ("_answered", "_stream", "connection", "id", "in_flight", "method", "params", "trail")
+    __slots__ = ("_answered", "_counted", "_stream", "connection", "id", "method", "params", "trail")
 
     def __init__(
         self, connection: Connection, number: int | None, method: str, params: dict[str, Any], trail: str
@@ -53,8 +53,8 @@ class Request:
         self.method = method
         self.params = params
         self.trail = trail
-        self.in_flight = False
         self._answered = False
+        self._counted = False
         self._stream: Stream | None = None
 
     @property
@@ -75,28 +75,37 @@ class Request:
         """Return this from the handler to answer later with ``reply`` or ``fail``, on the loop."""
         return DEFERRED
 
+    def count(self) -> None:
+        """The answer will take a while: the connection counts it as in flight."""
+        self._counted = True
+        self.connection.in_flight += 1
+
     def reply(self, result: Any) -> None:
         if self._answered:
             return
         try:
             check(result)
-            self.connection.respond(self.id, None, result)
+            data = pack([RESPONSE, self.id, None, result])
         except BusError as error:
             self.fail(error)
             return
-        self._answered = True
-        self.connection.finished(self)
+        self._answer(data)
         if self._stream is not None:
             self._stream.open()
 
     def fail(self, error: BusError) -> None:
         if self._answered:
             return
-        self._answered = True
-        self.connection.respond(self.id, error_frame(error), None)
-        self.connection.finished(self)
+        self._answer(pack([RESPONSE, self.id, error_frame(error), None]))
         if self._stream is not None:
             self._stream.forget()
+
+    def _answer(self, data: bytes) -> None:
+        self._answered = True
+        if self.id is not None:
+            self.connection.write(data)
+        if self._counted:
+            self.connection.in_flight -= 1
 
 
 class Stream:

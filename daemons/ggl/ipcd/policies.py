@@ -19,7 +19,7 @@ from ggl.ipcd.relay import PAUSES
 from ggl.log import get_logger
 
 if TYPE_CHECKING:
-    from ggl.bus.connection import Subscription
+    from ggl.bus.calls import Subscription
     from ggl.ipcd.backends import Backend, Backends
 
 Decided = Callable[["IpcError | None"], None]

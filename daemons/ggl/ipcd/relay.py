@@ -20,7 +20,7 @@ from ggl.log import get_logger
 
 if TYPE_CHECKING:
     from ggl.bus import Timer
-    from ggl.bus.connection import Subscription
+    from ggl.bus.calls import Subscription
     from ggl.ipcd.backends import Backend
     from ggl.ipcd.stream import Stream
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ggl.bus import ErrorCode
+from ggl.bus import BusError, ErrorCode
 
 EXPECTED = {
     "NOENTRY": 4,
@@ -91,3 +91,23 @@ def test_an_unknown_component_is_4_with_a_suggestion(ggl, runtime) -> None:
     result = ggl("component", "restart", "com.example.Helo")
     assert result.code == 4
     assert "did you mean 'com.example.Hello'" in result.err
+
+
+def test_another_users_runtime_is_told_as_such(ggl, runtime, monkeypatch) -> None:
+    def refuse(*_arguments) -> None:
+        raise BusError(ErrorCode.NOCONN, "no permission")
+
+    monkeypatch.setattr("gglcli.client.os.access", lambda *_: False)
+    monkeypatch.setattr("ggl.bus.client.connect", refuse)
+    monkeypatch.setattr("ggl.bus.connect", refuse, raising=False)
+    for words in (["status"], ["component", "list"], ["down"]):
+        result = ggl(*words, "--json")
+        assert result.code == 1, words
+        assert result.error["code"] == "NOPERM"
+
+
+def test_a_file_that_cannot_be_read_is_one_line(ggl, root) -> None:
+    (root.logs / "a.log").mkdir(parents=True)
+    result = ggl("logs", "a")
+    assert result.code == 1
+    assert result.err == f"error: ggl logs: cannot use {root.logs}/a.log: Is a directory\n"

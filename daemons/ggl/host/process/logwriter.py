@@ -47,6 +47,7 @@ class LogFile:
     def write(self, data: bytes) -> None:
         if self._echo:
             self._repeat(data)
+        lines = data.count(b"\n")
         try:
             if self._fd < 0:
                 self._open()
@@ -54,13 +55,14 @@ class LogFile:
                 self._rotate()
             if self._lost:
                 data = format_record(time.time(), "WARN", f"{self._lost} lines could not be written here") + data
-            written = os.write(self._fd, data)
-            self._size += written
-            self._lost = 0
-            if written < len(data):
+            if os.write(self._fd, data) < len(data):
+                os.ftruncate(self._fd, self._size)  # no half lines
                 raise OSError
         except OSError:
-            self._lost += data.count(b"\n")
+            self._lost += lines
+            return
+        self._size += len(data)
+        self._lost = 0
 
     def close(self) -> None:
         if self._fd >= 0:

@@ -68,7 +68,7 @@ def _serve(listening: socket.socket) -> None:
         return len(deferred)
 
     def ask_back(request: Request, params: dict[str, Any]) -> Any:
-        request.connection.call(
+        request.connection.calls.call(
             params["method"], params["params"], request.reply, request.fail, trail=request.trail, timeout=5
         )
         return request.defer()

@@ -52,6 +52,7 @@ def test_a_full_disk_costs_lines_but_not_the_writer_and_the_loss_is_told(small_d
     filler.unlink()
     file.write(b"after\n")
     text = (small_disk / "org.A.log").read_text()
+    assert "y" not in text, "half a line was left"
     assert text.startswith("before\n")
     assert "3 lines could not be written here" in text
     assert text.endswith("after\n")

@@ -1,0 +1,71 @@
+"""What waits to be written to a peer: bounded, in order, without ever blocking the loop."""
+
+from __future__ import annotations
+
+import socket
+from collections import deque
+from collections.abc import Callable
+
+MAX_QUEUED = 4 * 1024 * 1024
+"""Bytes that may wait for a peer that does not read, before the next frame costs it the connection."""
+
+
+class Outbox:
+    """``write`` sends at once what the socket takes and keeps the rest for ``flush``.
+
+    ``on_block`` is called when something has to wait: the owner then calls ``flush`` when the socket can be written.
+    ``on_overflow`` is called when a peer has let too much pile up.
+    """
+
+    __slots__ = ("_on_block", "_on_overflow", "_queue", "_send", "queued")
+
+    def __init__(self, sock: socket.socket, on_block: Callable[[], None], on_overflow: Callable[[], None]) -> None:
+        self.queued = 0
+        """Bytes that wait."""
+        self._send = sock.send
+        self._queue: deque[memoryview | bytes] = deque()
+        self._on_block = on_block
+        self._on_overflow = on_overflow
+
+    def write(self, data: bytes) -> None:
+        if self._queue:
+            if self.queued > MAX_QUEUED:
+                self._on_overflow()
+                return
+            self._queue.append(data)
+            self.queued += len(data)
+            return
+        try:
+            sent = self._send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            # Reading will report the end; closing here would pull the ground from under the caller.
+            return
+        if sent < len(data):
+            rest = memoryview(data)[sent:]
+            self._queue.append(rest)
+            self.queued = len(rest)
+            self._on_block()
+
+    def flush(self) -> bool:
+        """Send what the socket takes; True when nothing waits any more."""
+        queue = self._queue
+        try:
+            while queue:
+                data = queue[0]
+                sent = self._send(data)
+                self.queued -= sent
+                if sent < len(data):
+                    queue[0] = memoryview(data)[sent:]
+                    return False
+                queue.popleft()
+        except BlockingIOError:
+            return False
+        except OSError:
+            self.clear()
+        return True
+
+    def clear(self) -> None:
+        self._queue.clear()
+        self.queued = 0
