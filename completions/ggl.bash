@@ -149,7 +149,7 @@ _ggl() {
         fi
         ;;
     "component stop")
-        options="--no-wait --timeout"
+        options="--timeout"
         case "$prev" in
             --timeout) kind="SECONDS" ;;
         esac

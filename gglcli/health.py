@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from ggl.bus import BusError, ErrorCode
 from gglcli.client import command, connect
-from gglcli.errors import NOT_FOUND, CliError
+from gglcli.errors import BROKEN, NOT_FOUND, TIMEOUT, CliError
 
 INTERFACE = "gg_health"
 SETTLED = ("RUNNING", "FINISHED", "BROKEN")
+SETTLE_SECONDS = 0.3
+"""A run script counts as RUNNING from the moment its process exists; one that ends at once was never up."""
 REMOVED = "UNINSTALLED"
 
 
@@ -29,25 +31,53 @@ class Healths:
     def __exit__(self, *_error: object) -> None:
         self._client.close()
 
-    def until(self, deadline: float) -> Iterator[dict[str, dict[str, Any]]]:
-        """The healths as of now, and after every change, up to ``deadline`` (monotonic seconds)."""
+    def settle(self, names: Iterable[str], deadline: float) -> bool:
+        """Wait until every component of ``names`` is up or BROKEN, and stays so for a moment.
+
+        Returns whether that was before ``deadline`` (monotonic seconds).
+        """
+        watched = set(names)
+        quiet_since = time.monotonic()
         while True:
-            yield self.now
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return
-            try:
-                health = self._changes.next(left)
-            except BusError as error:
-                if error.code == ErrorCode.TIMEOUT:
-                    return
-                raise
-            except StopIteration:
-                raise BusError(ErrorCode.NOCONN, "the health daemon has ended the stream") from None
-            if health["state"] == REMOVED:
-                self.now.pop(health["component"], None)
-            else:
-                self.now[health["component"]] = health
+            states = {health["state"] for name, health in self.now.items() if name in watched}
+            settled = states <= set(SETTLED)
+            now = time.monotonic()
+            if settled and (now >= quiet_since + SETTLE_SECONDS or "RUNNING" not in states):
+                return True
+            if now >= deadline:
+                return False
+            changed = self._wait(min(deadline, quiet_since + SETTLE_SECONDS if settled else deadline) - now)
+            if changed in watched:
+                quiet_since = time.monotonic()
+
+    def _wait(self, seconds: float) -> str:
+        """Take in the next change, if it comes in time; returns whose it is."""
+        try:
+            health = self._changes.next(max(0.001, seconds))
+        except BusError as error:
+            if error.code == ErrorCode.TIMEOUT:
+                return ""
+            raise
+        except StopIteration:
+            raise BusError(ErrorCode.NOCONN, "the health daemon has ended the stream") from None
+        name = str(health["component"])
+        if health["state"] == REMOVED:
+            self.now.pop(name, None)
+        else:
+            self.now[name] = health
+        return name
+
+
+def require_up(healths: Healths, names: Iterable[str], in_time: bool) -> None:
+    """Raises ``CliError`` for components that are BROKEN, or not up although they should be by now."""
+    found = {name: healths.now[name]["state"] for name in sorted(names) if name in healths.now}
+    broken = [name for name, state in found.items() if state == "BROKEN"]
+    if broken:
+        verb = "is" if len(broken) == 1 else "are"
+        raise CliError(f"{', '.join(broken)} {verb} BROKEN", BROKEN, hint=f"see '{command(f'logs {broken[0]}')}'")
+    if not in_time:
+        late = [name for name, state in found.items() if state not in SETTLED] or list(found)
+        raise CliError(f"not up in time: {', '.join(late)}", TIMEOUT, hint=f"see '{command('status')}'")
 
 
 def existing(names: list[str]) -> dict[str, dict[str, Any]]:

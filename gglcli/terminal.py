@@ -28,6 +28,9 @@ _STATES = {
     ),
     "dim": ("idle", "DEBUG"),
 }
+_WRAPPING = ("REASON", "ROOTS", "SOCKET")
+"""Columns whose text may take several lines."""
+
 _STATE_STYLES = {word: _STYLES[style] for style, words in _STATES.items() for word in words}
 
 
@@ -83,8 +86,13 @@ def _table(block: Table) -> RenderableType:
     table = RichTable(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     for number, name in enumerate(block.columns):
         numeric = any(isinstance(row[number], int) and not isinstance(row[number], Time) for row in block.rows)
-        long = name in ("REASON", "VALUE", "MESSAGE")
-        table.add_column(name, justify="right" if numeric else "left", no_wrap=not long, overflow="fold")
+        table.add_column(
+            name,
+            justify="right" if numeric else "left",
+            overflow="fold",
+            # On a narrow terminal the columns of prose give way, and the others stay whole.
+            min_width=None if name in _WRAPPING else max(len(_cell(row[number]).plain) for row in block.rows),
+        )
     for row in block.rows:
         table.add_row(*(_cell(cell) for cell in row))
     return table

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,10 +11,10 @@ import typer
 from ggl.bus import BusError, ErrorCode
 from ggl.host import client as host
 from gglcli import output
-from gglcli.client import HOST, call, command, connect, root
-from gglcli.errors import BROKEN, OK, TIMEOUT, CliError
+from gglcli.client import HOST, call, connect, root
+from gglcli.errors import BROKEN, OK
 from gglcli.framework import new_group, subcommand
-from gglcli.health import SETTLED, Healths, existing
+from gglcli.health import Healths, existing, require_up
 from gglcli.output import Block, Document, Fields, State, Table, Text, Time
 from gglcli.status import components_table, reason_text
 
@@ -45,7 +45,7 @@ def list_components() -> None:
       ggl component list --json | jq -r '.[].component'
     """
     components = call("gg_health", "list")
-    output.show(components, components_table([_complete(health) for health in components]))
+    _show_healths(components)
 
 
 @subcommand(app, "show")
@@ -118,20 +118,20 @@ def start(names: Names, no_wait: NoWait = False, timeout: Timeout = 60) -> None:
         host.start(client, units)
 
     _control(names, begin)
-    _settle(names, SETTLED, timeout, no_wait)
+    _settle(names, timeout, no_wait)
 
 
 @subcommand(app, "stop")
-def stop(names: Names, no_wait: NoWait = False, timeout: Timeout = 60) -> None:
+def stop(names: Names, timeout: Timeout = 60) -> None:
     """Stop components: their shutdown scripts run, then no process of theirs is left. They stay deployed.
 
-    They start again with the next start of the runtime, or with a deployment that changes them.
+    They stay stopped, over a restart of the runtime as well, until 'ggl component start' or a deployment starts them.
 
     Examples:
       ggl component stop com.example.Hello
     """
     _control(names, lambda client, units, _all: client.call("stop", {"names": units}, timeout))
-    _settle(names, None, timeout, no_wait)
+    _show_healths(list(existing(names).values()))
 
 
 @subcommand(app, "restart")
@@ -149,7 +149,7 @@ def restart(names: Names, no_wait: NoWait = False, timeout: Timeout = 60) -> Non
         client.call("restart", {"names": units}, timeout)
 
     _control(names, begin)
-    _settle(names, SETTLED, timeout, no_wait)
+    _settle(names, timeout, no_wait)
 
 
 @subcommand(app, "remove")
@@ -186,22 +186,17 @@ def _control(names: Iterable[str], action: Callable[[Client, list[str], list[str
         action(client, main, [unit.name for unit in units])
 
 
-def _settle(names: list[str], goal: tuple[str, ...] | None, timeout: float, no_wait: bool) -> None:
-    """Wait until all are in a state of ``goal`` (at once without one), and show how they are then."""
-    deadline = 0.0 if no_wait or goal is None else time.monotonic() + timeout
+def _settle(names: list[str], timeout: float, no_wait: bool) -> None:
+    """Wait until all are up, and show how they are then."""
     with Healths() as healths:
-        for states in healths.until(deadline):
-            now = [states[name] for name in names if name in states]
-            if all(health["state"] in (goal or ()) for health in now):
-                break
-    output.show(now, components_table([_complete(health) for health in now]))
-    broken = [health["component"] for health in now if health["state"] == "BROKEN"]
-    if broken and goal and not no_wait:
-        hint = f"see '{command(f'logs {broken[0]}')}'"
-        raise CliError(f"{', '.join(broken)} {'is' if len(broken) == 1 else 'are'} BROKEN", BROKEN, hint=hint)
-    late = [health["component"] for health in now if goal and health["state"] not in goal]
-    if late and not no_wait:
-        raise CliError(f"not up after {timeout:g} s: {', '.join(late)}", TIMEOUT, hint=f"see '{command('status')}'")
+        in_time = no_wait or healths.settle(names, time.monotonic() + timeout)
+        _show_healths([healths.now[name] for name in names if name in healths.now])
+        if not no_wait:
+            require_up(healths, names, in_time)
+
+
+def _show_healths(healths: Sequence[dict[str, Any]]) -> None:
+    output.show(healths, components_table([_complete(health) for health in healths]))
 
 
 def _service(name: str) -> dict[str, Any]:

@@ -135,12 +135,12 @@ def list_deployments(
         deployments = client.call("list")[-max(1, limit) :]
     rows = [
         [
-            *(entry["deployment_id"], State(entry["status"]), Time(entry["created"]), entry.get("group", "")),
+            *(entry["deployment_id"], State(entry["status"]), Time(entry["created"])),
             ", ".join(f"{name}={version}" for name, version in (entry.get("roots") or {}).items()),
         ]
         for entry in deployments
     ]
-    output.show(deployments, Table(["DEPLOYMENT", "STATUS", "CREATED", "GROUP", "ROOTS"], rows, empty="no deployments"))
+    output.show(deployments, Table(["DEPLOYMENT", "STATUS", "CREATED", "ROOTS"], rows, empty="no deployments"))
 
 
 @subcommand(app, "show")

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from gglcli import output
-from gglcli.client import command, forbidden, is_forbidden, root
-from gglcli.errors import BROKEN, TIMEOUT, CliError
+from gglcli.client import HOST, call, command, forbidden, is_forbidden, root
+from gglcli.errors import CliError
 from gglcli.output import Text
 
 
@@ -18,7 +18,7 @@ def up(
         bool, typer.Option("--foreground", "-F", help="Stay in the foreground, for a container or a service manager.")
     ] = False,
     wait: Annotated[
-        bool, typer.Option("--wait", "-w", help="Wait until every component is RUNNING or FINISHED, or one is BROKEN.")
+        bool, typer.Option("--wait", "-w", help="Wait until every component is RUNNING, FINISHED or BROKEN.")
     ] = False,
     timeout: Annotated[float, typer.Option(metavar="SECONDS", help="How long the runtime may take to be ready.")] = 30,
 ) -> None:
@@ -75,18 +75,9 @@ def down(
 
 
 def _wait_for_components(deadline: float) -> None:
-    from gglcli.health import SETTLED, Healths
+    from gglcli.health import Healths, require_up
 
+    # A component that was stopped by hand stays so over a restart: nobody waits for it.
+    wanted = {unit["component"] for unit in call(HOST, "list") if unit.get("phase") == "main" and unit.get("wanted")}
     with Healths() as healths:
-        for states in healths.until(deadline):
-            broken = sorted(name for name, health in states.items() if health["state"] == "BROKEN")
-            if broken:
-                raise CliError(
-                    f"{', '.join(broken)} {'is' if len(broken) == 1 else 'are'} BROKEN",
-                    BROKEN,
-                    hint=f"see '{command(f'logs {broken[0]}')}'",
-                )
-            if all(health["state"] in SETTLED for health in states.values()):
-                return
-        waiting = sorted(name for name, health in states.items() if health["state"] not in SETTLED)
-        raise CliError(f"not up in time: {', '.join(waiting)}", TIMEOUT, hint=f"see '{command('status')}'")
+        require_up(healths, wanted, healths.settle(wanted, deadline))

@@ -171,6 +171,14 @@ def test_a_component_whose_install_fails_is_never_started(runtime: Runtime) -> N
     assert not (work(runtime, "org.A") / "ran").exists()
 
 
+def test_a_restart_gives_an_install_that_was_given_up_another_chance(runtime: Runtime) -> None:
+    deploy(runtime, *component("org.A", "exec sleep 1000", install="test -e repaired"))
+    runtime.wait_for_unit("ggl.org.A.install", "failed")
+    (work(runtime, "org.A") / "repaired").touch()
+    runtime.call("gg_host", "restart", {"names": ["ggl.org.A"]})
+    assert runtime.wait_for_unit("ggl.org.A", "active")
+
+
 def test_a_unit_waits_for_what_it_requires_and_restarts_when_that_fails(runtime: Runtime) -> None:
     deploy(runtime, *component("org.B", "exec sleep 1000", requires=("ggl.org.A",)))
     assert runtime.wait_for_unit("ggl.org.B", "inactive", "waiting")["status_text"] == "waiting for ggl.org.A"

@@ -73,6 +73,8 @@ class Client:
         self.interface = interface
         self.trail = current.trail or new_trail()
         self._sock = sock
+        self._sendall = sock.sendall
+        self._recv = sock.recv
         self._timeout = timeout
         self._kernel_timeout = -1.0
         self._unpacker = new_unpacker()
@@ -91,8 +93,7 @@ class Client:
 
     def call(self, method: str, params: dict[str, Any] | None = None, timeout: float | None = None) -> Any:
         """Ask, and wait for the result. Raises ``BusError``: the daemon's, TIMEOUT, or NOCONN if it went away."""
-        number = self._request(method, params)
-        return self._response(number, self._timeout if timeout is None else timeout)
+        return self._response(self._request(method, params), self._timeout if timeout is None else timeout)
 
     def notify(self, method: str, params: dict[str, Any] | None = None) -> None:
         """Tell, without waiting for anything."""
@@ -114,41 +115,45 @@ class Client:
         return subscription
 
     def _request(self, method: str, params: dict[str, Any] | None) -> int:
-        params = params or {}
-        check(params)
-        self._next_id += 1
-        self._send(pack([REQUEST, self._next_id, method, [params, self.trail]]))
-        return self._next_id
+        if params:
+            check(params)
+        self._next_id = number = self._next_id + 1
+        self._send(pack([REQUEST, number, method, [params or {}, self.trail]]))
+        return number
 
     def _send(self, data: bytes) -> None:
         try:
-            self._sock.sendall(data)
+            self._sendall(data)
         except OSError:
             raise self._lost() from None
 
     def _response(self, number: int, timeout: float) -> Any:
-        deadline = time.monotonic() + timeout
-        self._limit_wait(timeout)
+        if timeout != self._kernel_timeout:
+            self._limit_wait(timeout)
+        # The kernel limits each wait; only a peer that sends other things meanwhile makes the time worth a look.
+        deadline = None
         while True:
             frame = self._next_frame(deadline)
-            if frame[0] == RESPONSE and frame[1] == number:
+            if frame[1] == number and frame[0] == RESPONSE:
                 if frame[2] is not None:
                     raise decode_error(frame[2], self.trail)
                 return frame[3]
             self._sort(frame)
+            deadline = deadline or time.monotonic() + timeout
 
     def receive(self, deadline: float | None) -> None:
         """Wait for one frame and put it where it belongs (used by ``Subscription``)."""
-        self._limit_wait(0.0 if deadline is None else max(0.001, deadline - time.monotonic()))
+        seconds = 0.0 if deadline is None else max(0.001, deadline - time.monotonic())
+        if seconds != self._kernel_timeout:
+            self._limit_wait(seconds)
         self._sort(self._next_frame(deadline))
 
     def _limit_wait(self, seconds: float) -> None:
         # The kernel keeps the time (0 is for ever): a Python-level timeout costs one more system call for each read.
-        if seconds != self._kernel_timeout:
-            self._kernel_timeout = seconds
-            whole = int(seconds)
-            value = struct.pack("@ll", whole, int((seconds - whole) * 1e6))
-            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, value)
+        self._kernel_timeout = seconds
+        whole = int(seconds)
+        value = struct.pack("@ll", whole, int((seconds - whole) * 1e6))
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, value)
 
     def _next_frame(self, deadline: float | None) -> list[Any]:
         unpacker = self._unpacker
@@ -165,7 +170,7 @@ class Client:
             except UNPACK_ERRORS as error:
                 raise BusError(ErrorCode.PARSE, f"{self.interface} broke the protocol: {error}", self.trail) from None
             try:
-                data = self._sock.recv(READ_SIZE)
+                data = self._recv(READ_SIZE)
                 if not data:
                     raise self._lost()
                 unpacker.feed(data)

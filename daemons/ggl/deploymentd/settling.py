@@ -2,7 +2,8 @@
 
 Pure: told of healths and of the time, it answers. A component is up when it is RUNNING or FINISHED. A ``run`` script
 counts as RUNNING from the moment its process exists, so it must stay so for a moment: one that ends at once with an
-error is not up. One that has failed since the deployment began must last longer.
+error is not up. The moment is longer where starting the process took long, since everything is slow there, and for a
+component that has failed since the deployment began.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ ERRORED = "ERRORED"
 SETTLE = 0.3
 """Seconds that a run script must run."""
 SETTLE_AFTER_ERROR = 3.0
+SETTLE_PER_START = 10.0
+"""Seconds for each second that the process took to start; no more than ``SETTLE_AFTER_ERROR``."""
 
 
 @dataclass
@@ -26,6 +29,8 @@ class _Seen:
     reason: str = ""
     since: float = 0.0
     failed: bool = False
+    starting: int = 0
+    settle: float = SETTLE
 
 
 class Settling:
@@ -44,6 +49,12 @@ class Settling:
             if state != seen.state:
                 seen.since = now
             seen.failed = seen.failed or state == ERRORED
+            since = int(health.get("since") or 0)
+            if state == "STARTING":
+                seen.starting = since
+            elif state == "RUNNING" and seen.starting:
+                slow = SETTLE_PER_START * (since - seen.starting) / 1000
+                seen.settle = min(max(SETTLE, slow), SETTLE_AFTER_ERROR)
             seen.state = state
             seen.reason = " ".join(str(health[key]) for key in ("status_code", "reason") if health.get(key))
 
@@ -72,6 +83,6 @@ class Settling:
             if seen.state not in UP:
                 return None
             if seen.state == "RUNNING" and (component in self._probation or seen.failed):
-                settle = SETTLE_AFTER_ERROR if seen.failed else SETTLE
+                settle = SETTLE_AFTER_ERROR if seen.failed else seen.settle
                 longest = max(longest, seen.since + settle - now)
         return longest

@@ -81,9 +81,9 @@ class Tail:
                 self._add(line, records)
 
     def _add(self, line: bytes, records: list[Record]) -> None:
-        record = parse_line(line)
+        record = parse_line(line, self.unit)
         if record is not None:
-            self._last = replace(record, unit=self.unit)
+            self._last = record
             records.append(self._last)
             return
         text = line.decode(errors="replace")

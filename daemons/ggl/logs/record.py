@@ -16,7 +16,6 @@ from functools import lru_cache
 LEVELS = ("DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 """From the least to the most severe."""
 
-TIME_LENGTH = 27
 _LEVEL_BYTES = {level.encode(): level for level in LEVELS}
 _TRAIL = " trail="
 
@@ -55,9 +54,14 @@ def format_record(time: float, level: str, text: str) -> bytes:
     return f"{format_time(round(time * 1_000_000))} {level} {text.rstrip()}\n".encode(errors="replace")
 
 
-def parse_line(line: bytes) -> Record | None:
-    """The record that begins with ``line``; ``None`` when the line continues the record before."""
-    if len(line) <= TIME_LENGTH or line[26:28] != b"Z " or line[19:20] != b"." or line[10:11] != b"T":
+def begins_record(line: bytes) -> bool:
+    """A quick look: false for every line that continues a record, and true for nearly no such line."""
+    return line[26:28] == b"Z "
+
+
+def parse_line(line: bytes, unit: str = "") -> Record | None:
+    """The record of ``unit`` that begins with ``line``; ``None`` when the line continues the record before."""
+    if not begins_record(line) or line[19:20] != b"." or line[10:11] != b"T":
         return None
     name, _, message = line[28:].partition(b" ")
     level = _LEVEL_BYTES.get(name.rstrip())
@@ -67,7 +71,7 @@ def parse_line(line: bytes) -> Record | None:
         micros = _seconds(line[:19]) * 1_000_000 + int(line[20:26])
     except ValueError:
         return None
-    return Record(micros, level, message.rstrip(b"\r\n").decode(errors="replace"))
+    return Record(micros, level, message.rstrip(b"\r\n").decode(errors="replace"), unit)
 
 
 @lru_cache(maxsize=4)

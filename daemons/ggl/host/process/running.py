@@ -115,6 +115,7 @@ class RunningUnit:
     def start(self) -> None:
         """Bring the unit up, if it is not; failures before this do not count any more."""
         self.wanted = True
+        self._supervisor.retry_install(self.loaded)
         if self.active == "deactivating":
             self._start_again = True
         elif self.active == "failed" and self._groups:
@@ -145,6 +146,7 @@ class RunningUnit:
         self.reset()
         self.wanted = True
         self._restarts += 1
+        self._supervisor.retry_install(self.loaded)
         if self.is_down:
             self._try_start()
         elif self.active == "deactivating":

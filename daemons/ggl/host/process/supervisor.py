@@ -167,13 +167,19 @@ class Supervisor:
 
     def missing_for(self, unit: Unit) -> list[str]:
         """The units that ``unit`` must wait for. Its install unit is started if it was not."""
-        if unit.install and unit.install in self.units:
-            install = self.units[unit.install]
+        install = self.units.get(unit.install)
+        if install is not None:
             if not install.is_ready and install.active == "inactive" and install.sub == "dead":
                 install.start()
             if not install.is_ready:
                 return [unit.install]
         return [name for name in unit.requires if name not in self.units or not self.units[name].is_ready]
+
+    def retry_install(self, unit: Unit) -> None:
+        """Somebody wants ``unit`` up: an install that was given up gets another chance."""
+        install = self.units.get(unit.install)
+        if install is not None and install.active == "failed":
+            install.start()
 
     def changed(self, unit: AnyUnit) -> None:
         self._on_change(unit)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ggl.deploymentd.settling import SETTLE, SETTLE_AFTER_ERROR, Settling
 
 
-def told(settling: Settling, state: str, now: float, component: str = "A", **more: str) -> float | None:
+def told(settling: Settling, state: str, now: float, component: str = "A", **more: str | int) -> float | None:
     settling.tell([{"component": component, "state": state, **more}], now)
     return settling.remaining(now)
 
@@ -28,6 +28,13 @@ def test_a_new_run_script_must_run_for_a_moment() -> None:
     assert told(settling, "RUNNING", 0.0) == SETTLE
     assert settling.remaining(SETTLE) == 0.0
     assert told(Settling(["A"], probation=["A"]), "FINISHED", 10.0) == 0.0
+
+
+def test_where_starting_took_long_the_moment_is_longer() -> None:
+    for milliseconds, settle in ((5, SETTLE), (100, 1.0), (5000, SETTLE_AFTER_ERROR)):
+        settling = Settling(["A"], probation=["A"])
+        told(settling, "STARTING", 0.0, since=7000)
+        assert told(settling, "RUNNING", 0.0, since=7000 + milliseconds) == settle
 
 
 def test_one_that_has_failed_must_last_longer() -> None:

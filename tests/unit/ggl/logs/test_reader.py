@@ -110,3 +110,12 @@ def test_names_of_people_find_units() -> None:
 
 def test_no_logs_are_no_error(tmp_path: Path) -> None:
     assert messages(tmp_path / "nowhere") == []
+
+
+@pytest.mark.parametrize("last", [None, 100])
+def test_the_lines_after_a_record_that_is_not_selected_are_not_shown(tmp_path: Path, last: int | None) -> None:
+    write(tmp_path / "a.log", (0, "one trail=aa"), "more of one", (1, "two trail=bb"), "more of two")
+    write(tmp_path / "a.log", (2, "three trail=aa"))
+    assert messages(tmp_path, query=Query(trail="aa"), last=last) == ["one trail=aa\nmore of one", "three trail=aa"]
+    since = Query(since=int((BASE + 1) * 1e6))
+    assert messages(tmp_path, query=since, last=last) == ["two trail=bb\nmore of two", "three trail=aa"]
