@@ -47,7 +47,7 @@ class Terminal:
 
     def show(self, blocks: Iterable[Block]) -> None:
         for block in blocks:
-            self._console.print(_render(block), soft_wrap=isinstance(block, Text))
+            self._console.print(_render(block), soft_wrap=isinstance(block, Text), crop=False)
 
     def begin_live(self) -> None:
         self._live = Live(console=self._console, refresh_per_second=10, transient=False)
@@ -90,8 +90,11 @@ def _table(block: Table) -> RenderableType:
             name,
             justify="right" if numeric else "left",
             overflow="fold",
+            no_wrap=name not in _WRAPPING,
             # On a narrow terminal the columns of prose give way, and the others stay whole.
-            min_width=None if name in _WRAPPING else max(len(_cell(row[number]).plain) for row in block.rows),
+            min_width=None
+            if name in _WRAPPING
+            else max(len(name), *(len(_cell(row[number]).plain) for row in block.rows)),
         )
     for row in block.rows:
         table.add_row(*(_cell(cell) for cell in row))

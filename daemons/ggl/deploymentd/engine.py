@@ -33,6 +33,7 @@ from ggl.deploymentd.settling import Settling
 from ggl.deploymentd.staging import staging_of
 from ggl.deploymentd.store import Store
 from ggl.deploymentd.targets import Target, Targets, make_targets, service_operations, target_units
+from ggl.host.unit import COMPONENT_PREFIX
 from ggl.log import get_logger
 from ggl.recipe.model import BUILT_IN
 from ggl.version import NUCLEUS_VERSION
@@ -73,7 +74,7 @@ class Engine:
         self._step("resolve", "choosing versions")
         versions = self._resolve(document, current, store)
         self.progress(False, {"components": versions})
-        self._step("prepare", f"preparing {_count(versions)}")
+        self._step("prepare", f"preparing {_count(versions)}" if versions else "no component is left")
         recipes = [store.recipe(name, version) for name, version in versions.items()]
         targets = make_targets(self.root, recipes, document, current, update=not resumed)
         plan = self._plan(targets)
@@ -126,7 +127,8 @@ class Engine:
     # -- the change --------------------------------------------------------------------------------------------------
 
     def _configure(self, targets: Targets, plan: Plan, current: Current) -> None:
-        self._step("configure", "writing the configuration")
+        message = "writing the configuration"
+        self._step("configure", message)
         operations = list(targets.operations)
         for target in targets.components:
             operations += service_operations(target, current)
@@ -134,12 +136,14 @@ class Engine:
         self.runtime.apply(operations)
         changed = tuple(dict.fromkeys((*self.deployment.changed, *plan.changed)))
         removed = tuple(dict.fromkeys((*self.deployment.removed, *plan.removed)))
-        note = {"step": "stop", "message": f"stopping {_count(plan.stop)}", "changed": changed, "removed": removed}
+        if plan.stop:
+            message = f"stopping {_count(name.removeprefix(COMPONENT_PREFIX) for name in plan.stop)}"
+        note = {"step": "stop", "message": message, "changed": changed, "removed": removed}
         self.progress(True, {**note, "components": {each.name: each.recipe.version for each in targets.components}})
 
     def _switch(self, plan: Plan) -> None:
         self.runtime.stop(plan.stop)
-        self._step("start", f"starting {_count(plan.changed)}")
+        self._step("start", f"starting {_count(plan.changed)}" if plan.changed else "nothing needs a restart")
         self.runtime.load(plan.load, plan.start)
 
     def _wait(self, targets: Targets, plan: Plan, timeout: float) -> DeploymentError | None:
@@ -164,8 +168,7 @@ class Engine:
 
     def _remove(self, plan: Plan, document: Document, current: Current, versions: Mapping[str, str]) -> None:
         gone = [name for name in current.versions if name not in versions]
-        what = _count(gone) if gone else "nothing"
-        self._step("remove", f"removing {what}")
+        self._step("remove", f"removing {_count(gone)}" if gone else "recording the outcome")
         self.runtime.unload(plan.unload)
         group = [*GROUPS_PATH, document.group]
         operations: list[dict[str, Any]] = [{"op": "delete", "key_path": [SERVICES, name]} for name in gone]
@@ -202,6 +205,4 @@ def _too_late(settling: Settling, timeout: float) -> DeploymentError:
 
 def _count(items: Any) -> str:
     names = list(items)
-    if not names:
-        return "nothing"
     return names[0] if len(names) == 1 else f"{len(names)} components"
