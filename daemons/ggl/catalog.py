@@ -39,7 +39,7 @@ DAEMONS = (
         ipc_operations=("GetConfiguration", "UpdateConfiguration", "SubscribeToConfigurationUpdate"),
     ),
     Daemon("healthd", ("gg_health",), ipc_operations=("UpdateState",)),
-    Daemon("deploymentd", ("gg_deployment",), shared=False, idle_exit=15.0, unfinished="deployments"),
+    Daemon("deploymentd", ("gg_deployment",), shared=False, idle_exit=2.0, unfinished="deployments"),
     Daemon("pubsubd", ("gg_pubsub",), ipc_operations=("PublishToTopic", "SubscribeToTopic")),
     Daemon("ipcd", ("gg_ipc",), ipc_socket=True),
 )

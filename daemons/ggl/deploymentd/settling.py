@@ -25,6 +25,8 @@ SETTLE_PER_START = 10.0
 
 @dataclass
 class _Seen:
+    """What was last heard of one component."""
+
     state: str = ""
     reason: str = ""
     since: float = 0.0

@@ -20,6 +20,8 @@ _BLOCK = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Segment:
+    """One file of a log, in the order of rotation."""
+
     path: Path
     age: int
     """0: the file being written; the higher, the older."""

@@ -42,6 +42,8 @@ _FALSE = ("false", "no", "off", "f", "n", "0", "")
 
 @dataclass(frozen=True)
 class Step:
+    """One step of a lifecycle, with its defaults filled in."""
+
     name: str
     script: str
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -56,6 +58,8 @@ class Step:
 
 @dataclass(frozen=True)
 class Lifecycle:
+    """The steps that apply to this device."""
+
     steps: Mapping[str, Step] = field(default_factory=dict)
     """By the names in ``STEPS``; a step that the recipe does not define is not there."""
     environment: Mapping[str, str] = field(default_factory=dict)

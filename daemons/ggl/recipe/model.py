@@ -63,6 +63,8 @@ class RecipeError(ValueError):
 
 @dataclass(frozen=True)
 class Dependency:
+    """A component that another one needs."""
+
     name: str
     requirement: str
     """Version range in npm's notation; read it with ``ggl.recipe.version``."""
@@ -72,6 +74,8 @@ class Dependency:
 
 @dataclass(frozen=True)
 class Artifact:
+    """A file that belongs to a component."""
+
     uri: str
     unarchive: str = "NONE"
     read: str = "OWNER"
@@ -128,6 +132,8 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Recipe:
+    """A whole recipe, checked."""
+
     name: str
     version: str
     type: str = GENERIC

@@ -21,6 +21,8 @@ class StartError(Exception):
 
 @dataclass(frozen=True)
 class StartResult:
+    """The supervisor's process id, and whether it was up before."""
+
     pid: int
     already_running: bool
 
