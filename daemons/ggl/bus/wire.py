@@ -43,20 +43,26 @@ class WireError(Exception):
 def check(value: Any, depth: int = MAX_DEPTH) -> None:
     """Raise ``BusError`` (INVALID or RANGE) unless ``value`` may cross the bus."""
     kind = type(value)
-    if kind in _SCALARS:
-        return
-    if depth == 0:
-        raise BusError(ErrorCode.RANGE, f"a value is nested deeper than {MAX_DEPTH} levels")
     if kind is dict:
-        for key in value:
+        if depth == 0:
+            raise _too_deep()
+        for key, element in value.items():
             if type(key) is not str:
                 raise BusError(ErrorCode.INVALID, f"a map key must be a string, not {type(key).__name__}")
-        value = value.values()
-    elif kind is not list:
+            if type(element) not in _SCALARS:
+                check(element, depth - 1)
+    elif kind is list:
+        if depth == 0:
+            raise _too_deep()
+        for element in value:
+            if type(element) not in _SCALARS:
+                check(element, depth - 1)
+    elif kind not in _SCALARS:
         raise BusError(ErrorCode.INVALID, f"a value of type {kind.__name__} cannot cross the bus")
-    for element in value:
-        if type(element) not in _SCALARS:
-            check(element, depth - 1)
+
+
+def _too_deep() -> BusError:
+    return BusError(ErrorCode.RANGE, f"a value is nested deeper than {MAX_DEPTH} levels")
 
 
 _pack = msgpack.Packer(strict_types=True, autoreset=True, unicode_errors="surrogatepass").pack

@@ -6,7 +6,6 @@ import os
 import pwd
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +56,7 @@ def test_a_private_runtime_runs_components_as_the_one_who_started_it(store: Stor
 
 
 def test_a_system_runtime_has_no_default_user(store: Store, root: Root) -> None:
-    booted(store, replace(root, system=True))
+    booted(store, root._replace(system=True))
     assert store.tree.read([*NUCLEUS, "configuration"]) == {}
 
 
