@@ -12,9 +12,9 @@ import pytest
 import ggl
 
 _LOADED = """
-import contextlib, io, sys
-sys.argv = ["ggld", "--help"]
-with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
+import contextlib, sys
+sys.argv = ["ggld", "--no-such-argument"]
+with contextlib.suppress(SystemExit):
     import ggl.host.process.__main__
 import ggl.host.process.main
 ggl.host.process.main._load_shared_modules()
@@ -34,7 +34,19 @@ def loaded() -> set[str]:
 @pytest.mark.parametrize(
     "module",
     [
-        *("asyncio", "yaml", "semantic_version", "rich", "typer", "boto3", "logging", "_sqlite3", "zipfile"),
+        *(
+            "argparse",
+            "asyncio",
+            "ctypes",
+            "yaml",
+            "semantic_version",
+            "rich",
+            "typer",
+            "boto3",
+            "logging",
+            "_sqlite3",
+            "zipfile",
+        ),
         pytest.param("ast", marks=USED_BY_DATACLASSES),
         pytest.param("dis", marks=USED_BY_DATACLASSES),
     ],

@@ -13,6 +13,7 @@ from ggl.host.process.marker import VARIABLE, end_all, mark
 from ggl.paths import Root
 
 _POLL_SECONDS = 0.02
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 class StartError(Exception):
@@ -52,6 +53,7 @@ def running_pid(root: Root) -> int:
 def foreground(root: Root) -> None:
     """Become the supervisor in this process, with all logs on standard output; does not return."""
     argv, environment = _command(root)
+    _become_subreaper()
     os.execve(argv[0], [*argv, "--echo"], environment)
 
 
@@ -103,13 +105,14 @@ def _spawn(root: Root, deadline: float) -> int:
     try:
         # Its own words end up in its log; until then what it says comes here.
         process = subprocess.Popen(
-            [*argv, "--ready-fd", str(ready_w)],
+            [*argv, f"--ready-fd={ready_w}"],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             pass_fds=(ready_w,),
             start_new_session=True,
+            preexec_fn=_become_subreaper,
             cwd="/",
         )
     except OSError as error:
@@ -140,6 +143,16 @@ def _command(root: Root) -> tuple[list[str], dict[str, str]]:
     # The arenas that glibc makes for threads would cost each daemon megabytes it never uses.
     environment.setdefault("MALLOC_ARENA_MAX", "1")
     return [sys.executable, "-m", "ggl.host.process"], environment
+
+
+def _become_subreaper() -> None:
+    """Make orphaned descendants children of this process, as they would be PID 1's: so they are found, and reaped.
+
+    Done before the exec, which keeps it: the supervisor itself then does without the foreign function library.
+    """
+    import ctypes
+
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def _answers(root: Root) -> bool:

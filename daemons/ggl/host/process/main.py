@@ -16,7 +16,7 @@ import sys
 from ggl.bus.loop import Loop
 from ggl.catalog import DAEMONS
 from ggl.host.process.marker import end_all
-from ggl.host.process.reaper import Reaper, become_subreaper
+from ggl.host.process.reaper import Reaper
 from ggl.host.process.service import HostService
 from ggl.host.process.supervisor import AnyUnit, Supervisor
 from ggl.log import get_logger
@@ -42,7 +42,6 @@ def run(root: Root, ready_fd: int = -1, echo: bool = False) -> int:
     # Descriptors: two pipes a component, and every socket; the default soft limit is made for other programs.
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65536) if hard > 0 else 65536, hard))
-    become_subreaper()
     os.environ.update(root.environment())
 
     loop = Loop()
@@ -120,17 +119,22 @@ def _load_shared_modules() -> None:
 
 
 def main() -> None:
-    import argparse
+    """Run as a program: ``python -m ggl.host.process [--echo] [--ready-fd=N]``, with the root in the environment.
 
+    (It is started by ``ggl up``, and resident: argument parsing for people would cost it more memory than a daemon.)
+    """
     from ggl.paths import find_root
 
-    parser = argparse.ArgumentParser(prog="ggld", description="The supervisor of the ggl runtime (see: ggl up --help).")
-    parser.add_argument("--root", help="directory of the runtime (default: GGL_ROOT, or the usual place)")
-    parser.add_argument("--ready-fd", type=int, default=-1, help="descriptor to write 'ready' to")
-    parser.add_argument("--echo", action="store_true", help="repeat all logs on standard output")
-    options = parser.parse_args()
-    root = find_root(options.root)
+    ready_fd, echo = -1, False
+    for argument in sys.argv[1:]:
+        if argument == "--echo":
+            echo = True
+        elif argument.startswith("--ready-fd="):
+            ready_fd = int(argument.removeprefix("--ready-fd="))
+        else:
+            sys.exit(f"ggld: unknown argument {argument!r}; the runtime is started with 'ggl up'")
+    root = find_root()
     try:
-        sys.exit(run(root, options.ready_fd, options.echo))
+        sys.exit(run(root, ready_fd, echo))
     except OSError as error:
         sys.exit(f"ggld: cannot start in {root.state}: {error}")

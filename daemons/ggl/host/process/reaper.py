@@ -1,4 +1,7 @@
-"""Waiting for children: every process that ends below the supervisor is reaped, whoever its parent was."""
+"""Waiting for children: every process that ends below the supervisor is reaped, whoever its parent was.
+
+(As PID 1 the supervisor is the parent of orphans anyway; elsewhere ``launch`` makes it a subreaper.)
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,6 @@ from collections.abc import Callable
 
 from ggl.bus.loop import Loop
 from ggl.log import get_logger
-
-_PR_SET_CHILD_SUBREAPER = 36
 
 _log = get_logger("ggld")
 
@@ -39,14 +40,3 @@ class Reaper:
                 callback(status)
             except Exception:
                 _log.exception("handling the end of process %d failed", pid)
-
-
-def become_subreaper() -> None:
-    """Let orphaned descendants become our children, as they would be PID 1's, so that they can be found and reaped."""
-    if os.getpid() == 1:
-        return
-    import ctypes
-
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
-        _log.warning("cannot become a subreaper: orphans of components go to init")
