@@ -83,7 +83,14 @@ def test_stop_runs_the_shutdown_script_and_leaves_no_process_behind(runtime: Run
 
 
 def sleeps(runtime: Runtime) -> list[int]:
-    return [pid for pid in runtime.processes() if Path(f"/proc/{pid}/comm").read_text().strip() == "sleep"]
+    return [pid for pid in runtime.processes() if name_of(pid) == "sleep"]
+
+
+def name_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""  # it has just ended
 
 
 def test_a_unit_that_ignores_sigterm_is_killed(runtime: Runtime) -> None:
