@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from ggl.bus.client import Client, connect
     from ggl.bus.errors import BusError, ErrorCode
     from ggl.bus.loop import Loop, Timer
+    from ggl.bus.peer import Peer
     from ggl.bus.remote import Remote
-    from ggl.bus.request import DEFERRED, Method, Methods, Peer, Request, Stream
+    from ggl.bus.request import DEFERRED, Method, Methods, Request, Stream
     from ggl.bus.server import Server
 
 __all__ = [
@@ -50,7 +51,7 @@ _HOME = {
     "Loop": "loop",
     "Method": "request",
     "Methods": "request",
-    "Peer": "request",
+    "Peer": "peer",
     "Remote": "remote",
     "Request": "request",
     "Server": "server",

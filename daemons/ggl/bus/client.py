@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from ggl.bus.errors import BusError, ErrorCode
+from ggl.bus.peer import peer_of
 from ggl.bus.trail import current, new_trail
 from ggl.bus.wire import (
     END,
@@ -62,6 +63,11 @@ def connect(interface: str, root: Root | None = None, timeout: float = DEFAULT_T
         if error.errno in (errno.EACCES, errno.EPERM):
             raise BusError(ErrorCode.NOCONN, f"no permission to use {path}: it is another user's runtime") from None
         raise BusError(ErrorCode.NOCONN, f"cannot connect to {path}: {os.strerror(error.errno or 0)}") from None
+    own, server = os.geteuid(), peer_of(sock).uid
+    if own not in (0, server) and server != 0:
+        # Somebody else made the directory before us; what such a server says cannot be trusted.
+        sock.close()
+        raise BusError(ErrorCode.NOCONN, f"{path} belongs to another user (uid {server}): choose another --root")
     return Client(interface, sock, timeout)
 
 

@@ -7,7 +7,6 @@ stream it carried is closed and every call it waited for fails with NOCONN. The 
 from __future__ import annotations
 
 import socket
-import struct
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +15,8 @@ from ggl.bus.calls import Calls
 from ggl.bus.errors import BusError, ErrorCode
 from ggl.bus.loop import READABLE, WRITABLE, Loop
 from ggl.bus.outbox import Outbox
-from ggl.bus.request import DEFERRED, Methods, Peer, Request, Stream
+from ggl.bus.peer import peer_of
+from ggl.bus.request import DEFERRED, Methods, Request, Stream
 from ggl.bus.trail import current
 from ggl.bus.wire import (
     END,
@@ -44,10 +44,6 @@ MAX_TRAIL = 64
 """Characters of a trail id; more are cut off."""
 
 _log = get_logger("bus")
-
-
-def peer_of(sock: socket.socket) -> Peer:
-    return Peer(*struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)))
 
 
 class Connection:

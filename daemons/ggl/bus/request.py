@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ggl.bus.errors import BusError, ErrorCode
+from ggl.bus.peer import Peer
 from ggl.bus.wire import END, ITEM, RESPONSE, check, error_frame, pack
 
 if TYPE_CHECKING:
@@ -14,15 +15,6 @@ if TYPE_CHECKING:
 
 DEFERRED: Any = object()
 """What a handler returns when it will answer later; see ``Request.defer``."""
-
-
-@dataclass(frozen=True)
-class Peer:
-    """Who is at the other end of a socket, as the kernel says (``SO_PEERCRED``)."""
-
-    pid: int
-    uid: int
-    gid: int
 
 
 @dataclass(frozen=True)

@@ -101,6 +101,11 @@ def _make_directories(root: Root) -> None:
         (root.units, 0o700),
     ):
         directory.mkdir(mode=mode, parents=True, exist_ok=True)
+    # The run directory of a long root is in /tmp, where anybody could have made it first.
+    for directory in (root.run, root.bus_dir):
+        found = directory.lstat()
+        if found.st_uid != os.geteuid() or found.st_mode & 0o022:
+            raise PermissionError(f"{directory} belongs to another user, or others may write to it: remove it first")
 
 
 def _load_shared_modules() -> None:

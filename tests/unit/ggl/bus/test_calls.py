@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from ggl.bus import BusError, Client, ErrorCode, Loop, Method, Remote, connect
+from ggl.daemon import bind
 from ggl.paths import Root
 from tests.unit.ggl.bus.conftest import INTERFACE
 from tests.unit.ggl.bus.test_wire import values
@@ -156,6 +157,54 @@ def test_no_runtime_means_noconn(root: Root) -> None:
     with pytest.raises(BusError) as error:
         connect(INTERFACE, root)
     assert error.value.code is ErrorCode.NOCONN
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs the right to become another user")
+def test_a_server_of_another_user_is_not_trusted(root: Root, server: int) -> None:
+    for directory in (root.state, root.run, root.bus_dir):
+        directory.chmod(0o755)
+    root.bus_socket(INTERFACE).chmod(0o666)
+    os.chown(root.bus_socket(INTERFACE), 12345, 12345)
+    pid = os.fork()
+    if pid == 0:
+        os.setuid(12345)
+        # The server is root's, so it is believed; it, in turn, does not serve strangers.
+        try:
+            with connect(INTERFACE, root) as client:
+                client.call("echo", {"value": 1})
+        except BusError as error:
+            os._exit(10 if error.code is ErrorCode.NOCONN else 1)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 10
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs the right to become another user")
+def test_a_server_that_a_stranger_put_there_is_refused(root: Root) -> None:
+    for directory in (root.state, root.run):
+        directory.chmod(0o755)
+    root.bus_dir.chmod(0o777)
+    path = root.bus_socket(INTERFACE)
+    ready_r, ready_w = os.pipe()
+    stranger = os.fork()
+    if stranger == 0:
+        os.setuid(12345)
+        with bind(str(path), 0o666):
+            os.write(ready_w, b"x")
+            signal.pause()
+    try:
+        os.read(ready_r, 1)
+        user = os.fork()
+        if user == 0:
+            os.setuid(23456)
+            try:
+                connect(INTERFACE, root)
+            except BusError as error:
+                os._exit(10 if "another user" in error.message else 1)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(user, 0)[1]) == 10
+    finally:
+        os.kill(stranger, signal.SIGKILL)
+        os.waitpid(stranger, 0)
 
 
 def test_a_server_that_dies_fails_the_calls_and_streams_that_wait(root: Root, raw: Any, server: int) -> None:
