@@ -107,12 +107,14 @@ class Loop:
         poll = self._epoll.poll
         watched = self._watched
         soon = self._soon
+        timers = self._timers
+        monotonic = time.monotonic
         while True:
             while soon:
                 self._guard(soon.popleft())
             if self.stopped:
                 return
-            for fd, events in poll(self._timeout() if self._timers else -1):
+            for fd, events in poll(max(0.0, timers[0].due - monotonic()) if timers else -1):
                 callback = watched.get(fd)
                 if callback is None:
                     continue  # closed by an earlier callback of this round
@@ -120,7 +122,7 @@ class Loop:
                     callback(events)
                 except Exception:
                     _log.exception("a callback failed")
-            if self._timers:
+            if timers and timers[0].due <= monotonic():
                 self._run_timers()
 
     def close(self) -> None:
@@ -128,14 +130,6 @@ class Loop:
         self._epoll.close()
         os.close(self._wake_r)
         os.close(self._wake_w)
-
-    def _timeout(self) -> float:
-        timers = self._timers
-        while timers and timers[0].callback is None:
-            heapq.heappop(timers)
-        if not timers:
-            return -1
-        return max(0.0, timers[0].due - time.monotonic())
 
     def _run_timers(self) -> None:
         now = time.monotonic()
