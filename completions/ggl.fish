@@ -69,7 +69,7 @@ complete -c ggl -n '__ggl_at deploy local' -s c -l add-component -r -d 'Add this
 complete -c ggl -n '__ggl_at deploy local' -l remove -r -a '(__ggl_values COMPONENT)' -d 'Remove this component (repeatable).'
 complete -c ggl -n '__ggl_at deploy local' -l config -r -F -d 'Configuration, as JSON or YAML: {COMPONENT: {MERGE: {...}, RESET: [...]}}, {COMPONENT: {...}}, or for a single component the values themselves.'
 complete -c ggl -n '__ggl_at deploy local' -l group -r -a '(__ggl_values NAME)' -d 'Deploy to this group of components.'
-complete -c ggl -n '__ggl_at deploy local' -l rollback -d 'Go back to what ran before if the deployment fails.'
+complete -c ggl -n '__ggl_at deploy local' -l rollback -d 'Go back to what ran before if the deployment fails (this runtime refuses it: it cannot yet).'
 complete -c ggl -n '__ggl_at deploy local' -l no-build -d 'Use what is in greengrass-build/ of a GDK project as it is.'
 complete -c ggl -n '__ggl_at deploy local' -l no-wait -d 'Do not wait for the outcome.'
 complete -c ggl -n '__ggl_at deploy local' -l timeout -r -a '(__ggl_values SECONDS)' -d 'Wait no longer than this; the deployment goes on.'

@@ -52,6 +52,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _dispatch(arguments: list[str]) -> int:
+    arguments = _habitual(arguments)
     words = _fast_words(arguments)
     if words is not None:
         from importlib import import_module
@@ -62,6 +63,15 @@ def _dispatch(arguments: list[str]) -> int:
         return result if isinstance(result, int) else errors.OK
     session.__dict__.update(root=None, json="--json" in arguments)  # the latter for errors while parsing
     return _dispatch_typer(arguments)
+
+
+def _habitual(arguments: list[str]) -> list[str]:
+    """What people type by habit, in our words: ``ggl --version``, ``ggl help deploy``."""
+    if arguments[:1] in (["--version"], ["-V"]):
+        return ["version", *arguments[1:]]
+    if arguments[:1] == ["help"]:
+        return [*arguments[1:], "--help"]
+    return arguments
 
 
 def _fast_words(arguments: list[str]) -> list[str] | None:
@@ -120,7 +130,10 @@ def _failed(error: Exception) -> int:
         problem = translate(error)
     elif isinstance(error, OSError) and error.filename:
         code = "NOPERM" if isinstance(error, PermissionError) else "FAILURE"
-        problem = CliError(f"cannot use {error.filename}: {error.strerror}", code=code)
+        hint = "run ggl as the runtime's user, for example with sudo" if _is_of_runtime(error.filename) else ""
+        problem = CliError(
+            f"cannot use {error.filename}: {error.strerror}", hint=hint if code == "NOPERM" else "", code=code
+        )
     if not isinstance(problem, CliError):
         text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         problem = CliError(f"unexpected error: {text}", hint="set GGL_DEBUG=1 to see where", code="INTERNAL")
@@ -133,6 +146,12 @@ def _failed(error: Exception) -> int:
     except BrokenPipeError:
         return _closed_pipe()
     return problem.exit_code
+
+
+def _is_of_runtime(path: object) -> bool:
+    from gglcli.client import root
+
+    return str(path).startswith(str(root().state))
 
 
 def _closed_pipe() -> int:

@@ -10,6 +10,7 @@ from ggl.bus import BusError, ErrorCode
 from gglcli import output
 from gglcli.client import command, connect, is_running, root
 from gglcli.errors import BROKEN, INTERRUPTED, TIMEOUT, CliError
+from gglcli.health import SETTLED
 from gglcli.output import Block, Live, LogLine, State, Table, Text, duration
 from gglcli.session import session
 
@@ -41,41 +42,56 @@ def _user_name() -> str:
         return str(os.getuid())
 
 
-def outcome(deployment_id: str, *, wait: bool, timeout: float | None) -> None:
-    """With ``wait``, follow the deployment to its end.
+def outcome(deployment_id: str, *, wait: bool, timeout: float | None) -> dict[str, Any]:
+    """With ``wait``, follow the deployment to its end; returns what is known of it then.
 
     Raises ``CliError`` when it fails, or is not over after ``timeout`` seconds.
     """
     if not wait:
         data = {"deployment_id": deployment_id, "status": "QUEUED"}
         output.show(data, Text(f"deployment {deployment_id} QUEUED"))
-        return
-    try:
-        deployment = follow(deployment_id, timeout)
-    except KeyboardInterrupt:
-        raise CliError(
-            f"interrupted; deployment {deployment_id} goes on",
-            INTERRUPTED,
-            hint=f"follow it with '{command(f'deploy show {deployment_id} --wait')}'",
-        ) from None
+        return data
+    deployment = follow(deployment_id, timeout)
     finish(deployment)
+    return deployment
 
 
 def follow(deployment_id: str, timeout: float | None = None) -> dict[str, Any]:
-    """Show the progress of a deployment until it is over; returns what it came to."""
-    deadline = None if timeout is None else time.monotonic() + timeout
+    """Show the progress of a deployment until it is over; returns what it came to.
+
+    Raises ``CliError`` after ``timeout`` seconds, and for Ctrl-C.
+    """
+    try:
+        with Live() as live:
+            return _follow(deployment_id, None if timeout is None else time.monotonic() + timeout, live)
+    except TimeoutError:
+        raise _going_on(deployment_id, f"no outcome after {timeout:g} s", TIMEOUT) from None
+    except KeyboardInterrupt:
+        raise _going_on(deployment_id, "interrupted", INTERRUPTED) from None
+
+
+def _going_on(deployment_id: str, why: str, exit_code: int) -> CliError:
+    """Nobody waits for the deployment any more; a script gets its id as the result."""
+    if session.json:
+        output.show({"deployment_id": deployment_id, "status": "IN_PROGRESS"})
+    shown = output.short(deployment_id)
+    hint = f"follow it with '{command(f'deploy show {shown} --wait')}'"
+    return CliError(f"{why}; deployment {shown} goes on", exit_code, hint=hint)
+
+
+def _follow(deployment_id: str, deadline: float | None, live: Live) -> dict[str, Any]:
     progress = Progress()
-    with Live() as live:
-        while True:
-            try:
-                return _follow(deployment_id, deadline, progress, live)
-            except BusError as error:
-                if error.code != ErrorCode.NOCONN or not is_running():
-                    raise
-                time.sleep(_RECONNECT)  # the deployment daemon was restarted: it goes on where it was
+    while True:
+        try:
+            return _follow_stream(deployment_id, deadline, progress, live)
+        except BusError as error:
+            if error.code != ErrorCode.NOCONN or not is_running():
+                raise
+            time.sleep(_RECONNECT)  # the deployment daemon was restarted: it goes on where it was
 
 
-def _follow(deployment_id: str, deadline: float | None, progress: Progress, live: Live) -> dict[str, Any]:
+def _follow_stream(deployment_id: str, deadline: float | None, progress: Progress, live: Live) -> dict[str, Any]:
+    """Raises ``TimeoutError`` at ``deadline`` (monotonic seconds)."""
     with connect(INTERFACE) as client:
         subscription = client.subscribe("subscribe", {"deployment_id": deployment_id})
         deployment: dict[str, Any] = subscription.result
@@ -84,11 +100,7 @@ def _follow(deployment_id: str, deadline: float | None, progress: Progress, live
             if deployment["status"] in OVER:
                 return deployment
             if deadline is not None and time.monotonic() >= deadline:
-                raise CliError(
-                    f"deployment {deployment_id} is not over yet; it goes on",
-                    TIMEOUT,
-                    hint=f"follow it with '{command(f'deploy show {deployment_id} --wait')}'",
-                )
+                raise TimeoutError
             try:
                 deployment = subscription.next(_TICK)
             except BusError as error:
@@ -110,11 +122,13 @@ class Progress:
     def blocks(self, deployment: Mapping[str, Any]) -> list[Block]:
         style = {"SUCCEEDED": "good", "FAILED": "bad", "CANCELED": "bad"}.get(deployment["status"], "head")
         age = _elapsed(deployment)
-        head = f"Deployment {deployment['deployment_id']}  {deployment['status']}  {duration(age)}"
+        head = f"Deployment {output.short(deployment['deployment_id'])}  {deployment['status']}  {duration(age)}"
         blocks: list[Block] = [Text(head, style)]
-        if deployment["status"] not in OVER and deployment.get("message"):
-            blocks.append(Text(deployment["message"], "dim"))
         states = _states(deployment)
+        if deployment["status"] not in OVER and deployment.get("message"):
+            up = sum(state in SETTLED and state != "BROKEN" for state in states.values())
+            count = f" ({up} of {len(states)})" if deployment.get("step") == "wait" and states else ""
+            blocks.append(Text(deployment["message"] + count, "dim"))
         if states:
             versions = deployment.get("components") or {}
             rows = [[name, versions.get(name, ""), State(state)] for name, state in sorted(states.items())]
@@ -150,9 +164,10 @@ def _elapsed(deployment: Mapping[str, Any]) -> float:
 def _states(deployment: Mapping[str, Any]) -> dict[str, str]:
     """The states worth showing: of what the deployment touches."""
     states = dict(deployment.get("states") or {})
-    touched = {*(deployment.get("changed") or []), *(deployment.get("broken") or [])}
+    removed = deployment.get("removed") or []
+    touched = {*(deployment.get("changed") or []), *(deployment.get("broken") or []), *removed}
     shown = {name: state for name, state in states.items() if name in touched or not touched}
-    return {**shown, **dict.fromkeys(deployment.get("removed") or [], "REMOVED")}
+    return {**shown, **dict.fromkeys(removed, "REMOVED")}
 
 
 def finish(deployment: Mapping[str, Any]) -> None:
@@ -180,10 +195,11 @@ def failure(deployment: Mapping[str, Any]) -> CliError:
     broken = list(deployment.get("broken") or [])
     what = "was canceled" if deployment["status"] == "CANCELED" else "failed"
     cause = deployment.get("cause") or deployment.get("message") or ""
-    message = f"deployment {deployment['deployment_id']} {what}" + (f": {cause}" if cause else "")
+    shown = output.short(deployment["deployment_id"])
+    message = f"deployment {shown} {what}" + (f": {cause}" if cause else "")
     if any(name not in message for name in broken):
         message += f" (broken: {', '.join(broken)})"
-    look = f"logs {broken[0]}" if broken else f"deploy show {deployment['deployment_id']}"
+    look = f"logs {broken[0]}" if broken else f"deploy show {shown}"
     return CliError(message, BROKEN, hint=f"see '{command(look)}'", code="DEPLOYMENT_FAILED", trail=session.trail)
 
 

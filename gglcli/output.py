@@ -2,7 +2,7 @@
 
 A command builds its result twice, as data (for ``--json``) and as *blocks* (``Text``, ``Fields``, ``Table``), and hands
 both to ``show``; a stream hands over item by item with ``item``. Cells carry meaning, not looks: a ``State`` is
-coloured and a ``Time`` shown as an age on a terminal, while a pipe gets the bare word and the time itself.
+coloured on a terminal, and a ``Time`` is an age in a table and the time itself beside a name.
 
 With ``--json`` stdout carries exactly one JSON document, or one a line for a stream; errors are a JSON object on
 stderr. rich is imported only when stdout is a terminal.
@@ -30,7 +30,12 @@ class Time(int):
     """Milliseconds since the epoch; 0 is never."""
 
 
-Cell = str | int | State | Time | None
+class Id(str):
+    """An identifier whose unique beginning will do as well: a terminal shows no more of it (``short``)."""
+
+
+ID_LENGTH = 8
+Cell = str | int | State | Time | Id | None
 
 
 # Plain classes: dataclasses and named tuples are made at import, which a command that scripts poll cannot afford.
@@ -90,6 +95,11 @@ def colour(stream: Any) -> bool:
     return bool(stream.isatty()) and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
 
 
+def short(identifier: str) -> str:
+    """As much of an ``Id`` as people need on a terminal; all of it for everybody else."""
+    return identifier[:ID_LENGTH] if on_terminal() else identifier
+
+
 def show(data: Any, *blocks: Block) -> None:
     """The result of a command: ``data`` with ``--json``, the blocks otherwise."""
     if session.json:
@@ -137,13 +147,19 @@ def error(problem: CliError) -> None:
         sys.stderr.write(to_json({"error": problem.to_dict()}) + "\n")
         return
     where = f"ggl {session.command}".strip()
-    line = " ".join(f"{where}: {problem.message.rstrip('.')}".split())
+    line = f"{where}: {_one_line(problem.message)}"
     if problem.hint:
         line += f"; {problem.hint}"
     if problem.trail:
         line += f" [trail {problem.trail}]"
     red, reset = ("\x1b[31m", "\x1b[0m") if colour(sys.stderr) else ("", "")
     sys.stderr.write(f"{red}error:{reset} {line}\n")
+
+
+def _one_line(message: str) -> str:
+    """A list of problems below a heading becomes ``heading: first; second``."""
+    head, *rest = [" ".join(line.split()) for line in message.strip().rstrip(".").splitlines() if line.strip()]
+    return f"{head.rstrip(':')}: {'; '.join(rest)}" if rest else head
 
 
 class Live:
@@ -199,7 +215,11 @@ def plain(block: Block) -> str:
         return block.value if isinstance(block.value, str) else to_json(block.value, indent=2)
     if isinstance(block, Fields):
         return _columns([[name, plain_cell(value)] for name, value in block.rows])
-    return _columns([list(block.columns), *([plain_cell(cell) for cell in row] for row in block.rows)])
+    return _columns([list(block.columns), *([_table_cell(cell) for cell in row] for row in block.rows)])
+
+
+def _table_cell(cell: Cell) -> str:
+    return age(cell) if isinstance(cell, Time) and cell else plain_cell(cell)
 
 
 def plain_cell(cell: Cell) -> str:
@@ -248,6 +268,22 @@ def iso_time(milliseconds: int) -> str:
 
     seconds, rest = divmod(milliseconds, 1000)
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{rest:03d}Z"
+
+
+def age(milliseconds: int) -> str:
+    """How long ago, in one unit: ``12s``, ``4m``, ``3h``, ``45d``.
+
+    The time itself when no age makes sense: the clock was not set yet at that time, or has been set back since.
+    """
+    import time
+
+    seconds = int(time.time() - milliseconds / 1000)
+    if not -60 < seconds < 10 * 365 * 86400:
+        return iso_time(milliseconds)
+    for size, unit in ((2 * 86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{seconds // (86400 if unit == 'd' else size)}{unit}"
+    return f"{max(0, seconds)}s"
 
 
 def duration(seconds: float) -> str:

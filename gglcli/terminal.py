@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -12,7 +11,22 @@ from rich.live import Live
 from rich.table import Table as RichTable
 from rich.text import Text as RichText
 
-from gglcli.output import Block, Cell, Document, Fields, LogLine, State, Table, Text, Time, duration, iso_time, plain
+from gglcli.output import (
+    ID_LENGTH,
+    Block,
+    Cell,
+    Document,
+    Fields,
+    Id,
+    LogLine,
+    State,
+    Table,
+    Text,
+    Time,
+    age,
+    iso_time,
+    plain,
+)
 
 if TYPE_CHECKING:
     from rich.style import StyleType
@@ -28,8 +42,13 @@ _STATES = {
     ),
     "dim": ("idle", "DEBUG"),
 }
-_WRAPPING = ("REASON", "ROOTS", "SOCKET")
-"""Columns whose text may take several lines."""
+_PROSE = ("REASON", "ROOTS", "SOCKET")
+"""Last columns whose text may take several lines."""
+_PROSE_WIDTH = 30
+"""Characters below which prose is not squeezed into a column, but follows its row."""
+_DROPPED = ("PID", "RESTARTS", "ROLE", "RESULT", "VERSION", "SUB")
+"""Columns that a narrow terminal does without, the first one first."""
+_GAP = 2
 
 _STATE_STYLES = {word: _STYLES[style] for style, words in _STATES.items() for word in words}
 
@@ -47,7 +66,9 @@ class Terminal:
 
     def show(self, blocks: Iterable[Block]) -> None:
         for block in blocks:
-            self._console.print(_render(block), soft_wrap=isinstance(block, Text), crop=False)
+            self._console.print(
+                _render(block, self._console.width), soft_wrap=isinstance(block, Text | Table), crop=False
+            )
 
     def begin_live(self) -> None:
         self._live = Live(console=self._console, refresh_per_second=10, transient=False)
@@ -55,7 +76,8 @@ class Terminal:
 
     def update_live(self, blocks: Sequence[Block]) -> None:
         if self._live:
-            self._live.update(Group(*(_render(block) for block in blocks)), refresh=True)
+            width = self._console.width
+            self._live.update(Group(*(_render(block, width) for block in blocks)), refresh=True)
 
     def end_live(self) -> None:
         if self._live:
@@ -63,7 +85,7 @@ class Terminal:
             self._live = None
 
 
-def _render(block: Block) -> RenderableType:
+def _render(block: Block, width: int) -> RenderableType:
     if isinstance(block, Text):
         return RichText(block.text, style=_STYLES.get(block.style, ""))
     if isinstance(block, LogLine):
@@ -71,50 +93,76 @@ def _render(block: Block) -> RenderableType:
     if isinstance(block, Document):
         return RichText(_yaml(block.value))
     if isinstance(block, Fields):
-        grid = RichTable.grid(padding=(0, 2))
+        grid = RichTable.grid(padding=(0, _GAP))
         grid.add_column(style="dim", no_wrap=True)
         grid.add_column(overflow="fold")
         for name, value in block.rows:
-            grid.add_row(name, _cell(value))
+            grid.add_row(name, _field(value))
         return grid
-    return _table(block)
+    return _table(block, width)
 
 
-def _table(block: Table) -> RenderableType:
+def _table(block: Table, width: int) -> RenderableType:
+    """Rows that fit ``width``: first unimportant columns go, then prose moves below its row."""
     if not block.rows:
         return RichText(block.empty, style="dim")
-    table = RichTable(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    for number, name in enumerate(block.columns):
-        numeric = any(isinstance(row[number], int) and not isinstance(row[number], Time) for row in block.rows)
-        table.add_column(
-            name,
-            justify="right" if numeric else "left",
-            overflow="fold",
-            no_wrap=name not in _WRAPPING,
-            # On a narrow terminal the columns of prose give way, and the others stay whole.
-            min_width=None
-            if name in _WRAPPING
-            else max(len(name), *(len(_cell(row[number]).plain) for row in block.rows)),
-        )
-    for row in block.rows:
-        table.add_row(*(_cell(cell) for cell in row))
-    return table
+    cells = [[_cell(cell) for cell in row] for row in block.rows]
+    columns = list(range(len(block.columns)))
+    prose = columns.pop() if block.columns[-1] in _PROSE else None
+    widths = [max(len(name), *(row[at].cell_len for row in cells)) for at, name in enumerate(block.columns)]
+
+    def taken() -> int:
+        return sum(widths[at] + _GAP for at in columns) - _GAP
+
+    for name in _DROPPED:
+        if taken() > width and name in block.columns:
+            columns.remove(block.columns.index(name))
+    room = width - taken() - _GAP
+    beside = prose is not None and room >= min(widths[prose], _PROSE_WIDTH)
+    lines = [_line([RichText(name, style="dim") for name in block.columns], columns, widths, block)]
+    if prose is not None and beside:
+        lines[0].append_text(RichText(" " * _GAP + block.columns[prose], style="dim"))
+    console = Console(width=width)
+    for row in cells:
+        line = _line(row, columns, widths, block)
+        wrapped = [] if prose is None else list(row[prose].wrap(console, room if beside else max(20, width - _GAP)))
+        if beside and wrapped:
+            line.append_text(RichText(" " * _GAP) + wrapped.pop(0))
+        line.rstrip()
+        indent = taken() + _GAP if beside else _GAP
+        lines += [line, *(RichText(" " * indent) + part for part in wrapped if part.plain.strip())]
+    return RichText("\n", no_wrap=False, overflow="fold").join(lines)
+
+
+def _line(row: Sequence[RichText], columns: Sequence[int], widths: Sequence[int], block: Table) -> RichText:
+    parts = []
+    for at in columns:
+        part = row[at].copy()
+        if any(isinstance(each[at], int) and not isinstance(each[at], Time) for each in block.rows):
+            part.pad_left(widths[at] - part.cell_len)
+        elif at != columns[-1] or len(columns) < len(widths):
+            part.pad_right(widths[at] - part.cell_len)
+        parts.append(part)
+    return RichText(" " * _GAP).join(parts)
+
+
+def _field(cell: Cell) -> RichText:
+    """Beside a name there is room for the time and its age."""
+    if isinstance(cell, Time) and cell:
+        time, since = iso_time(cell), age(cell)
+        return RichText(time if since == time else f"{time} ({since} ago)")
+    return RichText(str(cell)) if isinstance(cell, Id) else _cell(cell)
 
 
 def _cell(cell: Cell) -> RichText:
     if isinstance(cell, Time):
-        return RichText(_age(cell) if cell else "")
+        return RichText(age(cell) if cell else "")
     if cell is None:
         return RichText("")
+    if isinstance(cell, Id):
+        return RichText(cell[:ID_LENGTH])
     style: StyleType = _STATE_STYLES.get(cell, "") if isinstance(cell, State) else ""
     return RichText(str(cell), style=style)
-
-
-def _age(milliseconds: int) -> str:
-    seconds = max(0, int(time.time() - milliseconds / 1000))
-    if seconds >= 86400 * 30:
-        return iso_time(milliseconds)
-    return f"{seconds}s ago" if seconds < 10 else f"{duration(seconds)} ago"
 
 
 def _yaml(value: Any) -> str:

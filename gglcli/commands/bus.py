@@ -98,6 +98,7 @@ def notify(interface: Interface, method: MethodName, params: Params = "{}") -> N
     """
     with connect(interface) as client:
         client.notify(method, _parse_params(params))
+    output.show({"interface": interface, "method": method})
 
 
 @subcommand(app, "monitor")

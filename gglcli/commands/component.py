@@ -16,6 +16,7 @@ from gglcli.errors import BROKEN, OK
 from gglcli.framework import new_group, subcommand
 from gglcli.health import Healths, existing, require_up
 from gglcli.output import Block, Document, Fields, State, Table, Text, Time
+from gglcli.roots import groups_of, require_roots
 from gglcli.status import components_table, reason_text
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def show(name: Annotated[str, typer.Argument(metavar="COMPONENT", help="Name of 
     data = {
         **_complete(health),
         "dependencies": service.get("dependencies") or [],
-        "groups": _groups(name),
+        "groups": groups_of(name),
         "configuration": service.get("configuration") or {},
         "paths": paths,
         "units": units,
@@ -163,18 +164,22 @@ def remove(
 ) -> None:
     """Remove components that were deployed locally, by a deployment without them.
 
-    What depends on them, or was there only for them, goes as well.
+    What was there only for them goes as well; what others depend on stays for them.
 
     Examples:
       ggl component remove com.example.Hello
     """
     existing(names)
+    require_roots(names, group)
     from gglcli.deployment import create, outcome
 
     request: dict[str, Any] = {"root_components_to_remove": names}
     if group:
         request["group_name"] = group
-    outcome(create(request), wait=not no_wait, timeout=timeout)
+    deployment = outcome(create(request), wait=not no_wait, timeout=timeout)
+    for name in names:
+        if name in (deployment.get("components") or {}):
+            output.note(f"{name} stays: others depend on it")
 
 
 def _control(names: Iterable[str], action: Callable[[Client, list[str], list[str]], object]) -> None:
@@ -200,22 +205,13 @@ def _show_healths(healths: Sequence[dict[str, Any]]) -> None:
 
 
 def _service(name: str) -> dict[str, Any]:
-    value = _read(["services", name])
-    return value if isinstance(value, dict) else {}
-
-
-def _groups(name: str) -> list[str]:
-    groups = _read(["services", "DeploymentService", "GroupToRootComponents"])
-    return sorted(group for group, roots in groups.items() if name in (roots or {})) if isinstance(groups, dict) else []
-
-
-def _read(path: list[str]) -> Any:
     try:
-        return call("gg_config", "read", {"key_path": path})
+        value = call("gg_config", "read", {"key_path": ["services", name]})
     except BusError as error:
         if error.code != ErrorCode.NOENTRY:
             raise
-        return None
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def _complete(health: dict[str, Any]) -> dict[str, Any]:

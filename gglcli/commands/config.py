@@ -104,9 +104,13 @@ def set_value(
       ggl config set com.example.Hello - < values.json
     """
     path = parse_key(key)
-    data = parse_value(sys.stdin.read().rstrip("\n") if value == "-" else value, string)
+    data = parse_value(_from_stdin() if value == "-" else value, string)
     if not path and not isinstance(data, dict):
         raise CliError("only a map can be written at the root of the tree", INVALID)
+    if _is_whole_configuration(path) and not isinstance(data, dict):
+        # It would take the place of everything that is configured.
+        hint = f"name a key of it, as in '{command(f'config set {key}/rate 10')}'"
+        raise CliError(f"the configuration of {path[1]} must be a map", INVALID, hint=hint)
     params: dict[str, Any] = {"key_path": path, "value": data}
     if timestamp is not None:
         params["timestamp"] = timestamp
@@ -169,6 +173,19 @@ def watch(
                 raise
             seen += 1
             _show_change(changed, *_value(config, changed))
+
+
+def _from_stdin() -> str:
+    if sys.stdin.isatty():
+        output.note("reading VALUE from the terminal; end it with Ctrl-D")
+    text = sys.stdin.read().rstrip("\n")
+    if not text:
+        raise CliError("stdin is empty", INVALID, hint="give the empty text as ''")
+    return text
+
+
+def _is_whole_configuration(path: list[str]) -> bool:
+    return len(path) == 3 and path[0].lower() == "services" and path[2].lower() == "configuration"
 
 
 @contextmanager

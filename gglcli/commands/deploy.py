@@ -12,7 +12,7 @@ from gglcli.client import command, connect
 from gglcli.deployment import INTERFACE, create, finish, follow, outcome
 from gglcli.errors import INVALID, NOT_FOUND, USAGE, CliError
 from gglcli.framework import new_group, subcommand
-from gglcli.output import Fields, State, Table, Text, Time
+from gglcli.output import Fields, Id, State, Table, Text, Time
 
 app = new_group(
     """Deploy components from local files, and look at deployments.
@@ -54,7 +54,11 @@ def local(
     ] = "",
     group: Annotated[str, typer.Option(metavar="NAME", help="Deploy to this group of components.")] = "",
     rollback: Annotated[
-        bool, typer.Option("--rollback", help="Go back to what ran before if the deployment fails.")
+        bool,
+        typer.Option(
+            "--rollback",
+            help="Go back to what ran before if the deployment fails (this runtime refuses it: it cannot yet).",
+        ),
     ] = False,
     no_build: Annotated[
         bool, typer.Option("--no-build", help="Use what is in greengrass-build/ of a GDK project as it is.")
@@ -87,6 +91,9 @@ def local(
         raise CliError("PATH excludes --recipe-dir and --artifact-dir", USAGE)
     request: dict[str, Any] = {"root_component_versions_to_add": _versions(add or [])}
     if remove:
+        from gglcli.roots import require_roots
+
+        require_roots(remove, group)
         request["root_components_to_remove"] = remove
     if group:
         request["group_name"] = group
@@ -133,14 +140,14 @@ def list_deployments(
     """
     with connect(INTERFACE) as client:
         deployments = client.call("list")[-max(1, limit) :]
-    rows = [
+    rows: list[list[output.Cell]] = [
         [
-            *(entry["deployment_id"], State(entry["status"]), Time(entry["created"])),
+            *(Id(entry["deployment_id"]), State(entry["status"]), Time(entry["created"])),
             ", ".join(f"{name}={version}" for name, version in (entry.get("roots") or {}).items()),
         ]
         for entry in deployments
     ]
-    output.show(deployments, Table(["DEPLOYMENT", "STATUS", "CREATED", "ROOTS"], rows, empty="no deployments"))
+    output.show(deployments, Table(["DEPLOYMENT", "STATUS", "AGE", "ROOTS"], rows, empty="no deployments"))
 
 
 @subcommand(app, "show")
@@ -191,7 +198,8 @@ def _blocks(deployment: dict[str, Any]) -> list[output.Block]:
     ]
     if deployment.get("finished"):
         rows.append(("took", output.duration((deployment["finished"] - deployment["created"]) / 1000)))
-    rows.append(("step", deployment.get("step")))
+    if deployment["status"] != "SUCCEEDED":
+        rows.append(("step", deployment.get("step")))  # how far it is, or where it failed
     for label, key in (("message", "message"), ("cause", "cause")):
         if deployment.get(key):
             rows.append((label, deployment[key]))

@@ -86,8 +86,12 @@ def logs(
     last = _last(lines, follow, filtered=bool(since or until or grep or trail))
     chosen = {unit: found[unit] for unit in found if units is None or unit in units}
     single = units is not None and len(units) == 1
+    shown = False
     for record in merge(chosen, query, last):
         _show(record, single, flush=False)
+        shown = True
+    if not shown and not follow:
+        output.note("no record matches" if found else f"there are no logs in {directory}")
     if follow:
         output.flush()
         for record in follow_files(directory, chosen, units, query):

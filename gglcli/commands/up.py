@@ -42,7 +42,8 @@ def up(
     try:
         result = launch.start(root(), timeout)
     except launch.StartError as error:
-        raise CliError(str(error), hint=f"see '{command('logs ggld')}'") from None
+        started = (root().logs / "ggl.core.ggld.log").exists()
+        raise CliError(str(error), hint=f"see '{command('logs ggld')}'" if started else "") from None
     state = "running already" if result.already_running else "started"
     if wait:
         _wait_for_components(deadline)

@@ -26,10 +26,16 @@ They may stand before or after the command.
 
 ## Output
 
-On a terminal there are tables and colours (`NO_COLOR` turns colours off). In a pipe there is plain text: columns
-separated by at least two spaces, `-` for an empty cell, times in UTC (`2026-11-22T02:40:01.123Z`). With `--json` there
-is one JSON document on stdout, or one document a line for commands that go on (`logs`, `config watch`,
-`status --watch`, `bus monitor`). Times in JSON are milliseconds since the epoch, except in `logs` and `config watch`.
+On a terminal there are tables and colours (`NO_COLOR` turns colours off). A narrow terminal gets fewer columns, and
+reasons below their row; ids are cut to 8 characters, which every command takes. In a pipe there is plain text: columns
+separated by at least two spaces, `-` for an empty cell, every id in full.
+
+Tables show a time as an age in one unit (`12s`, `4m`, `3h`, `45d`); everywhere else it is UTC
+(`2026-11-22T02:40:01.123Z`).
+
+With `--json` there is one JSON document on stdout, or one document a line for commands that go on (`logs`,
+`config watch`, `status --watch`, `bus monitor`). Times in JSON are milliseconds since the epoch, except in `logs` and
+`config watch`. Members are added at times, and none is removed or renamed.
 
 An error is one line on stderr: what failed and why, what to do next, and the trail id of the request if there is one
 (`ggl logs --trail ID` shows everything that any daemon logged about it). With `--json` it is an object:

@@ -163,9 +163,29 @@ def parse(text: str, file: Path) -> Recipe:
     from ggl.recipe.model import RecipeError
 
     try:
-        return parse_recipe(text, file=str(file), json_format=_suffix(file) == ".json")
+        recipe = parse_recipe(text, file=str(file), json_format=_suffix(file) == ".json")
+        _check_lifecycle(recipe)
+        return recipe
     except RecipeError as error:
         raise CliError(f"{file}: {'; '.join(map(str, error.problems))}", INVALID) from None
+
+
+def _check_lifecycle(recipe: Recipe) -> None:
+    """Find mistakes in the steps here, where the file still has the name its author knows. Raises ``RecipeError``."""
+    from ggl.recipe.lifecycle import lifecycle_path, parse_lifecycle, select_lifecycle
+    from ggl.recipe.model import RecipeError
+    from ggl.recipe.platform import device_attributes, match_manifest
+
+    manifest = match_manifest(recipe, device_attributes())
+    if manifest is None:
+        return  # the device may have attributes that are not known here
+    try:
+        parse_lifecycle(select_lifecycle(recipe, manifest)[0], path=lifecycle_path(manifest))
+    except RecipeError as error:
+        # A variable has no value yet: what it stands for is checked on the device.
+        problems = [problem for problem in error.problems if "{" not in problem.text]
+        if problems:
+            raise RecipeError(problems) from None
 
 
 def _only_recipe(folder: Path) -> Path:

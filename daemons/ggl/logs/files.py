@@ -48,9 +48,13 @@ def scan(directory: Path) -> dict[str, list[Segment]]:
             continue
         segment = Segment(Path(entry.path), int(match["age"] or 0), stat.st_ino, stat.st_size, stat.st_mtime)
         units.setdefault(match["unit"], []).append(segment)
-    for segments in units.values():
-        segments.sort(key=lambda segment: -segment.age)
-    return dict(sorted(units.items()))
+    return {unit: _in_order(segments) for unit, segments in sorted(units.items())}
+
+
+def _in_order(segments: list[Segment]) -> list[Segment]:
+    """Oldest first, and each file once: one that was rotated meanwhile may have been seen under both of its names."""
+    segments.sort(key=lambda segment: -segment.age)
+    return list({segment.inode: segment for segment in segments}.values())
 
 
 def open_segment(segment: Segment) -> BinaryIO | None:

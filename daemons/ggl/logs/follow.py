@@ -33,6 +33,8 @@ class Tail:
         self._rest = b""
         self._last: Record | None = None
         self._shown = False
+        self._missed = False
+        """The last look did not find the file that is being read."""
 
     def start_after(self, segment: Segment) -> None:
         """Begin behind what ``segment`` holds, at the start of a line."""
@@ -56,7 +58,14 @@ class Tail:
         if self._file >= 0:
             self._read_rest(records)
         inodes = [segment.inode for segment in segments]
-        newer = segments[inodes.index(self._inode) + 1 :] if self._inode in inodes else segments[-1:]
+        missed, self._missed = self._missed, False
+        if self._inode in inodes:
+            newer = segments[inodes.index(self._inode) + 1 :]
+        elif self._file >= 0 and not missed and os.fstat(self._file).st_nlink:
+            newer = []  # perhaps it was being rotated when the files were listed: the next look tells what follows it
+            self._missed = True
+        else:
+            newer = segments[-1:]
         for segment in newer:
             file = open_segment(segment)
             if file is None:

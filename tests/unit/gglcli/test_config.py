@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import pytest
@@ -94,3 +95,19 @@ def test_watch_prints_new_values_and_removals(ggl, runtime) -> None:
         ("/system/gone", True, None),
     ]
     assert ggl("config", "watch", "/system", "--timeout", "0.05").code == 6
+
+
+@pytest.mark.parametrize("value", ["5", "text", "[1]", "null"])
+def test_nothing_but_a_map_takes_the_place_of_a_whole_configuration(ggl, runtime, value) -> None:
+    result = ggl("config", "set", "com.example.Hello", value)
+    assert result.code == 5
+    assert "the configuration of com.example.Hello must be a map; name a key of it" in result.err
+    assert runtime.calls == []
+
+
+def test_an_empty_stdin_is_no_value(ggl, runtime, monkeypatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
+    result = ggl("config", "set", "com.example.Hello/name", "-")
+    assert result.code == 5
+    assert "stdin is empty" in result.err
+    assert runtime.calls == []

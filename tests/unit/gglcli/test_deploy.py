@@ -105,13 +105,16 @@ def test_a_deployment_that_takes_too_long_goes_on(ggl, runtime, folder) -> None:
     result = ggl("deploy", "local", str(folder), "--timeout", "0.1")
     assert result.code == 6
     assert "goes on; follow it with 'ggl deploy show 3f9a0000" in result.err
+    again = ggl("deploy", "show", "last", "--wait", "--timeout", "0.1", "--json")
+    assert again.json == {"deployment_id": "3f9a0000-0000-4000-8000-000000000001", "status": "IN_PROGRESS"}
+    assert again.error["code"] == "TIMEOUT"
 
 
 def test_ctrl_c_says_that_it_goes_on(ggl, runtime, folder, monkeypatch) -> None:
     def interrupt(*_arguments) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gglcli.deployment.follow", interrupt)
+    monkeypatch.setattr("gglcli.deployment._follow", interrupt)
     result = ggl("deploy", "local", str(folder))
     assert result.code == 130
     assert "goes on" in result.err
@@ -119,6 +122,7 @@ def test_ctrl_c_says_that_it_goes_on(ggl, runtime, folder, monkeypatch) -> None:
 
 def test_directories_versions_and_the_rest_are_passed_on(ggl, runtime, tmp_path) -> None:
     runtime.progress = SUCCESS
+    deployed_to(runtime, "thinggroup/lab", "old")
     (tmp_path / "r").mkdir()
     (tmp_path / "a").mkdir()
     words = ["-r", str(tmp_path / "r"), "-a", str(tmp_path / "a"), "-c", "com.example.Hello=1.2.0", "--remove", "old"]
@@ -152,12 +156,34 @@ def test_show_finds_by_beginning_and_last(ggl, runtime, folder) -> None:
     assert ggl("deploy", "show", "77").code == 4
 
 
+def deployed_to(runtime, group: str, name: str = "com.example.Hello") -> None:
+    groups = {"GroupToRootComponents": {group: {name: {"version": "1.2.0"}}}}
+    runtime.config["services"] = {"DeploymentService": groups}
+
+
+def test_only_what_was_deployed_by_name_to_the_group_can_be_removed(ggl, runtime) -> None:
+    deployed_to(runtime, "thinggroup/lab")
+    for words in (["component", "remove", "com.example.Hello"], ["deploy", "local", "--remove", "com.example.Hello"]):
+        result = ggl(*words)
+        assert result.code == 5
+        assert (
+            "was not deployed to the group LOCAL_DEPLOYMENT; it is one of the group lab: use --group lab" in result.err
+        )
+    deployed_to(runtime, "LOCAL_DEPLOYMENT", "com.example.Other")
+    assert "com.example.Hello was not deployed by name" in ggl("component", "remove", "com.example.Hello").err
+    assert runtime.calls == []
+
+
 def test_remove_is_a_deployment_without_the_component(ggl, runtime) -> None:
-    runtime.progress = [{"status": "SUCCEEDED", "finished": 1, "removed": ["com.example.Hello"], "changed": []}]
+    deployed_to(runtime, "LOCAL_DEPLOYMENT")
+    gone = {"removed": ["com.example.Hello"], "changed": [], "components": {}}
+    runtime.progress = [{"status": "SUCCEEDED", "finished": 1, **gone}]
     result = ggl("component", "remove", "com.example.Hello")
     assert result.code == 0
     assert runtime.calls[0][1]["root_components_to_remove"] == ["com.example.Hello"]
-    assert "com.example.Hello 1.2.0 REMOVED" in result.out
+    assert "com.example.Hello REMOVED" in result.out
+    runtime.progress = [{"status": "SUCCEEDED", "finished": 1, "removed": [], "changed": []}]
+    assert ggl("component", "remove", "com.example.Hello").err == "com.example.Hello stays: others depend on it\n"
 
 
 def test_restart_forgets_failures_and_reports_the_state(ggl, runtime) -> None:

@@ -111,3 +111,10 @@ def test_a_file_that_cannot_be_read_is_one_line(ggl, root) -> None:
     result = ggl("logs", "a")
     assert result.code == 1
     assert result.err == f"error: ggl logs: cannot use {root.logs}/a.log: Is a directory\n"
+
+
+def test_what_people_type_by_habit_works(ggl, root) -> None:
+    assert ggl("--version").out == ggl("-V").out == ggl("version").out
+    assert ggl("--version", "--json").json == ggl("version", "--json").json
+    assert ggl("help", "deploy", "show").out == ggl("deploy", "show", "--help").out
+    assert ggl("help").out == ggl("--help").out

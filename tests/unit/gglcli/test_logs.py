@@ -63,3 +63,13 @@ def test_times_are_ages_or_moments_in_utc() -> None:
         assert parse_time(text) == 1_795_315_200_000_000
     with pytest.raises(CliError):
         parse_time("10 parsecs")
+
+
+def test_nothing_to_show_is_said_beside_the_output(ggl, root, logs) -> None:
+    result = ggl("logs", "--grep", "nowhere")
+    assert (result.code, result.out, result.err) == (0, "", "no record matches\n")
+    assert ggl("logs", "--grep", "nowhere", "--json").err == ""
+
+
+def test_no_logs_at_all_is_said_with_the_place(ggl, root) -> None:
+    assert ggl("logs").err == f"there are no logs in {root.logs}\n"

@@ -109,6 +109,17 @@ def test_an_invalid_recipe_is_told_by_file_and_place(tmp_path: Path) -> None:
     assert caught.value.exit_code == 5
 
 
+def test_an_invalid_step_is_told_by_the_name_that_its_author_gave_the_file(tmp_path: Path) -> None:
+    make(tmp_path, recipe__json=recipe().replace('"true"', '{"Skript": "true"}'))
+    with pytest.raises(CliError, match=r"recipe.json: Manifests\[0\].Lifecycle.run.Script: is missing"):
+        detect(tmp_path)
+
+
+def test_a_variable_in_a_step_is_left_to_the_device(tmp_path: Path) -> None:
+    step = '{"Script": "true", "Timeout": "{configuration:/limit}"}'
+    assert detect(make(tmp_path, recipe__json=recipe().replace('"true"', step)))
+
+
 def test_recipes_and_artifacts_folders_give_the_highest_versions(tmp_path: Path) -> None:
     make(
         tmp_path,

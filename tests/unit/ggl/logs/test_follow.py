@@ -57,6 +57,31 @@ def test_only_what_comes_after_the_start_is_shown(log: Log) -> None:
     assert take(records, 2) == ["one", "two"]
 
 
+def test_a_rotation_while_the_files_are_listed_repeats_nothing(log: Log) -> None:
+    log.write("old")
+    log.rotate()
+    log.write("one")
+    tail = module.Tail("a", Query())
+    segments = scan(log.path.parent)["a"]
+    tail.start_after(segments[-1])
+    log.write("two")
+    # The file that is read was about to get its new name: the list has it under neither.
+    assert [record.message for record in tail.read(segments[:-1])] == ["two"]
+    assert [record.message for record in tail.read(scan(log.path.parent)["a"])] == []
+    # It was moved away for good by somebody else.
+    log.path.rename(log.path.with_name("elsewhere"))
+    log.write("three")
+    looks = [tail.read(scan(log.path.parent)["a"]) for _ in range(2)]
+    assert [record.message for look in looks for record in look] == ["three"]
+    tail.close()
+
+
+def test_a_file_that_is_listed_under_both_of_its_names_is_one(log: Log) -> None:
+    log.write("one")
+    log.path.with_name("a.log.1").hardlink_to(log.path)
+    assert [segment.age for segment in scan(log.path.parent)["a"]] == [0]
+
+
 def test_nothing_is_lost_or_repeated_over_rotation(log: Log) -> None:
     log.write("before")
     records = start(log)
