@@ -294,6 +294,92 @@ def test_a_component_that_is_never_up_ends_the_wait(device: Device) -> None:
     assert "not every component is up within 0.5 s: Slow is STARTING" in outcome["cause"]
 
 
+@pytest.mark.parametrize(
+    ("source", "winner"), [("deploymentCreationTime", "set"), ("deploymentProcessingTime", "merged")]
+)
+def test_a_merge_counts_from_the_request_or_from_when_it_is_done(device: Device, source: str, winner: str) -> None:
+    nucleus = ["services", "aws.greengrass.NucleusLite", "configuration", "deploymentConfigurationTimeSource"]
+    device.runtime.call("gg_config", "write", {"key_path": nucleus, "value": source})
+    device.recipe("A", "{startup: 'sleep 1'}")
+    first = device.submit({"A": "1.0.0"})
+    second = device.submit({}, component_to_configuration={"A": {"MERGE": {"k": "merged"}}})
+    path = ["services", "A", "configuration", "k"]
+    device.runtime.call("gg_config", "write", {"key_path": path, "value": "set"})
+    assert [device.outcome(each)["status"] for each in (first, second)] == ["SUCCEEDED", "SUCCEEDED"]
+    assert device.config("A", "configuration", "k") == winner
+
+
+def test_artifacts_without_permission_can_be_run_as_programs(device: Device) -> None:
+    device.recipe("A", "{run: '{artifacts:path}/program'}", artifacts=("program",))
+    device.artifact("A", "program", "#!/bin/sh\necho ran > done\n")
+    device.succeed({"A": "1.0.0"})
+    assert device.work("A", "done") == "ran\n"
+
+
+def test_a_configuration_that_no_environment_can_hold_does_not_stop_a_component(device: Device) -> None:
+    device.runtime.call("gg_config", "write", {"key_path": ["system", "thingName"], "value": "a\0b"})
+    device.recipe("A", "{run: 'echo $AWS_IOT_THING_NAME > name'}")
+    device.succeed({"A": "1.0.0"})
+    assert device.work("A", "name") == "ab\n"
+
+
+NO_VERSIONS: list[Any] = [
+    *([], "x", {"A": None}, {"A": ["1"]}, {"A": ""}),
+    *({"/etc/passwd": "1.0.0"}, {"..": "1.0.0"}, {"A" * 200: "1.0.0"}),
+]
+NO_CONFIGURATION: list[Any] = [
+    *([], {"A": 1}, {"A": {"RESET": {"a": 1}}}, {"A": {"RESET": [None]}}, {"A": {"MERGE": "[" * 100_000}}),
+]
+HOSTILE: list[dict[str, Any]] = [
+    *({"root_component_versions_to_add": value} for value in NO_VERSIONS),
+    *({"component_to_configuration": value} for value in NO_CONFIGURATION),
+    {"component_to_run_with_info": {"A": {"posixUser": 7}}},
+    {"recipe_directory_path": 5},
+    {"recipe_directory_path": "/\0"},
+    {"artifacts_directory_path": "/proc/1"},
+    {"timeout": "soon"},
+    {"timeout": -1},
+    {"group_name": ["g"]},
+    {"failure_handling_policy": "ROLLBACK"},
+]
+
+
+def test_requests_of_wrong_types_are_refused_and_the_daemon_lives_on(device: Device) -> None:
+    device.runtime.call("gg_deployment", "list")
+    pid = device.runtime.pid_of("deploymentd")
+    with device.runtime.client("gg_deployment") as client:
+        for params in HOSTILE:
+            with pytest.raises(BusError) as caught:
+                client.call("create_local_deployment", params)
+            assert caught.value.code in (ErrorCode.INVALID, ErrorCode.FAILURE), (params, caught.value)
+            assert "internal" not in caught.value.message, (params, caught.value)
+        assert client.call("list") == []
+        assert device.runtime.pid_of("deploymentd") == pid
+    assert device.staged() == []
+
+
+@pytest.mark.parametrize(
+    "requirement", ["aws.greengrass.TokenExchangeService: ~2.0.0", "aws.greengrass.Nucleus: ^2.0.0"]
+)
+def test_what_the_runtime_provides_need_not_be_deployed(device: Device, requirement: str) -> None:
+    name, _, version = requirement.partition(": ")
+    device.recipe("A", SLEEP, depends={name: version})
+    device.succeed({"A": "1.0.0"})
+
+
+@pytest.mark.parametrize("value", ["x", 5, None, ["a"], {"a": {"b": 1}}, "\0", "{configuration:}"])
+def test_odd_configuration_of_the_nucleus_ends_at_most_the_deployment(device: Device, value: Any) -> None:
+    path = ["services", "aws.greengrass.NucleusLite", "configuration"]
+    device.recipe("A", "{run: 'true'}")
+    for key in ("platformOverride", "networkProxy", "interpolateComponentConfiguration", "runWithDefault"):
+        device.runtime.call("gg_config", "write", {"key_path": [*path, key], "value": value})
+    outcome = device.deploy({"A": "1.0.0"}, timeout=20)
+    assert outcome["status"] in ("SUCCEEDED", "FAILED")
+    assert "internal error" not in outcome["cause"], outcome
+    device.runtime.call("gg_config", "write", {"key_path": [*path, "runWithDefault"], "value": {"posixShell": value}})
+    assert "internal error" not in device.deploy({"A": "1.0.0"}, timeout=20)["cause"]
+
+
 def test_deployments_are_done_one_after_the_other(device: Device) -> None:
     identifiers = []
     for version in ("1.0.0", "2.0.0", "3.0.0"):
@@ -393,4 +479,4 @@ def test_a_component_runs_as_its_user_who_can_read_its_artifacts_and_nobody_else
     wait_until(lambda: device.work("App", "out") == "content")
     assert device.work("App", "who").strip() == str(pwd.getpwnam("nobody").pw_uid)
     stored = (device.runtime.root.artifacts / "App" / "1.0.0" / "secret").stat()
-    assert (stored.st_uid, stored.st_mode & 0o777) == (pwd.getpwnam("nobody").pw_uid, 0o440)
+    assert (stored.st_uid, stored.st_mode & 0o777) == (pwd.getpwnam("nobody").pw_uid, 0o550)

@@ -236,6 +236,25 @@ def test_a_closed_subscription_gets_nothing_more(runtime: Runtime, components: C
     assert first.queue.empty()
 
 
+@pytest.mark.parametrize(
+    "size",
+    [
+        10_000,
+        1_000_000,
+        16 * 1024 * 1024,
+    ],
+)
+def test_a_message_of_any_size_arrives_whole(runtime: Runtime, components: Components, size: int) -> None:
+    client = components.connect(runtime.allow(A, ["*"], ["*"]))
+    events = Events()
+    client.subscribe_to_topic(topic="t", **events.handlers())
+    publish(client, "t", {"x": "y" * (size - 10)})
+    assert len(json_of(events.next())["x"]) == size - 10
+    content = bytes(range(256)) * (size * 3 // 4 // 256)
+    client.publish_to_topic(topic="t", publish_message=PublishMessage(binary_message=BinaryMessage(message=content)))
+    assert events.next().binary_message.message == content
+
+
 def test_a_large_message_reaches_many_subscribers(runtime: Runtime, components: Components) -> None:
     token = runtime.allow(A, ["*"], ["*"])
     events = Events()

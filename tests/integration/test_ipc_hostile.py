@@ -206,6 +206,56 @@ def test_a_request_that_makes_no_sense_costs_only_itself(runtime: Runtime, peer:
     assert all(process.poll() is None for process in runtime.processes.values())
 
 
+@pytest.mark.parametrize(
+    "poison", [b"1e999", b"-1E400", b'"\\ud800"', b'{"\\uDFFF":0}', b"9" * 30, b"[" * 70 + b"]" * 70]
+)
+def test_a_message_that_cannot_be_passed_on_is_the_publishers_trouble_alone(runtime: Runtime, poison: bytes) -> None:
+    token = runtime.allow("com.example.Poison", ["*"], ["*"])
+    publisher, subscriber = Peer(runtime.root.ipc_socket), Peer(runtime.root.ipc_socket)
+    for peer in (publisher, subscriber):
+        peer.send(CONNECT.encode(0, json.dumps({"authToken": token}).encode()))
+        assert peer.receive() is not None
+    assert subscriber.call(1, "SubscribeToTopic", b'{"topic":"t"}') is not None
+    template = b'{"topic":"t","publishMessage":{"jsonMessage":{"message":{"x":%s}}}}'
+    answer = publisher.call(1, "PublishToTopic", template % poison)
+    assert answer is not None
+    assert answer.text("service-model-type") == "aws.greengrass#ServiceError"
+    answer = publisher.call(2, "PublishToTopic", template % b'"\\ud83d\\ude00"')
+    assert answer is not None
+    assert answer.type == es.APPLICATION_MESSAGE
+    event = subscriber.receive()
+    assert event is not None
+    assert json.loads(event.payload)["jsonMessage"]["message"] == {"x": "\N{GRINNING FACE}"}
+    publisher.sock.close()
+    subscriber.sock.close()
+
+
+def test_a_topic_of_20_mib_is_refused_like_any_other(runtime: Runtime) -> None:
+    peer = Peer(runtime.root.ipc_socket)
+    token = runtime.allow("com.example.Long", ["a/*"], [])
+    peer.send(CONNECT.encode(0, json.dumps({"authToken": token}).encode()))
+    assert peer.receive() is not None
+    topic = "a/" + "x" * 20_000_000
+    request = {"topic": topic, "publishMessage": {"jsonMessage": {"message": {}}}}
+    answer = peer.call(1, "PublishToTopic", json.dumps(request).encode())
+    assert answer is not None
+    assert answer.text("service-model-type") == "aws.greengrass#UnauthorizedError"
+    assert len(answer.payload) < 2000
+    peer.sock.close()
+    assert_serves(runtime)
+
+
+def test_numbers_and_text_come_back_as_they_were_sent(runtime: Runtime, peer: Peer) -> None:
+    value = '{"big":9223372036854775807,"float":1.0,"int":1,"list":[1,1.0,null],"text":"\u00fc\u4e2d\N{GRINNING FACE}"}'
+    update = f'{{"keyPath":["numbers"],"timestamp":1700000000,"valueToMerge":{value}}}'
+    answer = peer.call(1, "UpdateConfiguration", update.encode())
+    assert answer is not None
+    assert answer.payload == b"{}"
+    answer = peer.call(2, "GetConfiguration", b'{"keyPath":["numbers"]}')
+    assert answer is not None
+    assert f'"value":{value}' in answer.payload.decode()
+
+
 def test_the_private_way_to_read_system_values(runtime: Runtime, peer: Peer) -> None:
     runtime.call("gg_config", "write", key_path=["system", "thingName"], value="Thing1")
     headers = [("operation", es.STRING, "aws.greengrass.private#GetSystemConfig")]

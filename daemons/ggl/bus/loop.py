@@ -22,6 +22,8 @@ READABLE = select.EPOLLIN
 WRITABLE = select.EPOLLOUT
 
 MAX_WORKERS = 4
+LONGEST_WAIT = 86400.0
+"""Seconds of one wait; epoll itself refuses more than some weeks."""
 
 _log = get_logger("loop")
 
@@ -114,7 +116,7 @@ class Loop:
                 self._guard(soon.popleft())
             if self.stopped:
                 return
-            for fd, events in poll(max(0.0, timers[0].due - monotonic()) if timers else -1):
+            for fd, events in poll(min(LONGEST_WAIT, max(0.0, timers[0].due - monotonic())) if timers else -1):
                 callback = watched.get(fd)
                 if callback is None:
                     continue  # closed by an earlier callback of this round

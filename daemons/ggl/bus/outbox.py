@@ -7,21 +7,29 @@ from collections import deque
 from collections.abc import Callable
 
 MAX_QUEUED = 4 * 1024 * 1024
-"""Bytes that may wait for a peer that does not read, before the next frame costs it the connection."""
+"""Bytes that may wait for a peer that does not read, besides the frame that is on its way, before the next one costs it
+the connection."""
 
 
 class Outbox:
     """``write`` sends at once what the socket takes and keeps the rest for ``flush``.
 
     ``on_block`` is called when something has to wait: the owner then calls ``flush`` when the socket can be written.
-    ``on_overflow`` is called when a peer has let too much pile up.
+    ``on_overflow`` is called when a peer has let more than ``limit`` bytes pile up.
     """
 
-    __slots__ = ("_on_block", "_on_overflow", "_queue", "_send", "queued")
+    __slots__ = ("_limit", "_on_block", "_on_overflow", "_queue", "_send", "queued")
 
-    def __init__(self, sock: socket.socket, on_block: Callable[[], None], on_overflow: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        on_block: Callable[[], None],
+        on_overflow: Callable[[], None],
+        limit: int = MAX_QUEUED,
+    ) -> None:
         self.queued = 0
         """Bytes that wait."""
+        self._limit = limit
         self._send = sock.send
         self._queue: deque[memoryview | bytes] = deque()
         self._on_block = on_block
@@ -29,7 +37,8 @@ class Outbox:
 
     def write(self, data: bytes) -> None:
         if self._queue:
-            if self.queued > MAX_QUEUED:
+            # The frame being sent does not count: one alone may be larger than the limit.
+            if self.queued - len(self._queue[0]) > self._limit:
                 self._on_overflow()
                 return
             self._queue.append(data)

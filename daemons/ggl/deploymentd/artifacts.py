@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _PACKAGE = "COMPONENT_PACKAGE_LOADING_ERROR"
 _DOWNLOAD = "ARTIFACT_DOWNLOAD_ERROR"
+_UNLISTED = 0o550
+"""Mode of a file that the recipe does not list: that of one listed without permissions."""
 
 
 def prepare(root: Root, recipe: Recipe, manifest: Manifest, owner: tuple[int, int] | None) -> Mapping[str, str]:
@@ -45,8 +47,7 @@ def prepare(root: Root, recipe: Recipe, manifest: Manifest, owner: tuple[int, in
     for path in _files(directory):
         name = str(path.relative_to(directory))
         digests[name] = digest(path).hex()
-        # A file that the recipe does not list is treated as one without permissions, but stays a program if it was one.
-        _hand_over(path, modes.get(name, 0o440 | (path.stat().st_mode & stat.S_IXUSR and 0o110)), owner)
+        _hand_over(path, modes.get(name, _UNLISTED), owner)
     for artifact in manifest.artifacts:
         if artifact.unarchive == "ZIP":
             target = root.artifacts_unarchived / recipe.name / recipe.version / artifact.unarchived_name
@@ -72,7 +73,7 @@ def _check_file(recipe: Recipe, artifact: Artifact, path: Path) -> None:
     algorithm = (artifact.algorithm or "SHA-256").lower().replace("-", "")
     try:
         found = digest(path, algorithm)
-    except ValueError:
+    except (ValueError, TypeError):  # TypeError: an algorithm whose digests have no length of their own
         text = f"{what} has a digest of the unknown algorithm {artifact.algorithm!r}"
         raise DeploymentError(text, _DOWNLOAD, "HASHING_ALGORITHM_UNAVAILABLE") from None
     if not hmac.compare_digest(_base64(artifact.digest), found):

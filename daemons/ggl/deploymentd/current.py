@@ -11,7 +11,8 @@ from ggl.deploymentd.store import RESERVED
 from ggl.recipe.model import BUILT_IN
 
 NUCLEUS = "aws.greengrass.NucleusLite"
-NUCLEUS_NAMES = (NUCLEUS, "aws.greengrass.Nucleus")
+NUCLEUS_ALIAS = "aws.greengrass.Nucleus"
+NUCLEUS_NAMES = (NUCLEUS, NUCLEUS_ALIAS)
 """The nucleus is known under both names; its configuration is stored under the first."""
 SERVICES = "services"
 GROUPS_PATH = (SERVICES, "DeploymentService", "GroupToRootComponents")
@@ -41,6 +42,12 @@ class Current:
         if not isinstance(groups, Mapping):
             return {}
         return {group: _roots(roots) for group, roots in groups.items() if isinstance(roots, Mapping)}
+
+    @property
+    def stamps_with_processing_time(self) -> bool:
+        """Whether what a deployment merges counts from when it is done, rather than from when it was made."""
+        source = self.value(NUCLEUS, "configuration", "deploymentConfigurationTimeSource")
+        return isinstance(source, str) and source.lower() == "deploymentprocessingtime"
 
     def configuration(self, component: str) -> Stamped:
         """The stored configuration, with timestamps."""

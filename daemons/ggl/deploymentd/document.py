@@ -8,10 +8,12 @@ that a deployment that was interrupted goes on with the very same document.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ggl.recipe.load import check_component_name
 from ggl.values import InvalidValue, describe, get_dict, get_float, get_int, get_str, get_str_list
 
 LOCAL_GROUP = "LOCAL_DEPLOYMENT"
@@ -21,6 +23,9 @@ DO_NOTHING = "DO_NOTHING"
 ROLLBACK = "ROLLBACK"
 NOTIFY = "NOTIFY_COMPONENTS"
 SKIP_NOTIFY = "SKIP_NOTIFY_COMPONENTS"
+
+GROUP_LIMIT = 128
+"""Characters of a group's name, as in AWS IoT."""
 
 DEFAULT_WAIT = 600.0
 """Seconds until every component must be up, where the request does not say."""
@@ -97,24 +102,28 @@ class LocalRequest:
 def decode_request(params: Mapping[str, Any]) -> LocalRequest:
     """A local request as it comes over the bus. Raises ``InvalidValue``."""
     group = get_str(params, "group_name", "")
-    if ":" in group:
-        raise InvalidValue(f"a group name must not contain ':', as {group!r} does")
+    if ":" in group or len(group) > GROUP_LIMIT:
+        raise InvalidValue(f"a group name has at most {GROUP_LIMIT} characters and no ':', unlike {group[:140]!r}")
     configuration = get_dict(params, "component_to_configuration", {})
     run_with = get_dict(params, "component_to_run_with_info", {})
     timeout = get_float(params, "timeout", DEFAULT_WAIT)
-    if not timeout > 0:
+    if not 0 < timeout < math.inf:
         raise InvalidValue("'timeout' must be more than 0 seconds")
+    policy = _choice(params, "failure_handling_policy", DO_NOTHING, (DO_NOTHING, ROLLBACK))
+    if policy == ROLLBACK:
+        raise InvalidValue("'failure_handling_policy': this runtime cannot roll back yet: use DO_NOTHING")
     return LocalRequest(
         recipe_directory=get_str(params, "recipe_directory_path", ""),
         artifacts_directory=get_str(params, "artifacts_directory_path", ""),
         add=_versions(get_dict(params, "root_component_versions_to_add", {})),
         remove=tuple(get_str_list(params, "root_components_to_remove", [])),
         updates={
-            name: _update(name, configuration.get(name), run_with.get(name)) for name in {**configuration, **run_with}
+            _component(name): _update(name, configuration.get(name), run_with.get(name))
+            for name in {**configuration, **run_with}
         },
         group=f"thinggroup/{group}" if group and group != LOCAL_GROUP else LOCAL_GROUP,
         requested_by=get_str(params, "requested_by", ""),
-        failure_policy=_choice(params, "failure_handling_policy", DO_NOTHING, (DO_NOTHING, ROLLBACK)),
+        failure_policy=policy,
         wait_timeout=timeout,
     )
 
@@ -144,6 +153,7 @@ def decode(data: Mapping[str, Any]) -> Document:
     updates: dict[str, ComponentUpdate] = {}
     local = "groupName" in data
     for name, entry in get_dict(data, "components", {}).items():
+        _component(name)
         if not isinstance(entry, dict):
             raise InvalidValue(f"component '{name}' of the deployment document must be a map, not {describe(entry)}")
         component = _fields(entry, "version", "configurationUpdate", "runWith")
@@ -204,7 +214,9 @@ def _encode_update(update: ComponentUpdate) -> dict[str, Any]:
         encoded["configurationUpdate"] = {"merge": update.merge, "reset": list(update.reset)}
     if update.run_with is not None:
         limits = {"memory": update.run_with.memory, "cpus": update.run_with.cpus}
-        encoded["runWith"] = {"posixUser": update.run_with.posix_user, "systemResourceLimits": limits}
+        encoded["runWith"] = {"systemResourceLimits": limits}
+        if update.run_with.posix_user is not None:
+            encoded["runWith"]["posixUser"] = update.run_with.posix_user
     return encoded
 
 
@@ -215,7 +227,17 @@ def _fields(data: Mapping[str, Any], *names: str) -> dict[str, Any]:
 
 
 def _versions(data: Mapping[str, Any]) -> dict[str, str]:
-    return {name: get_str(data, name) for name in data}
+    versions = {_component(name): get_str(data, name) for name in data}
+    if not all(versions.values()):
+        raise InvalidValue("a component that is added needs a version")
+    return versions
+
+
+def _component(name: str) -> str:
+    """``name``, which becomes part of paths and keys. Raises ``InvalidValue`` when it cannot be a component's."""
+    if wrong := check_component_name(name):
+        raise InvalidValue(f"the name of a component {wrong}")
+    return name
 
 
 def _choice(data: Mapping[str, Any], key: str, default: str, choices: tuple[str, ...]) -> str:
@@ -249,7 +271,8 @@ def _run_with(name: str, value: Any) -> RunWith:
     memory, cpus = get_int(limits, "memory", None), get_float(limits, "cpus", None)
     if (memory is not None and memory <= 0) or (cpus is not None and not cpus > 0):
         raise InvalidValue(f"'systemResourceLimits' of '{name}' must be more than 0")
-    return RunWith(get_str(entry, "posixUser", None), memory, cpus)
+    # Null removes the user of before, as empty text does; only what is absent keeps it.
+    return RunWith(get_str(entry, "posixUser", "") if "posixUser" in entry else None, memory, cpus)
 
 
 def _map(what: str, value: Any) -> dict[str, Any]:
@@ -265,7 +288,7 @@ def _json(what: str, value: Any) -> Any:
         return value
     try:
         return json.loads(value)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidValue(f"{what} is not JSON: {error}") from None
 
 

@@ -19,11 +19,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ggl.deploymentd.artifacts import prepare
-from ggl.deploymentd.current import GROUPS_PATH, NUCLEUS_NAMES, SERVICES, Current
+from ggl.deploymentd.current import GROUPS_PATH, NUCLEUS_ALIAS, SERVICES, Current
 from ggl.deploymentd.document import Document, decode, decode_request, encode, local_document
 from ggl.deploymentd.errors import DeploymentError
 from ggl.deploymentd.plan import Plan, make_plan
@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     from ggl.paths import Root
 
 STEPS = ("ingest", "resolve", "prepare", "configure", "stop", "start", "wait", "remove")
-CAPABILITIES = ("LARGE_CONFIGURATION", "LINUX_RESOURCE_LIMITS", "SUB_DEPLOYMENTS")
+CAPABILITIES = ("LARGE_CONFIGURATION", "SUB_DEPLOYMENTS")
+INGEST = "taking over recipes and artifacts"
 _POLL = 1.0
 """Seconds after which a wait looks whether it should go on."""
 
@@ -68,7 +69,7 @@ class Engine:
         resumed = self.changing
         current = self.runtime.current()
         document = self._begin(current)
-        self._step("ingest", "taking over recipes and artifacts")
+        self._step("ingest", INGEST)
         store = Store(self.root)
         store.ingest(staging_of(self.root, self.deployment.deployment_id))
         self._step("resolve", "choosing versions")
@@ -98,12 +99,14 @@ class Engine:
             request = decode_request(deployment.request)
             roots = current.groups.get(request.group, {})
             document = local_document(request, deployment.deployment_id, deployment.created, roots)
+        if current.stamps_with_processing_time:
+            document = replace(document, timestamp=time.time_ns() // 1_000_000)
         unknown = [name for name in document.required_capabilities if name not in CAPABILITIES]
         if unknown:
             text = f"the deployment needs what this runtime cannot do: {', '.join(unknown)}"
             raise DeploymentError(text, "NUCLEUS_MISSING_REQUIRED_CAPABILITIES")
         changes = {"document": encode(document), "roots": dict(document.roots), "group": document.group}
-        self.progress(True, {"status": IN_PROGRESS, "step": STEPS[0], "message": "starting", **changes})
+        self.progress(True, {"status": IN_PROGRESS, "step": STEPS[0], "message": INGEST, **changes})
         return document
 
     def _resolve(self, document: Document, current: Current, store: Store) -> dict[str, str]:
@@ -112,9 +115,9 @@ class Engine:
             Demand(name, version, "the deployment" if group == document.group else f"the group {group}")
             for group, roots in groups.items()
             for name, version in roots.items()
-            if name not in NUCLEUS_NAMES or version != NUCLEUS_VERSION
         ]
-        provided = dict.fromkeys(BUILT_IN, NUCLEUS_VERSION)
+        # Only the nucleus has the version that requirements are written for; the others have numbers of their own.
+        provided = {name: NUCLEUS_VERSION if name == NUCLEUS_ALIAS else None for name in BUILT_IN}
         return resolve(demands, Known(store.versions, store.dependencies, current.versions, provided))
 
     def _plan(self, targets: Targets) -> Plan:

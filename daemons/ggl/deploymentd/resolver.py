@@ -17,6 +17,7 @@ from ggl.recipe.version import VersionError, newest, parse_requirement, satisfie
 if TYPE_CHECKING:
     from ggl.recipe.model import Dependency
 
+ANY = "*"
 MAX_ROUNDS = 200
 """Each round settles at least one level of dependencies; choices that still change by then go round in a circle."""
 
@@ -39,8 +40,8 @@ class Known:
     dependencies: Callable[[str, str], Sequence[Dependency]]
     """The dependencies of a component in a version."""
     running: Mapping[str, str]
-    provided: Mapping[str, str]
-    """Components that the runtime itself is, with the version they count as."""
+    provided: Mapping[str, str | None]
+    """Components that the runtime itself is, with the version they count as; ``None`` will do for every requirement."""
 
 
 def resolve(roots: Sequence[Demand], known: Known) -> dict[str, str]:
@@ -92,7 +93,7 @@ def _pick(component: str, asked: Sequence[Demand], known: Known) -> str | None:
             raise DeploymentError(text, "COMPONENT_VERSION_NOT_VALID") from None
     if component in known.provided:
         provided = known.provided[component]
-        return provided if satisfies(provided, requirements) else None
+        return ANY if provided is None else provided if satisfies(provided, requirements) else None
     versions = known.versions(component)
     exact = [demand.requirement for demand in asked if demand.requirement in versions]
     for preferred in (*exact, known.running.get(component)):

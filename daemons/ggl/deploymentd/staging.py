@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from ggl.log import get_logger
 from ggl.recipe.load import check_component_name, is_recipe_file
-from ggl.recipe.version import VersionError, check_version
+from ggl.recipe.version import is_version
 from ggl.values import InvalidValue
 
 if TYPE_CHECKING:
@@ -98,13 +97,13 @@ def _copy_recipes(source: Path, target: Path) -> None:
     """Recipes of any name in any depth; their names are made unique, since only the content counts."""
     target.mkdir(parents=True)
     count = 0
-    for path, status in _files(source):
+    for path in _files(source):
         if not is_recipe_file(path):
             continue
         count += 1
         if count > MAX_RECIPES:
             raise InvalidValue(f"{source} holds more than {MAX_RECIPES} recipe files")
-        _copy(path, status, target / f"{count:04d}-{path.name}")
+        _copy(path, target / f"{count:04d}-{path.name}")
 
 
 def _copy_artifacts(source: Path, target: Path) -> None:
@@ -114,22 +113,14 @@ def _copy_artifacts(source: Path, target: Path) -> None:
         if not component.is_dir() or check_component_name(component.name):
             continue
         for version in sorted(component.iterdir()):
-            if not version.is_dir() or not _is_version(version.name):
+            if not version.is_dir() or not is_version(version.name):
                 _log.warning("%s is no directory of a component version and is left out", version)
                 continue
-            for path, status in _files(version, within=source):
-                _copy(path, status, target / component.name / version.name / path.relative_to(version))
+            for path in _files(version, within=source):
+                _copy(path, target / component.name / version.name / path.relative_to(version))
 
 
-def _is_version(text: str) -> bool:
-    try:
-        check_version(text)
-    except VersionError:
-        return False
-    return True
-
-
-def _files(directory: Path, within: Path | None = None) -> Iterator[tuple[Path, os.stat_result]]:
+def _files(directory: Path, within: Path | None = None) -> Iterator[Path]:
     """The files below ``directory``. A link must lead to a file inside ``within`` (default: ``directory``)."""
     within = within or directory
     for folder, folders, names in os.walk(directory):
@@ -142,14 +133,12 @@ def _files(directory: Path, within: Path | None = None) -> Iterator[tuple[Path, 
             real = Path(os.path.realpath(path))
             if real != path and within not in real.parents:
                 raise InvalidValue(f"{path} is a link that leads out of {within}: put a copy in its place")
-            status = real.stat()
-            if not stat.S_ISREG(status.st_mode):
+            if not real.is_file():
                 raise InvalidValue(f"{path} is no regular file")
-            yield path, status
+            yield path
 
 
-def _copy(source: Path, status: os.stat_result, target: Path) -> None:
+def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
-    # Only this much is taken over: whoever may read or run the file later is said by the recipe.
-    os.chmod(target, 0o600 | (status.st_mode & stat.S_IXUSR))
+    target.chmod(0o600)  # whoever may read or run the file later is said by the recipe

@@ -22,7 +22,8 @@ from ggl.deploymentd.errors import DeploymentError
 from ggl.log import get_logger
 from ggl.recipe.load import SUFFIXES, is_recipe_file, load_recipe
 from ggl.recipe.model import BUILT_IN, GENERIC, RecipeError
-from ggl.recipe.version import VersionError, check_version
+from ggl.recipe.syntax import SIZE_LIMIT
+from ggl.recipe.version import is_version
 
 if TYPE_CHECKING:
     from ggl.deploymentd.staging import Staging
@@ -79,7 +80,7 @@ class Store:
             known = self._recipes[name] = {}
             for path in sorted(self._root.recipes.glob(f"{_escape(name)}-*")):
                 # "a-1.0.0-b-2.0.0.yaml" may be a version of "a" or of "a-1.0.0-b": the content decides.
-                if is_recipe_file(path) and _is_version(path.stem[len(name) + 1 :]):
+                if is_recipe_file(path) and is_version(path.stem[len(name) + 1 :]):
                     try:
                         recipe = load_recipe(path)
                     except RecipeError as error:
@@ -122,7 +123,7 @@ def put_file(source: Path, target: Path) -> None:
     temporary = target.with_name(f".{target.name}.new")
     temporary.unlink(missing_ok=True)
     shutil.copyfile(source, temporary)
-    os.chmod(temporary, source.stat().st_mode & 0o700)
+    temporary.chmod(0o600)
     temporary.replace(target)
 
 
@@ -147,7 +148,8 @@ def check_deployable(recipe: Recipe) -> None:
 
 def _load_staged(path: Path) -> Recipe | None:
     """The recipe in ``path``; ``None`` for a file that does not even try to be one (package.json and the like)."""
-    text = path.read_bytes().lower()
+    with path.open("rb") as file:
+        text = file.read(SIZE_LIMIT + 1).lower()  # it may as well be somebody's data
     if b"recipeformatversion" not in text and b"componentname" not in text:
         _log.warning("%s is no recipe and is left out", _name(path))
         return None
@@ -173,11 +175,3 @@ def _escape(name: str) -> str:
     from glob import escape
 
     return escape(name)
-
-
-def _is_version(text: str) -> bool:
-    try:
-        check_version(text)
-    except VersionError:
-        return False
-    return True

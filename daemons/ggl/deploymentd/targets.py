@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ggl.deploymentd.configuration import Change, configure
+from ggl.deploymentd.configuration import Change, configure, plain
 from ggl.deploymentd.current import NUCLEUS, SERVICES, Current, configuration_path
 from ggl.deploymentd.document import ComponentUpdate, Document
 from ggl.deploymentd.errors import DeploymentError
@@ -24,6 +24,7 @@ from ggl.recipe.model import BUILT_IN, Manifest, Recipe, RecipeError
 from ggl.recipe.platform import device_attributes, require_manifest
 from ggl.recipe.units import component_units
 from ggl.recipe.variables import ComponentValues, Variables, interpolate
+from ggl.version import NUCLEUS_VERSION
 
 if TYPE_CHECKING:
     from ggl.host.unit import Unit
@@ -77,32 +78,28 @@ def make_targets(
             raise DeploymentError(text, "COMPONENT_METADATA_NOT_VALID_IN_DEPLOYMENT")
     updates = document.updates if update else {}
     changes = {name: _configure(name, {}, updates[name], document, current) for name in updates if name not in known}
+    values = {name: ComponentValues(name, NUCLEUS_VERSION, _built_in(name, changes, current)) for name in BUILT_IN}
+    values |= {recipe.name: ComponentValues(recipe.name, recipe.version) for recipe in recipes}
+    nucleus = values[NUCLEUS].configuration
+    replacing = _is_true(nucleus.get("interpolateComponentConfiguration"))
     for recipe in recipes:
-        entry = updates.get(recipe.name, ComponentUpdate())
-        changes[recipe.name] = _configure(recipe.name, recipe.default_configuration, entry, document, current)
-    nucleus = next((changes[name].result for name in changes if name in BUILT_IN and _is_nucleus(name)), None)
-    if nucleus is None:
-        nucleus = _map(current.value(NUCLEUS, "configuration"))
-    values = {
-        recipe.name: ComponentValues(recipe.name, recipe.version, changes[recipe.name].result) for recipe in recipes
-    }
+        defaults, entry = recipe.default_configuration, updates.get(recipe.name, ComponentUpdate())
+        if replacing:
+            variables = _variables(root, recipe, values, current.thing_name)
+            defaults = _replaced(defaults, variables)
+            entry = replace(entry, merge=_replaced(entry.merge, variables))
+        changes[recipe.name] = _configure(recipe.name, defaults, entry, document, current)
+    for recipe in recipes:
+        values[recipe.name] = replace(values[recipe.name], configuration=changes[recipe.name].result)
     attributes = device_attributes(_map(nucleus.get("platformOverride")))
     components = []
     for recipe in recipes:
         check_deployable(recipe)
-        variables = Variables(
-            root,
-            values[recipe.name],
-            {
-                dependency.name: values[dependency.name]
-                for dependency in recipe.dependencies
-                if dependency.name in values
-            },
-            current.thing_name,
-        )
-        with_limits = _run_with(document.updates.get(recipe.name), _map(current.value(recipe.name, "runWith")))
+        variables = _variables(root, recipe, values, current.thing_name)
+        before = _map(current.value(recipe.name, "runWith"))
+        run_with = _run_with(recipe.name, document.updates.get(recipe.name), before)
         try:
-            components.append(_target(recipe, attributes, variables, nucleus, with_limits, euid))
+            components.append(_target(recipe, attributes, variables, nucleus, run_with, euid))
         except RecipeError as error:
             raise recipe_failure(error) from None
     return Targets(
@@ -160,6 +157,27 @@ def _configure(
     )
 
 
+def _built_in(name: str, changes: Mapping[str, Change], current: Current) -> Mapping[str, Any]:
+    """The configuration of a component that is part of the runtime, as it will be."""
+    path = configuration_path(name)
+    change = next((change for changed, change in changes.items() if configuration_path(changed) == path), None)
+    return plain(current.configuration(name)) if change is None else change.result
+
+
+def _variables(root: Root, recipe: Recipe, values: Mapping[str, ComponentValues], thing_name: str) -> Variables:
+    direct = {each.name: values[each.name] for each in recipe.dependencies if each.name in values}
+    return Variables(root, values[recipe.name], direct, thing_name)
+
+
+def _replaced(configuration: Any, variables: Variables) -> Any:
+    """``configuration`` with its variables replaced, but for those that stand for configuration themselves."""
+    own = variables.own
+    result, unresolved = interpolate(configuration, variables, path="configuration", configuration=False)
+    for warning in unresolved:
+        _log.warning("%s %s: %s", own.name, own.version, warning)
+    return result
+
+
 def _target(
     recipe: Recipe,
     attributes: Mapping[str, str],
@@ -175,6 +193,11 @@ def _target(
     for warning in (*warnings, *unresolved):
         _log.warning("%s %s: %s", recipe.name, recipe.version, warning)
     lifecycle = parse_lifecycle(raw, file=recipe.file, path=path)
+    if "bootstrap" in lifecycle.steps:
+        text = f"{recipe.name} {recipe.version} has a bootstrap step, which this runtime cannot run yet"
+        raise DeploymentError(f"{text}: do the same in its install step", "COMPONENT_BOOTSTRAP_ERROR")
+    if "uninstall" in lifecycle.steps:
+        _log.warning("%s %s: its uninstall step will not be run", recipe.name, recipe.version)
     defaults = _map(nucleus.get("runWithDefault"))
     return Target(
         recipe=recipe,
@@ -200,19 +223,16 @@ def _run_as(component: str, lifecycle: Lifecycle, own: str, default: str, euid: 
     return run_as(component, own, default, euid)
 
 
-def _run_with(update: ComponentUpdate | None, before: Mapping[str, Any]) -> dict[str, Any]:
-    """What is recorded as ``runWith``: an absent user keeps the one of before, an empty one removes it; limits are
-    those of this deployment."""
+def _run_with(name: str, update: ComponentUpdate | None, before: Mapping[str, Any]) -> dict[str, Any]:
+    """What is recorded as ``runWith``: an absent user keeps the one of before, an empty one removes it."""
     if update is None or update.run_with is None:
         return dict(before)
     wanted = update.run_with
+    if wanted.memory is not None or wanted.cpus is not None:
+        text = f"{name} shall run within systemResourceLimits, which this runtime cannot enforce yet: leave them out"
+        raise DeploymentError(text, "RUN_WITH_CONFIG_NOT_VALID")
     user = before.get("posixUser") if wanted.posix_user is None else wanted.posix_user
-    limits = {key: value for key, value in (("memory", wanted.memory), ("cpus", wanted.cpus)) if value is not None}
-    return {key: value for key, value in (("posixUser", user), ("systemResourceLimits", limits)) if value}
-
-
-def _is_nucleus(name: str) -> bool:
-    return configuration_path(name) == configuration_path(NUCLEUS)
+    return {"posixUser": user} if user else {}
 
 
 def _map(value: Any) -> Mapping[str, Any]:
@@ -220,5 +240,10 @@ def _map(value: Any) -> Mapping[str, Any]:
 
 
 def _text(data: Mapping[str, Any], key: str) -> str:
+    """A string, or a number as one: ``posixUser: 1000``."""
     value = data.get(key)
-    return value if isinstance(value, str) else ""
+    return str(value) if type(value) in (str, int) else ""
+
+
+def _is_true(value: Any) -> bool:
+    return value is True or (isinstance(value, str) and value.lower() == "true")

@@ -102,7 +102,7 @@ class Unit:
         restart = get_str(data, "restart", "on-failure")
         if restart not in RESTART_POLICIES:
             raise InvalidValue(f"'restart' must be one of {', '.join(RESTART_POLICIES)}, not {restart!r}")
-        stop, recover = data.get("stop"), data.get("recover")
+        stop, recover = get_dict(data, "stop", None), get_dict(data, "recover", None)
         return Unit(
             name=get_str(data, "name"),
             description=get_str(data, "description", ""),

@@ -28,6 +28,8 @@ from typing import Any
 from ggl.ipc.model import MQTT, Operation
 
 THING_NAME = "{iot:thingName}"
+MAX_TEXT = 4096
+"""Characters of a resource and of a pattern; nothing that can be named is longer. It bounds what a decision costs."""
 _MAX_DECISIONS = 512
 
 
@@ -61,6 +63,8 @@ class Policies:
 
     def allow(self, operation: Operation, resource: str) -> bool:
         """Whether the component may call ``operation`` (one with a service id) on ``resource``."""
+        if not 0 < len(resource) <= MAX_TEXT:
+            return False
         key = operation.short_name, resource
         decision = self._decided.get(key)
         if decision is None:
@@ -71,8 +75,6 @@ class Policies:
         return decision
 
     def _decide(self, operation: Operation, resource: str) -> bool:
-        if not resource:
-            return False
         return any(
             any(covers(pattern, resource) for pattern in grant.patterns)
             for grant in self.grants.get(operation.service or "", ())
@@ -135,6 +137,8 @@ def parse_pattern(text: str, topics: bool = False) -> Pattern:
     """The parts of a resource pattern; with ``topics``, ``+`` and ``#`` are wildcards. Raises ``ValueError``."""
     if not text:
         raise ValueError("it is empty")
+    if len(text) > MAX_TEXT:
+        raise ValueError(f"it is longer than {MAX_TEXT} characters")
     parts: list[str | Wildcard] = []
     literal = ""
 
@@ -142,7 +146,8 @@ def parse_pattern(text: str, topics: bool = False) -> Pattern:
         nonlocal literal
         if literal:
             parts.append(literal)
-        parts.append(wildcard)
+        if parts[-1:] != [Wildcard.ANY] or wildcard is not Wildcard.ANY:
+            parts.append(wildcard)
         literal = ""
 
     position = 0

@@ -15,11 +15,18 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
+def _finite(text: str) -> float:
+    value = float(text)
+    if value - value != 0:
+        raise ValueError(f"the number {text[:20]} is too large")
+    return value
+
+
 def _no_type(value: object) -> Any:
     raise TypeError(f"a value of type {type(value).__name__} is not JSON")
 
 
-_decoder = json.JSONDecoder(parse_constant=_no_constant)
+_decoder = json.JSONDecoder(parse_float=_finite, parse_constant=_no_constant)
 _scan: Any = _decoder.scan_once  # type: ignore[attr-defined]
 _slow_encode = json.JSONEncoder(
     ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":"), default=_no_type
@@ -27,8 +34,18 @@ _slow_encode = json.JSONEncoder(
 
 
 def decode(data: bytes) -> Any:
-    """Raises ``ValueError`` (of which ``UnicodeDecodeError`` is one), or ``RecursionError`` when nested too deeply."""
+    """Raises ``ValueError`` (of which ``UnicodeDecodeError`` is one), or ``RecursionError`` when nested too deeply.
+
+    What cannot be sent on is refused here, where the sender can be told: it must not become the receiver's trouble.
+    """
     text = data.decode()
+    value = _parse(text)
+    if "\\ud" in text or "\\uD" in text:
+        _encode(value).encode()  # fails for half of a surrogate pair
+    return value
+
+
+def _parse(text: str) -> Any:
     if text[:1] == "{":
         try:
             value, end = _scan(text, 0)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 Decided = Callable[["IpcError | None"], None]
 """Called with why the request is refused, or ``None``."""
 
+_MAX_SHOWN = 256
+"""Characters of a resource in a message about it."""
+
 _log = get_logger("ipc")
 
 
@@ -170,6 +173,6 @@ def _refusal(component: str, policies: Policies, operation: Operation, resources
         if not policies.allow(operation, resource):
             return unauthorized(
                 f"Principal {component} is not authorized to perform {operation.service}:{operation.name}"
-                f" on resource {resource}"
+                f" on resource {resource[:_MAX_SHOWN]}"
             )
     return None

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import select
 import socket
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
+
+from ggl.bus.outbox import Outbox
 
 if TYPE_CHECKING:
     from ggl.bus import Timer
 
 READ_SIZE = 65536
 MAX_QUEUED = 8 * 1024 * 1024
-"""Bytes that may wait for a component before the next message costs it the connection. One message may be larger."""
+"""Bytes that may wait for a component, behind the message that is being sent, before the next one costs it the
+connection. So one message may be larger, and its answer may follow it."""
 PAUSE_READING = 1024 * 1024
 """Bytes waiting for a component from which on its requests are left in the socket."""
 FLUSH_SECONDS = 5.0
@@ -52,10 +54,9 @@ class Transport:
         "_loop",
         "_on_closed",
         "_on_data",
-        "_queue",
+        "_outbox",
         "_sock",
         "closed",
-        "queued",
     )
 
     def __init__(
@@ -67,13 +68,12 @@ class Transport:
     ) -> None:
         sock.setblocking(False)
         self.closed = False
-        self.queued = 0
         self._loop = loop
         self._sock = sock
         self._fd = sock.fileno()
         self._on_data = on_data
         self._on_closed = on_closed
-        self._queue: deque[memoryview | bytes] = deque()
+        self._outbox = Outbox(sock, lambda: None, self._overflowed, MAX_QUEUED)
         self._finishing = False
         self._held = False
         self._events = _READ
@@ -83,25 +83,17 @@ class Transport:
         """Write ``data``, now or when the component reads. Nothing happens after ``finish`` or the end."""
         if self.closed or self._finishing:
             return
-        if self._queue:
-            if self.queued > MAX_QUEUED:
-                self.abort(f"it does not read: {self.queued} bytes are waiting for it")
-                return
-            self._queue.append(data)
-            self.queued += len(data)
-        else:
-            try:
-                sent = self._sock.send(data)
-            except BlockingIOError:
-                sent = 0
-            except OSError as error:
-                self.abort(f"writing failed: {error.strerror}")
-                return
-            if sent == len(data):
-                return
-            self._queue.append(memoryview(data)[sent:])
-            self.queued = len(data) - sent
-        self._choose_events()
+        self._outbox.write(data)
+        if self._outbox.queued:
+            self._choose_events()
+
+    @property
+    def queued(self) -> int:
+        """Bytes that wait for the component to read."""
+        return self._outbox.queued
+
+    def _overflowed(self) -> None:
+        self.abort(f"it does not read: {self.queued} bytes are waiting for it")
 
     def hold(self, on: bool) -> None:
         """Leave requests in the socket, or no longer."""
@@ -115,7 +107,7 @@ class Transport:
             return
         self._finishing = True
         self._choose_events()
-        self._loop.call_later(FLUSH_SECONDS if self._queue else LINGER_SECONDS, lambda: self.abort(""))
+        self._loop.call_later(FLUSH_SECONDS if self._outbox.queued else LINGER_SECONDS, lambda: self.abort(""))
 
     def abort(self, reason: str) -> None:
         """Close at once. ``reason`` is for the log; empty when the other side left or nothing is wrong."""
@@ -124,12 +116,12 @@ class Transport:
         self.closed = True
         self._loop.unwatch(self._fd)
         self._sock.close()
-        self._queue.clear()
+        self._outbox.clear()
         self._loop.call_soon(lambda: self._on_closed(reason))
 
     def _ready(self, events: int) -> None:
-        if events & _WRITE and not self._flush():
-            return
+        if events & _WRITE:
+            self._flush()
         if events & _READ and self._events & _READ:
             try:
                 data = self._sock.recv(READ_SIZE)
@@ -144,31 +136,14 @@ class Transport:
         elif events & (select.EPOLLHUP | select.EPOLLERR):
             self.abort("")
 
-    def _flush(self) -> bool:
-        """Write what waits; whether the connection is still open afterwards."""
-        queue = self._queue
-        try:
-            while queue:
-                data = queue[0]
-                sent = self._sock.send(data)
-                self.queued -= sent
-                if sent < len(data):
-                    queue[0] = memoryview(data)[sent:]
-                    break
-                queue.popleft()
-        except BlockingIOError:
-            pass
-        except OSError as error:
-            self.abort(f"writing failed: {error.strerror}")
-            return False
-        if not queue and self._finishing:
+    def _flush(self) -> None:
+        if self._outbox.flush() and self._finishing:
             self._loop.call_later(LINGER_SECONDS, lambda: self.abort(""))
         self._choose_events()
-        return True
 
     def _choose_events(self) -> None:
         reading = self._finishing or (not self._held and self.queued <= PAUSE_READING)
-        wanted = (_READ if reading else 0) | (_WRITE if self._queue else 0)
+        wanted = (_READ if reading else 0) | (_WRITE if self._outbox.queued else 0)
         if wanted != self._events:
             self._events = wanted
             self._loop.rewatch(self._fd, wanted)

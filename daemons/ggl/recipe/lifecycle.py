@@ -202,7 +202,7 @@ def _seconds(fields: Fields, key: str, default: float | None) -> float | None:
         return default
     try:
         seconds = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         seconds = math.nan
     if not 0 < seconds < math.inf:
         fields.wrong(key, f"must be a number of seconds above 0, not {_shown(value)}: remove it for the default")

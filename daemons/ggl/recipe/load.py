@@ -184,11 +184,13 @@ def _selections(fields: Fields) -> tuple[str, ...]:
 def _artifact(data: Any, path: str, problems: list[Problem]) -> Artifact:
     fields = Fields(data, path, problems)
     permission = Fields(fields.raw("Permission"), f"{path}.Permission", problems)
+    # Recipes for nucleus lite count on artifacts without Permission being executable; nothing counts on the opposite.
+    execute = "NONE" if fields.raw("Permission") else "OWNER"
     artifact = Artifact(
         uri=fields.text("URI").strip(),
         unarchive=fields.choice("Unarchive", UNARCHIVE, "NONE"),
         read=permission.choice("Read", PERMISSIONS, "OWNER"),
-        execute=permission.choice("Execute", PERMISSIONS, "NONE"),
+        execute=permission.choice("Execute", PERMISSIONS, execute),
         digest=fields.text("Digest"),
         algorithm=fields.text("Algorithm"),
     )

@@ -79,7 +79,7 @@ class Artifact:
     uri: str
     unarchive: str = "NONE"
     read: str = "OWNER"
-    execute: str = "NONE"
+    execute: str = "OWNER"
     digest: str = ""
     """Base64 of the file's hash; only recipes that come from the cloud have one."""
     algorithm: str = ""

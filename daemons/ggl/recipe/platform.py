@@ -68,14 +68,17 @@ def require_manifest(recipe: Recipe, attributes: Mapping[str, str]) -> Manifest:
 def attribute_matches(name: str, wanted: str | None, actual: str | None) -> bool:
     """Whether a device whose attribute ``name`` is ``actual`` is what a manifest with ``wanted`` asks for.
 
-    Raises ``re.error`` when ``wanted`` is a regular expression (``/.../``) that cannot be read.
+    Raises ``ValueError`` when ``wanted`` is a regular expression (``/.../``) that cannot be read.
     """
     if wanted is None or wanted == "*":
         return True
     if not actual:
         return False
     if len(wanted) >= 2 and wanted[0] == wanted[-1] == "/":
-        return re.fullmatch(wanted[1:-1], actual) is not None
+        try:
+            return re.fullmatch(wanted[1:-1], actual) is not None
+        except (re.error, OverflowError, RecursionError) as error:
+            raise ValueError(f"is no regular expression: {error}") from None
     if name in ("os", "architecture") and wanted in ("all", "any"):
         return True
     # Whatever begins with another sign is reserved: a later operator must not match by accident.
@@ -103,7 +106,6 @@ def _mismatch(recipe: Recipe, manifest: Manifest, attributes: Mapping[str, str])
         try:
             if not attribute_matches(known, wanted, attributes.get(name)):
                 return f"{asked}={wanted}"
-        except re.error as error:
-            text = f"is no regular expression: {error}"
-            raise RecipeError(Problem(f"{manifest.path}.Platform.{asked}", text), recipe.file) from None
+        except ValueError as error:
+            raise RecipeError(Problem(f"{manifest.path}.Platform.{asked}", str(error)), recipe.file) from None
     return ""

@@ -33,9 +33,9 @@ _INT_RANGE = range(-(2**63), 2**64)
 
 
 class _Map(dict[str, Any]):
-    """A JSON object that remembers the keys it saw twice."""
+    """A JSON object that remembers a key it saw twice."""
 
-    duplicates: tuple[str, ...] = ()
+    duplicate: str | None = None
 
 
 def parse_text(text: str | bytes, *, json_format: bool) -> Any:
@@ -67,8 +67,12 @@ def _parse_json(text: str) -> Any:
 def _pairs(pairs: list[tuple[str, Any]]) -> _Map:
     result = _Map(pairs)
     if len(result) != len(pairs):
-        keys = [key for key, _ in pairs]
-        result.duplicates = tuple(key for key in result if keys.count(key) > 1)
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                result.duplicate = key
+                break
+            seen.add(key)
     return result
 
 
@@ -86,8 +90,8 @@ def _checked(value: Any, path: str, depth: int) -> Any:
     if depth > DEPTH_LIMIT:
         raise _too_deep(path)
     if isinstance(value, _Map):
-        if value.duplicates:
-            raise _error(_twice(value.duplicates[0]), path)
+        if value.duplicate is not None:
+            raise _error(_twice(value.duplicate), path)
         return {_text(key, path): _checked(item, child(path, key), depth + 1) for key, item in value.items()}
     if isinstance(value, list):
         return [_checked(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)]

@@ -7,7 +7,6 @@ deployment, not to a component's life: ``command`` turns such a step into someth
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from ggl.host.unit import CORE_PREFIX, Command, Condition, Start, Unit, install_unit, main_unit
@@ -26,18 +25,17 @@ def component_units(
     root: Root,
     user: str = "",
     shell: str = "sh",
-    environment: Mapping[str, str] | None = None,
     content: str = "",
 ) -> tuple[Unit, ...]:
     """The units of a component: the main one first, the install unit after it when there is an install step.
 
     ``lifecycle``: the selected one with its variables replaced. ``user``: ``user[:group]`` of unprivileged steps, empty
-    for the runtime's own. ``environment``: defaults for every step, which the recipe's ``Setenv`` wins over.
-    ``content``: digest of the component's artifacts; with it ``Unit.revision`` tells whether anything changed.
+    for the runtime's own. ``content``: digest of the component's artifacts; with it ``Unit.revision`` tells whether
+    anything changed.
     Raises ``RecipeError`` for a component that cannot run here at all.
     """
     _check_runnable(recipe)
-    steps = {name: command(step, root=root, environment=environment) for name, step in lifecycle.steps.items()}
+    steps = {name: command(step, root=root) for name, step in lifecycle.steps.items()}
     install, recover = steps.get("install"), steps.get("recover")
     main = Unit(
         name=main_unit(recipe.name),
@@ -75,11 +73,11 @@ def component_units(
     return tuple(replace(unit, revision=_revision(unit, content)) for unit in units)
 
 
-def command(step: Step, *, root: Root, environment: Mapping[str, str] | None = None) -> Command:
-    """The command that runs ``step``; ``environment`` holds defaults that the recipe's ``Setenv`` wins over."""
+def command(step: Step, *, root: Root) -> Command:
+    """The command that runs ``step``."""
     return Command(
         script=step.script,
-        environment={**(environment or {}), **step.environment},
+        environment=step.environment,
         privileged=step.privileged,
         timeout=step.timeout,
         skip_if=None if step.skip_if is None else _located(step.skip_if, root),

@@ -65,6 +65,15 @@ def check_version(text: str) -> None:
         raise VersionError(f"version {text!r}: major, minor and patch may be at most {NUMBER_LIMIT}")
 
 
+def is_version(text: str) -> bool:
+    """Whether ``check_version`` has nothing against ``text``."""
+    try:
+        check_version(text)
+    except VersionError:
+        return False
+    return True
+
+
 @lru_cache(maxsize=1)
 def _semantic_version() -> Any:
     """The library's one module. Its package, when imported, first looks up its own version in the metadata of all

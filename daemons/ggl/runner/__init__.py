@@ -7,12 +7,15 @@ the daemons that hold it), and leaves no interpreter behind.
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 from ggl.host.unit import Command, Unit
 from ggl.paths import Root
 
 EXIT_NOT_STARTED = 203
+BEGINNING = b"\0"
+"""What is written to the status pipe right before the exec. Its end right after that means that the script runs."""
 _NUCLEUS = ("aws.greengrass.NucleusLite", "aws.greengrass.Nucleus")
 
 
@@ -33,13 +36,14 @@ def become_script(unit: Unit, command: Command, stage: str, root: Root, status_f
         if account.uid != os.geteuid():
             os.chown(directory, account.uid, account.gid)
         become(account)
-        os.chdir(directory)
+        _enter(directory, account.name)
+        os.write(status_fd, BEGINNING)
         os.execvpe(unit.shell, [unit.shell, "-c", command.script], environment)
-    except UnknownUser as error:
+    except (UnknownUser, NotStarted) as error:
         reason = str(error)
     except BusError as error:
         reason = f"the runtime did not give what {stage} needs: {error.message}"
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the script or its environment
         reason = f"cannot run {unit.shell}: {error}"
     os.write(2, f"<3>{stage} could not begin: {reason}\n".encode())
     os.write(status_fd, reason.encode())
@@ -57,25 +61,29 @@ def _environment(unit: Unit, command: Command, root: Root, home: str) -> dict[st
             nucleus = nucleus or _read(config, ["services", name, "configuration"])
     with connect("gg_ipc", root, 30.0) as ipc:
         token = ipc.call("token", {"component": unit.component})
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("GGL_", "LISTEN_"))}
-    inherited.pop("MALLOC_ARENA_MAX", None)
     environment = component_environment(
         system,
         nucleus,
-        component=unit.component,
         token=token,
         ipc_socket=str(root.ipc_socket),
-        inherited=inherited,
+        inherited=os.environ,
     )
     if home:
         environment["HOME"] = home
     environment.update(command.environment)
-    return {**environment, **_mark()}
-
-
-def _mark() -> dict[str, str]:
     # By this the supervisor knows the component's processes again, wherever they go.
-    return {name: value for name, value in os.environ.items() if name == "GGL_SUPERVISED"}
+    environment["GGL_SUPERVISED"] = os.environ["GGL_SUPERVISED"]
+    return environment
+
+
+def _enter(directory: Path, user: str) -> None:
+    try:
+        os.chdir(directory)
+    except PermissionError:
+        raise NotStarted(
+            f"the user {user or os.geteuid()} may not enter {directory}: every directory above it must let others in "
+            "(chmod o+x)"
+        ) from None
 
 
 def _read(config: Any, key_path: list[str]) -> dict[str, Any]:

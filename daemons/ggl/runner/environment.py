@@ -13,6 +13,8 @@ from typing import Any
 from ggl.version import NUCLEUS_VERSION
 
 INHERITED = ("PATH", "HOME", "JAVA_HOME")
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""For a runtime that was itself started without one, as the first process of a container may be."""
 _PROXY = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _NO_PROXY = "NO_PROXY"
 
@@ -21,21 +23,19 @@ def component_environment(
     system: Mapping[str, Any],
     nucleus: Mapping[str, Any],
     *,
-    component: str,
     token: str,
     ipc_socket: str,
     inherited: Mapping[str, str],
     tes_port: int | None = None,
 ) -> dict[str, str]:
-    """The variables of ``component``'s scripts.
+    """The variables of a component's scripts.
 
     ``system`` is the ``system`` section of the configuration, ``nucleus`` the nucleus' component configuration; what
     they lack becomes an empty value. ``token`` is the component's own and proves its identity to the runtime,
     ``ipc_socket`` an absolute path, ``inherited`` the environment of the runtime. ``tes_port`` is the port of the
-    credential endpoint, ``None`` while there is none. ``component`` decides nothing yet: nothing but the token differs
-    from component to component.
+    credential endpoint, ``None`` while there is none.
     """
-    environment = {name: inherited[name] for name in INHERITED if name in inherited}
+    environment = {"PATH": DEFAULT_PATH} | {name: inherited[name] for name in INHERITED if inherited.get(name)}
     region = _text(nucleus.get("awsRegion"))
     fips = "true" if _text(nucleus.get("fipsMode")).lower() == "true" else "false"
     environment |= {
@@ -91,4 +91,5 @@ def _proxy_url(url: str, username: str, password: Any) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return "" if value is None else str(value)
+    # The configuration can hold characters that no environment can.
+    return "" if value is None else str(value).replace("\0", "").encode("utf-8", "replace").decode()

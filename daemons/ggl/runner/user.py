@@ -29,16 +29,16 @@ def resolve(text: str) -> Account:
 
     user, _, group = text.partition(":")
     try:
-        entry = pwd.getpwuid(int(user)) if user.isdigit() else pwd.getpwnam(user)
+        entry = pwd.getpwuid(int(user)) if user.isdecimal() else pwd.getpwnam(user)
         uid, gid, name, home = entry.pw_uid, entry.pw_gid, entry.pw_name, entry.pw_dir
     except KeyError:
-        if not user.isdigit() or not group:
-            hint = "; a number without a passwd entry needs a group: user:group" if user.isdigit() else ""
+        if not user.isdecimal() or not group:
+            hint = "; a number without a passwd entry needs a group: user:group" if user.isdecimal() else ""
             raise UnknownUser(f"there is no user '{user}' on this device{hint}") from None
         uid, gid, name, home = int(user), -1, "", "/"
     if group:
         try:
-            gid = int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
+            gid = int(group) if group.isdecimal() else grp.getgrnam(group).gr_gid
         except KeyError:
             raise UnknownUser(f"there is no group '{group}' on this device") from None
     if os.geteuid() != 0 and uid != os.geteuid():
@@ -46,12 +46,16 @@ def resolve(text: str) -> Account:
             f"the runtime runs unprivileged and cannot run a step as '{user}': start it as root, "
             "or change runWith or RequiresPrivilege"
         )
+    if os.geteuid() != 0 and gid != os.getegid():
+        if group:
+            raise UnknownUser(f"the runtime runs unprivileged and cannot run a step in the group '{group}'")
+        gid = os.getegid()
     return Account(uid, gid, name, "" if uid == os.geteuid() else home)
 
 
 def become(account: Account) -> None:
     """Change the ids of this process to ``account``'s, for good. Raises ``OSError``."""
-    if account.uid == os.geteuid():
+    if account.uid == os.geteuid() and account.gid == os.getegid():
         return
     if account.name:
         os.initgroups(account.name, account.gid)

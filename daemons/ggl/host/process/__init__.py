@@ -6,13 +6,15 @@ keeps all logs. It serves ``gg_host``:
 ===========  ==========================================  ============================================================
 method       parameters                                  result
 ===========  ==========================================  ============================================================
-info                                                     version, host, pid, started_ms, root
+info                                                     version, host, pid, log_writer_pid, started_ms, root,
+                                                         stopping (it is on its way down)
 list                                                     the status of every unit (``ggl.host.status``)
 status       name                                        the status of one unit
 subscribe                                                like list; then an item for each change, ``loaded`` false when
                                                          the unit is gone
 load         units, start (names)                        nil: the definitions are on disk and in force at the next start
-unload       names                                       nil, when they are stopped and forgotten
+unload       names                                       nil, when they are stopped and forgotten; a unit that is
+                                                         loaded or started meanwhile stays
 start        names                                       nil, at once
 stop         names                                       nil, when they are down
 restart      names                                       nil, at once

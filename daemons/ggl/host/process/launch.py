@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+import struct
 import sys
 import time
 from dataclasses import dataclass
@@ -13,7 +14,16 @@ from ggl.host.process.marker import VARIABLE, end_all, mark
 from ggl.paths import Root
 
 _POLL_SECONDS = 0.02
+_FLOCK = "hhqqi0q"
+"""``struct flock`` of fcntl(2): type, whence, start, length, process id."""
 _PR_SET_CHILD_SUBREAPER = 36
+
+
+ALREADY_RUNNING = 75
+"""Exit status of a supervisor that finds another one holding the lock of its root."""
+RUNNING_BYTE, CLEARING_BYTE = 0, 1
+"""What is locked of the pid file: by the supervisor while it runs; by who ends the processes that one has left, and by
+a supervisor for the moment in which it takes the other lock."""
 
 
 class StartError(Exception):
@@ -39,15 +49,23 @@ class StopResult:
 def running_pid(root: Root) -> int:
     """The process id of the supervisor of ``root``, or 0 when there is none."""
     try:
-        with open(root.run / "ggld.pid", "rb+") as file:
-            try:
-                fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except OSError:
-                text = file.read(32).strip()
-                return int(text) if text.isdigit() else 0
+        with open(root.run / "ggld.pid", "rb") as file:
+            return _holder(file.fileno())
     except OSError:
-        pass
-    return 0
+        return 0
+
+
+def _holder(fd: int) -> int:
+    # Asking for the holder takes no lock, which would be in the way of a supervisor that starts just now; and it names
+    # the holder, while the text in the file may still be its predecessor's.
+    query = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, RUNNING_BYTE, 1, 0)
+    kind, _, _, _, pid = struct.unpack(_FLOCK, fcntl.fcntl(fd, fcntl.F_GETLK, query))
+    if kind == fcntl.F_UNLCK:
+        return 0
+    if pid > 0:
+        return int(pid)
+    text = os.pread(fd, 32, 0).strip()  # its process id is not known here: another PID namespace
+    return int(text) if text.isdigit() else 0
 
 
 def foreground(root: Root) -> None:
@@ -67,12 +85,12 @@ def start(root: Root, timeout: float = 30.0) -> StartResult:
         pid = running_pid(root)
         if pid and _answers(root):
             return StartResult(pid, already_running=True)
-        if not pid:
-            break
+        if not pid and (pid := _spawn(root, deadline)):
+            return StartResult(pid, already_running=False)
         if time.monotonic() > deadline:
+            pid = running_pid(root)
             raise StartError(f"process {pid} holds {root.run}/ggld.pid but does not answer; end it: kill {pid}")
         time.sleep(_POLL_SECONDS)
-    return StartResult(_spawn(root, deadline), already_running=False)
 
 
 def stop(root: Root, timeout: float = 60.0) -> StopResult:
@@ -81,7 +99,7 @@ def stop(root: Root, timeout: float = 60.0) -> StopResult:
 
     pid = running_pid(root)
     if not pid:
-        return StopResult(False, end_all(root.state, 3.0))
+        return StopResult(False, _end_leftovers(root))
     try:
         with connect("gg_host", root, 5.0) as client:
             client.call("shutdown")
@@ -92,11 +110,27 @@ def stop(root: Root, timeout: float = 60.0) -> StopResult:
         time.sleep(_POLL_SECONDS)
     if running_pid(root) == pid:
         _signal(pid, signal.SIGKILL)
+        while running_pid(root) == pid and time.monotonic() < deadline + 5.0:
+            time.sleep(_POLL_SECONDS)
     # The log writer leaves by itself once the pipes are dry.
-    return StopResult(True, end_all(root.state, 3.0) if running_pid(root) == 0 else [])
+    return StopResult(True, _end_leftovers(root, patience=1.0))
+
+
+def _end_leftovers(root: Root, patience: float = 0.0) -> list[int]:
+    """End what belongs to no supervisor; nothing does once somebody starts the runtime anew, which clears up itself."""
+    try:
+        lock = os.open(root.run / "ggld.pid", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return end_all(root.state, 3.0, patience=patience)  # it never ran, or its files were removed under it
+    try:
+        fcntl.lockf(lock, fcntl.LOCK_EX, 1, CLEARING_BYTE)
+        return [] if _holder(lock) else end_all(root.state, 3.0, patience=patience)
+    finally:
+        os.close(lock)
 
 
 def _spawn(root: Root, deadline: float) -> int:
+    """The process id of a supervisor that is ready; 0 when another one came first, or was on its way out still."""
     import select
     import subprocess
 
@@ -131,9 +165,8 @@ def _spawn(root: Root, deadline: float) -> int:
         os.close(ready_r)
     said = process.stdout.read().decode(errors="replace").strip() if process.stdout else ""
     process.wait()
-    other = running_pid(root)
-    if other:
-        return other  # another `ggl up` was faster
+    if process.returncode in (ALREADY_RUNNING, -signal.SIGTERM, -signal.SIGKILL) and time.monotonic() < deadline:
+        return 0  # another `ggl up` was faster, or a `ggl down` took it for what was left behind
     lines = [line for line in said.splitlines() if line.strip()]
     raise StartError(lines[-1].removeprefix("ggld: ") if lines else f"ggld ended with status {process.returncode}")
 
@@ -160,10 +193,9 @@ def _answers(root: Root) -> bool:
 
     try:
         with connect("gg_host", root, 5.0) as client:
-            client.call("info")
+            return not client.call("info").get("stopping")
     except BusError:
         return False
-    return True
 
 
 def _signal(pid: int, number: int) -> None:

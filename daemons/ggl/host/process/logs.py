@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import socket
+from collections import deque
 from dataclasses import dataclass
-from pathlib import Path
 
+from ggl.bus.loop import WRITABLE, Loop
 from ggl.log import get_logger
 
 _log = get_logger("ggld")
@@ -25,16 +26,21 @@ class Outputs:
 class Logs:
     """Hands out a unit's outputs, and gives their reading ends to whichever log writer is alive."""
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
         self._outputs: dict[str, Outputs] = {}
         self._control: socket.socket | None = None
+        # What the log writer is to be told and the socket does not take yet, in order.
+        self._waiting: deque[tuple[str, tuple[int, ...]]] = deque()
 
     def connect(self) -> socket.socket:
         """A new log writer is about to start: returns its end of the control socket."""
         if self._control is not None:
+            self._loop.unwatch(self._control.fileno())
             self._control.close()
+        self._waiting.clear()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)  # (``send_fds`` takes no heed of a flag that says so)
         self._control = ours
         for name, outputs in self._outputs.items():
             self._hand_over(name, outputs)
@@ -45,7 +51,12 @@ class Logs:
         outputs = self._outputs.get(name)
         if outputs is None:
             out_r, out_w = os.pipe2(os.O_CLOEXEC)
-            err_r, err_w = os.pipe2(os.O_CLOEXEC)
+            try:
+                err_r, err_w = os.pipe2(os.O_CLOEXEC)
+            except OSError:
+                os.close(out_r)
+                os.close(out_w)
+                raise
             outputs = self._outputs[name] = Outputs(out_w, err_w, (out_r, err_r))
             self._hand_over(name, outputs)
         return outputs
@@ -54,6 +65,8 @@ class Logs:
         """The unit is gone for good: the log writer closes its file."""
         outputs = self._outputs.pop(name, None)
         if outputs is not None:
+            # A handover that was not taken yet would send descriptors that are closed now.
+            self._waiting = deque(each for each in self._waiting if each[0] != name)
             self._send(name, ())
             for fd in (outputs.stdout, outputs.stderr, *outputs.readers):
                 os.close(fd)
@@ -62,14 +75,27 @@ class Logs:
         self._send(name, outputs.readers)
 
     def _send(self, name: str, fds: tuple[int, ...]) -> None:
-        if self._control is None:
-            return
-        message = [json.dumps({"name": name}).encode()]
-        try:
-            if fds:
-                socket.send_fds(self._control, message, list(fds), socket.MSG_DONTWAIT)
-            else:
-                self._control.send(message[0], socket.MSG_DONTWAIT)
-        except OSError as error:
-            # The next log writer gets everything again.
-            _log.debug("the log writer does not listen: %s", error)
+        self._waiting.append((name, fds))
+        if self._control is not None and len(self._waiting) == 1:
+            self._flush(self._control)
+
+    def _flush(self, control: socket.socket) -> None:
+        self._loop.unwatch(control.fileno())
+        while self._waiting:
+            name, fds = self._waiting[0]
+            message = [json.dumps({"name": name}).encode()]
+            try:
+                if fds:
+                    socket.send_fds(control, message, list(fds))
+                else:
+                    control.send(message[0])
+            except BlockingIOError:
+                # Many units at once, or a log writer that is busy: it reads on.
+                self._loop.watch(control.fileno(), lambda _events: self._flush(control), WRITABLE)
+                return
+            except OSError as error:
+                # The next log writer gets everything again.
+                _log.debug("the log writer does not listen: %s", error)
+                self._waiting.clear()
+                return
+            self._waiting.popleft()

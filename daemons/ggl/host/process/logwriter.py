@@ -45,8 +45,17 @@ class LogFile:
         self._lost = 0
 
     def write(self, data: bytes) -> None:
+        """``data``: whole lines."""
         if self._echo:
             self._repeat(data)
+        while len(data) > FILE_SIZE:
+            # Many short lines at once, each longer by its time: more than one file may hold.
+            end = data.rfind(b"\n", 0, FILE_SIZE) + 1 or len(data)
+            self._write(data[:end])
+            data = data[end:]
+        self._write(data)
+
+    def _write(self, data: bytes) -> None:
         lines = data.count(b"\n")
         try:
             if self._fd < 0:

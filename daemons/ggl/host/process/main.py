@@ -1,29 +1,31 @@
 """``ggld``: takes the runtime's lock, clears away what a predecessor left, then supervises until told to stop.
 
-The lock is a POSIX record lock on ``<run>/ggld.pid``: the kernel drops it with the process, so a stale file means
-nothing, and forked children do not hold it.
+The lock is a POSIX record lock on the first byte of ``<run>/ggld.pid``: the kernel drops it with the process, so a
+stale file means nothing, and forked children do not hold it.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import gc
 import os
 import resource
 import signal
 import sys
+import time
 
 from ggl.bus.loop import Loop
 from ggl.catalog import DAEMONS
-from ggl.host.process.marker import end_all
+from ggl.host.process.launch import ALREADY_RUNNING, CLEARING_BYTE, RUNNING_BYTE
+from ggl.host.process.marker import end_all, send
 from ggl.host.process.reaper import Reaper
 from ggl.host.process.service import HostService
-from ggl.host.process.supervisor import AnyUnit, Supervisor
+from ggl.host.process.spawn import set_title
+from ggl.host.process.supervisor import Shown, Supervisor
 from ggl.log import get_logger
 from ggl.paths import Root
 
-ALREADY_RUNNING = 75
-"""Exit status when another supervisor holds the lock of this root."""
 ORPHAN_GRACE = 3.0
 
 _log = get_logger("ggld")
@@ -34,23 +36,27 @@ def run(root: Root, ready_fd: int = -1, echo: bool = False) -> int:
 
     ``ready_fd`` gets ``ready`` when every socket can be used. ``echo``: repeat all logs on standard output.
     """
+    # Users of components must get to their directories, whatever the mask of whoever started this is.
+    os.umask(0o022)
+    set_title("ggld")
     _make_directories(root)
     lock = take_lock(root)
     if lock < 0:
         return ALREADY_RUNNING
+    children_before = _children()
     orphans = end_all(root.state, ORPHAN_GRACE)
-    # Descriptors: two pipes a component, and every socket; the default soft limit is made for other programs.
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65536) if hard > 0 else 65536, hard))
     os.environ.update(root.environment())
 
     loop = Loop()
     service = HostService(loop)
 
-    def on_change(unit: AnyUnit) -> None:
+    def on_change(unit: Shown) -> None:
         service.on_change(unit)
 
     supervisor = Supervisor(loop, root, Reaper(loop), on_change, echo)
+    # Descriptors: two pipes a component, and every socket; the default soft limit is made for other programs.
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65536) if hard > 0 else 65536, hard))
 
     def shut_down() -> None:
         _log.info("stopping")
@@ -69,9 +75,13 @@ def run(root: Root, ready_fd: int = -1, echo: bool = False) -> int:
         _log.warning("ended %d processes that an earlier run left behind", len(orphans))
     _log.info("ready: root %s", root.state)
     if ready_fd >= 0:
-        os.write(ready_fd, b"ready")
+        try:
+            os.write(ready_fd, b"ready")
+        except OSError:
+            pass  # who started it did not wait
         os.close(ready_fd)
     loop.run()
+    _end_adopted(children_before | {supervisor.log_writer_pid})
     for path in root.bus_dir.iterdir():
         path.unlink(missing_ok=True)
     root.ipc_socket.unlink(missing_ok=True)
@@ -80,15 +90,44 @@ def run(root: Root, ready_fd: int = -1, echo: bool = False) -> int:
 
 def take_lock(root: Root) -> int:
     """The descriptor of the lock file, or -1 when another supervisor holds it."""
-    fd = os.open(root.run / "ggld.pid", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    fd = os.open(root.run / "ggld.pid", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    os.fchmod(fd, 0o600)  # who can read it can lock it
     try:
-        fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+        fcntl.lockf(fd, fcntl.LOCK_EX, 1, CLEARING_BYTE)  # somebody clears up what an earlier one left
+        fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, RUNNING_BYTE)
+        fcntl.lockf(fd, fcntl.LOCK_UN, 1, CLEARING_BYTE)
+    except (BlockingIOError, PermissionError):
         os.close(fd)
         return -1
     os.ftruncate(fd, 0)
     os.write(fd, f"{os.getpid()}\n".encode())
     return fd
+
+
+def _end_adopted(but: set[int]) -> None:
+    """End what components left behind with an environment of its own: no mark tells of it, but it became our child."""
+    deadline = time.monotonic() + ORPHAN_GRACE
+    number = signal.SIGTERM
+    while left := _children() - but:
+        if time.monotonic() > deadline:
+            if number == signal.SIGKILL:
+                return
+            number, deadline = signal.SIGKILL, deadline + ORPHAN_GRACE
+        send(list(left), number)
+        time.sleep(0.02)
+        for pid in left:
+            try:
+                os.waitpid(pid, os.WNOHANG)
+            except ChildProcessError:
+                pass
+
+
+def _children() -> set[int]:
+    try:
+        with open(f"/proc/self/task/{os.getpid()}/children") as file:
+            return {int(pid) for pid in file.read().split()}
+    except OSError:
+        return set()  # a kernel without this list
 
 
 def _make_directories(root: Root) -> None:
@@ -101,6 +140,9 @@ def _make_directories(root: Root) -> None:
         (root.units, 0o700),
     ):
         directory.mkdir(mode=mode, parents=True, exist_ok=True)
+    # The short run directory is below /tmp, where anybody can make one of that name first.
+    if not root.run.is_relative_to(root.state) and root.run.lstat().st_uid != os.geteuid():
+        raise PermissionError(errno.EPERM, "it belongs to another user", str(root.run))
     # The run directory of a long root is in /tmp, where anybody could have made it first.
     for directory in (root.run, root.bus_dir):
         found = directory.lstat()

@@ -11,7 +11,11 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zlib import crc32
+
+if TYPE_CHECKING:
+    from ggl.bus.loop import Loop
 
 VARIABLE = "GGL_SUPERVISED"
 _POLL_SECONDS = 0.02
@@ -25,20 +29,47 @@ def mark(state: Path, unit: str = "") -> str:
 
 def marked(value: str, whole: bool) -> Iterator[int]:
     """Process ids whose mark is ``value``; when not ``whole``, whose mark begins with it. Never this process."""
+    return (pid for pid, rest in _marks(value) if not whole or not rest)
+
+
+def _marks(value: str) -> Iterator[tuple[int, str]]:
+    """The processes whose mark begins with ``value``, each with the rest of its mark."""
     needle = f"\0{VARIABLE}={value}".encode()
-    if whole:
-        needle += b"\0"
     own = os.getpid()
     for name in os.listdir("/proc"):
         if not name.isdigit() or int(name) == own:
             continue
         try:
             with open(f"/proc/{name}/environ", "rb", buffering=0) as file:
-                environment = file.read(1 << 18)
+                environment = b"\0" + (file.read() or b"")
         except OSError:
             continue  # it ended, or it is another user's
-        if needle in b"\0" + environment and not _is_zombie(name):
-            yield int(name)
+        _, found, rest = environment.partition(needle)
+        if found and not has_ended(int(name)):
+            yield int(name), os.fsdecode(rest.partition(b"\0")[0])
+
+
+class Strays:
+    """The processes that are marked with a unit, wherever they went.
+
+    One look at ``/proc`` serves everybody who asks before the loop waits again: many units are often ended together.
+    """
+
+    def __init__(self, loop: Loop, state: Path) -> None:
+        self._loop = loop
+        self._state = state
+        self._found: dict[str, list[int]] | None = None
+
+    def of(self, unit: str) -> list[int]:
+        if self._found is None:
+            self._found = {}
+            for pid, name in _marks(mark(self._state)):
+                self._found.setdefault(name, []).append(pid)
+            self._loop.call_soon(self._forget)
+        return self._found.get(unit, [])
+
+    def _forget(self) -> None:
+        self._found = None
 
 
 def send(pids: list[int], number: int) -> None:
@@ -49,26 +80,31 @@ def send(pids: list[int], number: int) -> None:
             pass
 
 
-def end_all(state: Path, grace: float) -> list[int]:
+def end_all(state: Path, grace: float, limit: float = 10.0, patience: float = 0.0) -> list[int]:
     """End every process of the runtime at ``state``: SIGTERM, then SIGKILL after ``grace`` seconds. Returns their ids.
 
-    Only called when no supervisor runs there.
+    Only called while no supervisor runs there. ``limit``: seconds after which what SIGKILL does not end is left;
+    ``patience``: seconds in which processes may leave by themselves.
     """
-    found = list(marked(mark(state), whole=False))
+    deadline = time.monotonic() + patience
+    while (found := list(marked(mark(state), whole=False))) and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
     send(found, signal.SIGTERM)
+    send(found, signal.SIGCONT)
     deadline = time.monotonic() + grace
     left = found
     while left and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
         left = list(marked(mark(state), whole=False))
-    while left:
+    while left and time.monotonic() < deadline + limit:
         send(left, signal.SIGKILL)
         time.sleep(_POLL_SECONDS)
         left = list(marked(mark(state), whole=False))
     return found
 
 
-def _is_zombie(pid: str) -> bool:
+def has_ended(pid: int) -> bool:
+    """The process is gone, or only its entry is left (a zombie)."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             return file.read().rpartition(b")")[2].split()[0] in (b"Z", b"X")

@@ -20,10 +20,16 @@ class Reaper:
 
     def __init__(self, loop: Loop) -> None:
         self._expected: dict[int, Callable[[int], None]] = {}
+        self.after_each: Callable[[], None] = lambda: None
+        """Called after each process that was reaped."""
         loop.on_signal(signal.SIGCHLD, self.reap)
 
     def expect(self, pid: int, callback: Callable[[int], None]) -> None:
         self._expected[pid] = callback
+
+    def expects(self, pid: int) -> bool:
+        """It was forked and is not reaped yet, so that its number can be nobody else's."""
+        return pid in self._expected
 
     def reap(self) -> None:
         while True:
@@ -33,10 +39,12 @@ class Reaper:
                 return
             if pid == 0:
                 return
-            callback = self._expected.pop(pid, None)
-            if callback is None:
-                continue
             try:
-                callback(status)
+                self._expected.pop(pid, _nobody)(status)
+                self.after_each()
             except Exception:
                 _log.exception("handling the end of process %d failed", pid)
+
+
+def _nobody(_status: int) -> None:
+    """An orphan that became our child: it is enough that it is reaped."""

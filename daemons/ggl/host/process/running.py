@@ -4,8 +4,9 @@
 ``auto-restart``: the recover script, the shutdown script, the end of what is left, a delay, and the next try; the third
 in a row to ``failed``. A unit whose dependencies are not ready waits in ``inactive``/``waiting``.
 
-Whatever is under way is one *sequence*: a later request (stop, restart, the loss of a dependency) abandons it and
-begins another.
+Whatever is under way is one sequence (``ggl.host.process.sequence``): a later request (stop, restart, the loss of a
+dependency) abandons it and begins another. Only the way down is never abandoned: a request that comes meanwhile decides
+what follows it.
 """
 
 from __future__ import annotations
@@ -14,13 +15,11 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ggl.bus.loop import Timer
 from ggl.host.process.conditions import holds
-from ggl.host.process.ending import Ending
-from ggl.host.process.failures import Failures
-from ggl.host.process.step import Outcome, Step
-from ggl.host.status import UnitStatus
-from ggl.host.unit import Start, Unit
+from ggl.host.process.sequence import Sequence
+from ggl.host.process.state import UnitState
+from ggl.host.process.step import Outcome
+from ggl.host.unit import Command, Start, Unit
 from ggl.log import get_logger
 
 if TYPE_CHECKING:
@@ -29,73 +28,14 @@ if TYPE_CHECKING:
 _log = get_logger("ggld")
 
 
-class RunningUnit:
-    """``unit`` is the definition in force; a newer one waits in ``loaded`` for the next start."""
+class RunningUnit(UnitState):
+    """A unit under supervision: takes the requests that concern it, and runs its scripts."""
 
     def __init__(self, supervisor: Supervisor, unit: Unit) -> None:
-        self.unit = unit
-        self.loaded = unit
-        self.active = "inactive"
-        self.sub = "dead"
-        self.wanted = False
-        self.started = False
-        self._result = "success"
-        self._stage = ""
-        self._exit_status = 0
-        self._restarts = 0
-        self._since = int(time.time() * 1000)
-        self._text = ""
-        self._supervisor = supervisor
-        self._failures = Failures(unit.start_limit_burst, unit.start_limit_interval)
-        self._main: Step | None = None
-        self._kind = ""
-        self._steps: list[Step] = []
-        self._groups: set[int] = set()
-        self._timer: Timer | None = None
-        self._sequence = 0
+        super().__init__(supervisor, unit)
+        self._sequence = Sequence(supervisor)
         self._start_again = False
         self._stopped: list[Callable[[], None]] = []
-
-    # -- what others see ---------------------------------------------------------------------------------------------
-
-    @property
-    def name(self) -> str:
-        return self.unit.name
-
-    @property
-    def is_ready(self) -> bool:
-        """What depends on this unit may run: it is up, or has done its work, or is on its orderly way out."""
-        if self.active == "active":
-            return True
-        if self._result != "success":
-            return False
-        return self.active == "deactivating" or (self.active == "inactive" and self.sub == "dead" and self.started)
-
-    @property
-    def is_down(self) -> bool:
-        return self.active in ("inactive", "failed") and not self._groups
-
-    def status(self) -> UnitStatus:
-        unit = self.unit
-        return UnitStatus(
-            name=unit.name,
-            component=unit.component,
-            version=unit.version,
-            phase=unit.phase,
-            active_state=self.active,
-            sub_state=self.sub,
-            result=self._result,
-            stage=self._stage,
-            exit_status=self._exit_status,
-            main_pid=self._main.pid if self._main is not None else 0,
-            restarts=self._restarts,
-            since=self._since,
-            started=self.started,
-            wanted=self.wanted,
-            has_start=bool(unit.start),
-            revision=self.loaded.revision,
-            status_text=self._text,
-        )
 
     # -- requests ----------------------------------------------------------------------------------------------------
 
@@ -103,43 +43,53 @@ class RunningUnit:
         """Take over a new definition; what runs goes on with the old one until it is stopped."""
         changed = unit.revision != self.loaded.revision
         self.loaded = unit
-        if self.active == "failed" and not self._groups:
-            self.active, self.sub = "inactive", "dead"
-        if changed and self._kind == "oneshot" and self.sub == "exited" and not self._groups:
-            # Its work was done by the old definition: it is to be done again.
+        done_before = changed and self._kind == "oneshot" and self.sub == "exited"
+        if (self.active == "failed" and self.is_down) or done_before:
+            # It gets another chance; or its work was done by the old definition, and is to be done again.
             self.active, self.sub = "inactive", "dead"
         if self.is_down:
             self._adopt()
+            if self.sub == "waiting" and self.wanted:
+                self._try_start()  # the new definition may wait for less
         self._supervisor.changed(self)
 
     def start(self) -> None:
         """Bring the unit up, if it is not; failures before this do not count any more."""
         self.wanted = True
         self._supervisor.retry_install(self.loaded)
-        if self.active == "deactivating":
-            self._start_again = True
-        elif self.active == "failed" and self._groups:
+        if self.is_going_down:
             self.reset()
-            self._take_down(self._start_if_wanted)
-        elif self.active in ("inactive", "failed"):
+            self._start_again = True
+            self._supervisor.changed(self)
+        elif self.is_down:
             self.reset()
             self._try_start()
         else:
             self._supervisor.changed(self)
 
     def stop(self, done: Callable[[], None] | None = None) -> None:
-        """Take the unit down with its shutdown script, and keep it down. ``done`` is called when it is."""
+        """Take the unit down with its shutdown script, and keep it down. ``done`` is called when it is.
+
+        An installation that it waits for is given up.
+        """
         self.wanted = False
         self._start_again = False
         if done is not None:
             self._stopped.append(done)
-        if self.active == "deactivating":
+        if self.is_going_down:
             self._supervisor.changed(self)  # it is on its way down, and now stays there
-        elif self.is_down:
-            self._set(self.active, "dead" if self.active == "inactive" else self.sub)
+        elif self.active == "failed":
+            self._supervisor.changed(self)
             self._report_stopped()
+        elif self.active == "inactive":
+            waited = self.sub == "waiting"
+            self._set("inactive", "dead")
+            if waited:
+                self._supervisor.stop_install(self.unit, self._report_stopped)
+            else:
+                self._report_stopped()
         else:
-            self._take_down(self._stay_down)
+            self._take_down()
 
     def restart(self) -> None:
         """Down and up again; errors before this do not count any more."""
@@ -149,10 +99,17 @@ class RunningUnit:
         self._supervisor.retry_install(self.loaded)
         if self.is_down:
             self._try_start()
-        elif self.active == "deactivating":
-            self._start_again = True
         else:
-            self._take_down(self._start_if_wanted)
+            self._start_again = True
+            if not self.is_going_down:
+                self._take_down()
+
+    def kill(self) -> None:
+        """End every process at once, without the shutdown script; those who wait for the unit's end are told."""
+        self.wanted = self._start_again = self._clearing = False
+        self._sequence.begin()
+        self._set("deactivating", "stop", "success", "stop")
+        self._sequence.end_processes(self.name, self._down, at_once=True)
 
     def reset(self) -> None:
         """Forget the errors so far."""
@@ -179,19 +136,20 @@ class RunningUnit:
         if self.active == "active" or (self.active == "activating" and self.sub == "start"):
             _log.info("%s: restarting, because %s is not ready any more", self.name, name)
             self._restarts += 1
-            self._take_down(self._start_if_wanted)
+            self._start_again = self.wanted
+            self._take_down()
+
+    def forget_empty_groups(self) -> None:
+        """Called when processes were reaped."""
+        self._sequence.forget_empty_groups()
 
     # -- up ----------------------------------------------------------------------------------------------------------
 
-    def _adopt(self) -> None:
-        if self.unit is not self.loaded:
-            self.unit = self.loaded
-            self.started = False
-            self._result, self._stage, self._exit_status, self._text = "success", "", 0, ""
-            self._failures = Failures(self.unit.start_limit_burst, self.unit.start_limit_interval)
-
     def _try_start(self) -> None:
-        self._begin_sequence()
+        self._sequence.begin()
+        if self._supervisor.stopping:
+            self._set("inactive", "dead")  # it is remembered as wanted, and starts with the runtime
+            return
         self._adopt()
         missing = self._supervisor.missing_for(self.unit)
         if missing:
@@ -199,23 +157,16 @@ class RunningUnit:
             return
         chosen = self._choose()
         self.started = True
+        self._main = None
         if chosen is None:
             oneshot = any(start.kind == "oneshot" for start in self.unit.start)
-            self._set("active" if oneshot else "inactive", "exited" if oneshot else "dead", "success", "start")
+            self._kind = "oneshot" if oneshot else ""
+            state = ("active", "exited") if oneshot else ("inactive", "dead")
+            self._set(*state, "success", "start", accomplished=True)
             return
         self._kind = chosen.kind
         self._set("activating", "start", "success", "start")
-        sequence = self._sequence
-        step = Step(
-            self._supervisor,
-            self.unit,
-            chosen.command,
-            "start",
-            lambda outcome: self._main_ended(sequence, step, outcome),
-            lambda: self._main_runs(sequence),
-        )
-        self._track(step)
-        self._main = step
+        self._main = self._sequence.run(self.unit, chosen.command, "start", self._main_ended, self._main_runs)
         self._supervisor.changed(self)
 
     def _choose(self) -> Start | None:
@@ -226,88 +177,55 @@ class RunningUnit:
             _log.info("%s: %s is skipped: its Skipif holds", self.name, start.kind)
         return None
 
-    def _main_runs(self, sequence: int) -> None:
-        if sequence == self._sequence and self._kind == "run" and self.active == "activating":
+    def _main_runs(self) -> None:
+        if self._kind == "run" and self.active == "activating":
             self._up("running")
 
     def _up(self, sub: str) -> None:
+        if self._main is not None and self._kind != "run":
+            self._main.lift_limit()  # the limit of a startup script holds until the component is up
         self._failures.succeeded("start")
         self._set("active", sub, "success", "run")
 
-    def _main_ended(self, sequence: int, step: Step, outcome: Outcome) -> None:
-        if sequence != self._sequence:
-            return
-        timed_out = outcome[0] == "timeout"
-        if self._kind != "run" and timed_out and self.active == "active":
-            return  # the limit of a startup script holds until the component is up
+    def _main_ended(self, outcome: Outcome) -> None:
+        why = (self._main.why if self._main is not None else "") or _words(outcome)
         self._main = None
         if outcome[0] != "success":
-            phase = "run" if self.active == "active" else "start"
-            self._fail(outcome, phase, step.why or _words(outcome))
+            self._fail(outcome, "run" if self.active == "active" else "start", why)
         elif self._kind == "run":
-            self._failures.succeeded("start")
-            self._failures.succeeded("run")
+            self._failures.clear()
             self._stage = "run"
-            self._take_down(self._stay_down, finishing=True)
+            self._take_down(finishing=True)
         else:
             self._up("exited")
 
     # -- down --------------------------------------------------------------------------------------------------------
 
-    def _take_down(self, then: Callable[[], None], finishing: bool = False) -> None:
-        """The shutdown script beside whatever still runs, then the end of every process, then ``then``."""
-        self._begin_sequence()
+    def _take_down(self, finishing: bool = False) -> None:
+        """The shutdown script beside whatever still runs, then the end of every process."""
+        self._sequence.begin()
         had_started = self.active in ("active", "activating") and self.sub != "auto-restart"
         self._set("deactivating", "stop", "success", self._stage if finishing else "stop")
+
+        def end_processes() -> None:
+            self._sequence.end_processes(self.name, self._down)
+
         if had_started:
-            self._run_stop(lambda: self._end_processes(then))
+            self._run_aside(self.unit.stop, "stop", end_processes)
         else:
-            self._end_processes(then)
+            end_processes()
 
-    def _run_stop(self, then: Callable[[], None]) -> None:
-        command = self.unit.stop
-        if command is None or (command.skip_if is not None and holds(command.skip_if, self._supervisor.root)):
-            then()
-            return
-        sequence = self._sequence
-
-        def ended(outcome: Outcome) -> None:
-            if sequence != self._sequence:
-                return
-            if outcome[0] == "timeout":
-                _log.error("%s: its shutdown script took more than %g s", self.name, command.timeout or 0)
-                self._set(self.active, self.sub, "timeout", "stop")
-            elif outcome[0] != "success":
-                _log.warning("%s: its shutdown script failed (%s), going on", self.name, _words(outcome))
-            then()
-
-        self._track(Step(self._supervisor, self.unit, command, "stop", ended))
-
-    def _end_processes(self, then: Callable[[], None]) -> None:
-        sequence = self._sequence
-
-        def ended() -> None:
-            if sequence == self._sequence:
-                self._main = None
-                self._steps.clear()
-                then()
-
-        Ending(self._supervisor.loop, self._supervisor.root.state, self.name, self._groups, ended)
-
-    def _stay_down(self) -> None:
+    def _down(self) -> None:
+        """No process is left."""
+        self._main = None
         again, self._start_again = self._start_again, False
-        if again:
+        if again and self.wanted:
             self._try_start()
         else:
+            if self._kind == "oneshot" and not self._accomplished:
+                self.started = False  # an installation that was stopped is as good as none
             self._set("inactive", "dead")
         self._report_stopped()
-
-    def _start_if_wanted(self) -> None:
-        if self.wanted:
-            self._start_again = False
-            self._try_start()
-        else:
-            self._stay_down()
 
     def _report_stopped(self) -> None:
         callbacks, self._stopped = self._stopped, []
@@ -318,81 +236,55 @@ class RunningUnit:
 
     def _fail(self, outcome: Outcome, phase: str, why: str) -> None:
         exhausted = self._failures.record(phase, time.monotonic()) or self.unit.restart == "no"
-        kind = self._kind
         _log.error(
-            "%s: %s %s: %s%s", self.name, kind, "failed" if phase == "start" else "ended", why,
+            "%s: %s %s: %s%s", self.name, self._kind, "failed" if phase == "start" else "ended", why,
             "; giving up" if exhausted else "",
         )  # fmt: skip
-        self._begin_sequence()
+        self._sequence.begin()
+
+        def clear(then: Callable[[], None]) -> None:
+            self._run_aside(self.unit.stop, "stop", lambda: self._sequence.end_processes(self.name, then))
+
         if exhausted:
+            self._clearing = True
             self._set("failed", "failed", outcome[0], phase, outcome[1], why)
-            self._run_stop(lambda: self._end_processes(self._report_stopped))
-            return
-        self._restarts += 1
-        self._set("activating", "auto-restart", outcome[0], phase, outcome[1], why)
-        self._run_recover(
-            lambda: (
-                self._run_stop(lambda: self._end_processes(self._retry_later))
-                if self.unit.phase != "install"
-                else self._end_processes(self._retry_later)
-            )
-        )
-
-    def _run_recover(self, then: Callable[[], None]) -> None:
-        command = self.unit.recover
-        if command is None or (command.skip_if is not None and holds(command.skip_if, self._supervisor.root)):
-            then()
-            return
-        sequence = self._sequence
-
-        def ended(outcome: Outcome) -> None:
-            if sequence == self._sequence:
-                if outcome[0] != "success":
-                    _log.warning("%s: its recover script failed (%s), going on", self.name, _words(outcome))
-                then()
-
-        self._track(Step(self._supervisor, self.unit, command, "recover", ended))
+            clear(self._given_up)
+        else:
+            self._restarts += 1
+            self._set("activating", "auto-restart", outcome[0], phase, outcome[1], why)
+            self._run_aside(self.unit.recover, "recover", lambda: clear(self._retry_later))
 
     def _retry_later(self) -> None:
-        self._timer = self._supervisor.loop.call_later(self.unit.restart_delay, self._try_start)
+        self._main = None
+        self._sequence.later(self.unit.restart_delay, self._try_start)
+
+    def _given_up(self) -> None:
+        self._main = None
+        self._clearing = False
+        again, self._start_again = self._start_again, False
+        if again and self.wanted:
+            self._try_start()
+        self._report_stopped()
 
     # -- common ------------------------------------------------------------------------------------------------------
 
-    def _begin_sequence(self) -> None:
-        """Whatever was under way does not go on; its processes are left to the sequence that begins."""
-        self._sequence += 1
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        for step in self._steps:
-            step.abandon()
+    def _run_aside(self, command: Command | None, stage: str, then: Callable[[], None]) -> None:
+        """Run the shutdown or the recover script, if there is one; go on with ``then`` however it ends."""
+        if command is None or (command.skip_if is not None and holds(command.skip_if, self._supervisor.root)):
+            then()
+            return
 
-    def _track(self, step: Step) -> None:
-        self._steps.append(step)
-        if step.pid:
-            self._groups.add(step.pid)
+        def ended(outcome: Outcome) -> None:
+            if outcome[0] != "success":
+                _log.warning(
+                    "%s: its %s script failed (%s), going on",
+                    self.name, "shutdown" if stage == "stop" else stage, step.why or _words(outcome),
+                )  # fmt: skip
+            if outcome[0] == "timeout" and self.active == "deactivating":
+                self._set(self.active, self.sub, "timeout", "stop")
+            then()
 
-    def _set(
-        self,
-        active: str,
-        sub: str,
-        result: str | None = None,
-        stage: str | None = None,
-        exit_status: int = 0,
-        text: str = "",
-    ) -> None:
-        was_ready = self.is_ready
-        if (active, sub) != (self.active, self.sub):
-            self._since = int(time.time() * 1000)
-        self.active, self.sub = active, sub
-        if result is not None:
-            self._result, self._exit_status = result, exit_status
-        if stage is not None:
-            self._stage = stage
-        self._text = text
-        self._supervisor.changed(self)
-        if was_ready != self.is_ready:
-            self._supervisor.readiness_changed(self)
+        step = self._sequence.run(self.unit, command, stage, ended)
 
 
 def _words(outcome: Outcome) -> str:

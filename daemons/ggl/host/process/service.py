@@ -13,7 +13,7 @@ from ggl.bus.server import Server
 from ggl.catalog import HOST_INTERFACE
 from ggl.host.process.core import CoreDaemon
 from ggl.host.process.running import RunningUnit
-from ggl.host.process.supervisor import AnyUnit, Supervisor
+from ggl.host.process.supervisor import AnyUnit, Shown, Supervisor
 from ggl.host.unit import COMPONENT_PREFIX, CORE_PREFIX, Unit
 from ggl.values import InvalidValue, get_list, get_str, get_str_list
 from ggl.version import VERSION
@@ -48,13 +48,13 @@ class HostService:
         methods = {name: Method(handler) for name, handler in handlers.items()}
         Server(self._loop, HOST_INTERFACE, methods, supervisor.host_socket)
 
-    def on_change(self, unit: AnyUnit) -> None:
+    def on_change(self, unit: Shown) -> None:
         if self._streams:
             item = self._describe(unit)
             for stream in list(self._streams):
                 stream.send(item)
 
-    def _describe(self, unit: AnyUnit) -> dict[str, Any]:
+    def _describe(self, unit: Shown) -> dict[str, Any]:
         known = unit.name in self._supervisor.units or unit.name in self._supervisor.core
         return {**unit.status().to_dict(), "loaded": known}
 
@@ -67,6 +67,7 @@ class HostService:
             "started_ms": supervisor.started_ms,
             "root": str(supervisor.root.state),
             "log_writer_pid": supervisor.log_writer_pid,
+            "stopping": supervisor.stopping,
         }
 
     def _list(self, _request: Request, _params: dict[str, Any]) -> list[dict[str, Any]]:
@@ -175,8 +176,11 @@ def _unit(data: Any) -> Unit:
     if not isinstance(data, dict):
         raise InvalidValue("'units' must be a list of maps")
     unit = Unit.from_dict(data)
-    # The name becomes a file's.
-    if "/" in unit.name or "\0" in unit.name or unit.name.startswith(CORE_PREFIX) or len(unit.name) > 200:
+    # Both names become those of files and directories.
+    for name in (unit.name, unit.component):
+        if "/" in name or "\0" in name or name in (".", "..") or len(os.fsencode(name)) > 200:
+            raise InvalidValue(f"{name!r} cannot be the name of a component's unit")
+    if unit.name.startswith(CORE_PREFIX):
         raise InvalidValue(f"{unit.name!r} cannot be the name of a component's unit")
     if not unit.name.startswith(COMPONENT_PREFIX):
         raise InvalidValue(f"the name of a component's unit begins with '{COMPONENT_PREFIX}', unlike {unit.name!r}")

@@ -12,10 +12,10 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ggl.host.unit import CORE_PREFIX
+
 EXIT_NOT_STARTED = 203
 """Exit status of a child that failed before its script or daemon began."""
-
-_HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP, signal.SIGPIPE)
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,17 @@ def fork(main: Callable[[int], None], stdout: int, stderr: int, keep: tuple[int,
     The child's status pipe is inherited by nothing. Raises ``OSError`` when the system is out of processes.
     """
     read_end, write_end = os.pipe2(os.O_CLOEXEC)
+    # A signal for the child that comes before it has given up our handlers must wait, or it would be lost.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
         pid = os.fork()
     except OSError:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         os.close(read_end)
         os.close(write_end)
         raise
     if pid:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         os.close(write_end)
         os.set_blocking(read_end, False)
         return Child(pid, read_end)
@@ -46,9 +50,7 @@ def fork(main: Callable[[int], None], stdout: int, stderr: int, keep: tuple[int,
     try:
         gc.enable()
         os.setsid()
-        signal.set_wakeup_fd(-1)
-        for number in _HANDLED:
-            signal.signal(number, signal.SIG_DFL)
+        _reset_signals()
         status_fd = _arrange(stdout, stderr, keep, write_end)
         main(status_fd)
         status = 0
@@ -62,6 +64,22 @@ def fork(main: Callable[[int], None], stdout: int, stderr: int, keep: tuple[int,
         traceback.print_exc()
     finally:
         os._exit(status)
+
+
+def set_title(name: str) -> None:
+    """Show ``name`` in ps and top: the kernel's 15 characters of it."""
+    try:
+        with open("/proc/self/comm", "w") as file:
+            file.write(name.removeprefix(CORE_PREFIX)[:15])
+    except OSError:
+        pass
+
+
+def _reset_signals() -> None:
+    """The signals of a fresh process, whatever we handle, the interpreter ignores, or we were started with."""
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def _arrange(stdout: int, stderr: int, keep: tuple[int, ...], status: int) -> int:

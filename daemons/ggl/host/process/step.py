@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ggl.bus.loop import Timer
 from ggl.host.process.spawn import EXIT_NOT_STARTED, Child
 from ggl.host.unit import Command
+from ggl.runner import BEGINNING
 
 if TYPE_CHECKING:
     from ggl.host.process.supervisor import Supervisor
@@ -21,8 +22,8 @@ Outcome = tuple[str, int]
 class Step:
     """Runs ``command`` of ``unit``; then calls ``on_end(outcome)``, once, unless it was abandoned before.
 
-    ``on_exec`` is called when the script itself has begun. Past the time limit the process group gets SIGKILL... by the
-    unit, which owns the escalation: the step only reports ``timeout``.
+    ``on_exec`` is called when the script itself has begun. Past the time limit the outcome is ``timeout``: ending the
+    process is up to the caller, as it always is. No callback comes before the constructor has returned.
     """
 
     def __init__(
@@ -36,12 +37,14 @@ class Step:
     ) -> None:
         self.pid = 0
         self.why = ""
-        """What the child said when it could not begin."""
+        """Why the script did not begin."""
         self._supervisor = supervisor
         self._on_end: Callable[[Outcome], None] | None = on_end
         self._on_exec = on_exec
         self._timer: Timer | None = None
         self._status_fd = -1
+        self._said = b""
+        self._began = False
         loop = supervisor.loop
         try:
             child = supervisor.spawn_script(unit, command, stage)
@@ -56,8 +59,13 @@ class Step:
     def abandon(self) -> None:
         """Do not report any more; the process itself is ended by whoever calls this."""
         self._on_end = None
+        self.lift_limit()
+
+    def lift_limit(self) -> None:
+        """It may take as long as it likes from now on."""
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
 
     def _watch(self, child: Child) -> None:
         self.pid = child.pid
@@ -67,14 +75,17 @@ class Step:
 
     def _on_status(self, _events: int) -> None:
         try:
-            text = os.read(self._status_fd, 4096)
+            while text := os.read(self._status_fd, 4096):
+                self._said += text
         except BlockingIOError:
             return
-        if text:
-            self.why = text.decode("utf-8", "replace").strip()
-            return
+        # The script has begun, or the child is gone: with a word why it could not, or killed before it could say one.
         self._close_status()
-        if self._on_exec is not None and self._on_end is not None and not self.why:
+        self._began = self._said == BEGINNING
+        if not self._began:
+            said = self._said.removeprefix(BEGINNING).decode("utf-8", "replace").strip()
+            self.why = said or "it ended before the script began"
+        elif self._on_exec is not None and self._on_end is not None:
             self._on_exec()
 
     def _close_status(self) -> None:
@@ -92,14 +103,13 @@ class Step:
             self._end(("signal", os.WTERMSIG(status)))
             return
         code = os.waitstatus_to_exitcode(status)
-        if self.why:
+        if not self._began:
             self._end(("exec-failed", code))
         else:
             self._end(("success" if code == 0 else "exit-code", code))
 
     def _end(self, outcome: Outcome) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self.lift_limit()
         on_end, self._on_end = self._on_end, None
         if on_end is not None:
             on_end(outcome)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ggl.host.unit import Unit
 from ggl.log import get_logger
-from ggl.values import InvalidValue
+from ggl.values import InvalidValue, get_bool, get_dict
 
 _SUFFIX = ".json"
 
@@ -24,11 +24,25 @@ def save(directory: Path, unit: Unit, wanted: bool) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / (unit.name + _SUFFIX)
     temporary = path.with_suffix(".new")
-    with open(temporary, "w", encoding="utf-8") as file:
-        json.dump({"wanted": wanted, "unit": unit.to_dict()}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            json.dump({"wanted": wanted, "unit": unit.to_dict()}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync(directory)
+
+
+def _sync(directory: Path) -> None:
+    """Make the new name itself durable."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def remove(directory: Path, name: str) -> None:
@@ -42,6 +56,6 @@ def load_all(directory: Path) -> Iterator[tuple[Unit, bool]]:
     for path in sorted(directory.glob(f"*{_SUFFIX}")):
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
-            yield Unit.from_dict(data["unit"]), bool(data["wanted"])
-        except (OSError, ValueError, KeyError, TypeError, InvalidValue) as error:
+            yield Unit.from_dict(get_dict(data, "unit")), get_bool(data, "wanted")
+        except (OSError, ValueError, AttributeError, TypeError, InvalidValue) as error:
             _log.error("the unit file %s cannot be used and is left alone: %s", path, error)

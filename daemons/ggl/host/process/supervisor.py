@@ -7,6 +7,7 @@ recipes, configuration or deployments: units come over ``gg_host`` and from the 
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import time
 from collections.abc import Callable
@@ -17,10 +18,11 @@ from ggl.daemon import LISTEN_FDS_START, bind, socket_paths
 from ggl.host.process import store
 from ggl.host.process.core import CoreDaemon
 from ggl.host.process.logs import Logs
-from ggl.host.process.marker import VARIABLE, mark
+from ggl.host.process.marker import VARIABLE, Strays, mark
 from ggl.host.process.reaper import Reaper
 from ggl.host.process.running import RunningUnit
-from ggl.host.process.spawn import Child, fork
+from ggl.host.process.spawn import Child, fork, set_title
+from ggl.host.process.state import UnitState
 from ggl.host.unit import CORE_PREFIX, Command, Unit
 from ggl.log import get_logger
 from ggl.paths import IPC_SOCKET_NAME, Root
@@ -31,6 +33,7 @@ STOP_ALL_SECONDS = 30.0
 _log = get_logger("ggld")
 
 AnyUnit = RunningUnit | CoreDaemon
+Shown = UnitState | CoreDaemon
 
 
 class Supervisor:
@@ -39,18 +42,20 @@ class Supervisor:
     ``echo``: the log writer repeats every line on our standard output (a container's log).
     """
 
-    def __init__(
-        self, loop: Loop, root: Root, reaper: Reaper, on_change: Callable[[AnyUnit], None], echo: bool
-    ) -> None:
+    def __init__(self, loop: Loop, root: Root, reaper: Reaper, on_change: Callable[[Shown], None], echo: bool) -> None:
         self.loop = loop
         self.root = root
         self.reaper = reaper
         self.units: dict[str, RunningUnit] = {}
         self.core: dict[str, CoreDaemon] = {}
         self.started_ms = int(time.time() * 1000)
+        self.stopping = False
+        self.strays = Strays(loop, root.state)
+        self.log_writer_pid = 0
         self._on_change = on_change
-        self._logs = Logs(root.logs)
-        self._stopping = False
+        self._logs = Logs(loop)
+        self._files_before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        reaper.after_each = self._forget_empty_groups
         self._echo = os.dup(1) if echo else os.open(os.devnull, os.O_WRONLY)
         self._echoes = echo
         self._lifeline_r, self._lifeline_w = os.pipe2(os.O_CLOEXEC)
@@ -75,7 +80,7 @@ class Supervisor:
             self.units[unit.name].wanted = wanted
         for running in list(self.units.values()):
             if running.wanted and running.unit.phase != "install":
-                running.start()
+                self.loop.call_soon(running.start)
         for core in self.core.values():
             directory = self.root.state / core.daemon.unfinished
             if core.daemon.unfinished and directory.is_dir() and any(directory.iterdir()):
@@ -83,12 +88,12 @@ class Supervisor:
 
     def stop_all(self, done: Callable[[], None]) -> None:
         """Components in reverse order of their dependencies, then the core daemons."""
-        if self._stopping:
+        if self.stopping:
             return
-        self._stopping = True
+        self.stopping = True
         core_told = False
-        pending = {name for name, unit in self.units.items() if not unit.is_down}
-        told: set[str] = set()
+        pending = {unit for unit in self.units.values() if not unit.is_down}
+        told: set[RunningUnit] = set()
 
         def stop_next() -> None:
             nonlocal core_told
@@ -97,20 +102,28 @@ class Supervisor:
                     core_told = True
                     self._stop_core(done)
                 return
-            for name in pending - told:
-                if not any(name in self.units[other].unit.requires for other in pending):
-                    told.add(name)
-                    self.units[name].stop(lambda n=name: stopped(n))  # type: ignore[misc]
+            required = {name for unit in pending for name in unit.unit.requires}
+            free = {unit for unit in pending if unit.name not in required}
+            if free or not told & pending:
+                stop(free or pending)  # nobody is free: they require each other in a circle
 
-        def stopped(name: str) -> None:
-            pending.discard(name)
+        def stop(units: set[RunningUnit]) -> None:
+            for unit in units - told:
+                told.add(unit)
+                unit.stop(lambda u=unit: stopped(u))  # type: ignore[misc]
+
+        def stopped(unit: RunningUnit) -> None:
+            pending.discard(unit)
             self.loop.call_soon(stop_next)
 
         def give_up() -> None:
             if pending:
-                _log.error("not stopped within %g s: %s", STOP_ALL_SECONDS, ", ".join(sorted(pending)))
-                pending.clear()
-                stop_next()
+                names = ", ".join(sorted(unit.name for unit in pending))
+                _log.error("not stopped within %g s: %s; sending SIGKILL", STOP_ALL_SECONDS, names)
+                left = set(pending)
+                stop(left)
+                for unit in left & pending:
+                    unit.kill()
 
         self.loop.call_later(STOP_ALL_SECONDS, give_up)
         for unit in self.units.values():
@@ -141,22 +154,30 @@ class Supervisor:
             running.load(unit)
 
     def unload(self, name: str, done: Callable[[], None]) -> None:
-        """Stop the unit, then forget it."""
+        """Stop the unit, then forget it; unless somebody loads or starts it again before it is down."""
+        running = self.units.get(name)
+        if running is None:
+            done()
+            return
+        definition = running.loaded
 
         def stopped() -> None:
-            running = self.units.pop(name, None)
-            store.remove(self.root.units, name)
-            if running is not None:
-                self._on_change(running)
-                component = running.unit.component
-                if component and not any(other.unit.component == component for other in self.units.values()):
-                    self._logs.forget(component)
+            if self.units.get(name) is running and running.loaded is definition and not running.wanted:
+                self._forget(running)
             done()
 
-        if name in self.units:
-            self.units[name].stop(stopped)
-        else:
-            done()
+        running.stop(stopped)
+
+    def _forget(self, running: RunningUnit) -> None:
+        del self.units[running.name]
+        try:
+            store.remove(self.root.units, running.name)
+        except OSError as error:
+            _log.error("cannot remove the unit file of %s: %s", running.name, error.strerror)
+        self._on_change(running)
+        log = _log_name(running.unit)
+        if not any(_log_name(other.unit) == log for other in self.units.values()):
+            self._logs.forget(log)
 
     def save_wanted(self, running: RunningUnit) -> None:
         """Remember over a restart whether the unit is meant to be up."""
@@ -181,30 +202,39 @@ class Supervisor:
         if install is not None and install.active == "failed":
             install.start()
 
-    def changed(self, unit: AnyUnit) -> None:
+    def stop_install(self, unit: Unit, done: Callable[[], None]) -> None:
+        """``unit`` is not to come up any more: its installation, if it is under way, is stopped. Then ``done``."""
+        install = self.units.get(unit.install)
+        if install is not None and install.active == "activating":
+            install.stop(done)
+        else:
+            done()
+
+    def changed(self, unit: Shown) -> None:
         self._on_change(unit)
 
-    def readiness_changed(self, unit: RunningUnit) -> None:
+    def readiness_changed(self, unit: UnitState) -> None:
         """Tell the units that depend on ``unit``; on the next turn, when its own change is complete."""
         self.loop.call_soon(lambda: self._tell_dependents(unit))
 
-    def _tell_dependents(self, unit: RunningUnit) -> None:
+    def _tell_dependents(self, unit: UnitState) -> None:
         ready = unit.is_ready
         for other in list(self.units.values()):
             if ready and (unit.name in other.unit.requires or unit.name == other.unit.install):
                 other.dependency_ready()
-            elif not ready and unit.name in other.unit.requires and not self._stopping:
+            elif not ready and unit.name in other.unit.requires and not self.stopping:
                 other.dependency_lost(unit.name)
 
     # -- processes ---------------------------------------------------------------------------------------------------
 
     def spawn_script(self, unit: Unit, command: Command, stage: str) -> Child:
         """Fork a child that becomes ``command``. Raises ``OSError``."""
-        outputs = self._logs.outputs(unit.component or unit.name)
+        outputs = self._logs.outputs(_log_name(unit))
 
         def become(status_fd: int) -> None:
             from ggl.runner import become_script
 
+            resource.setrlimit(resource.RLIMIT_NOFILE, self._files_before)
             os.environ[VARIABLE] = mark(self.root.state, unit.name)
             become_script(unit, command, stage, self.root, status_fd)
 
@@ -223,7 +253,7 @@ class Supervisor:
             os.environ["LISTEN_PID"] = str(os.getpid())
             os.environ["LISTEN_FDS"] = str(len(names))
             os.environ["LISTEN_FDNAMES"] = ":".join(names)
-            _set_title(core.name)
+            set_title(core.name)
             daemon_main.run(core.daemon, self.root, daemon_main.take_sockets(), lifeline=LISTEN_FDS_START + len(names))
 
         child = fork(become, outputs.stdout, outputs.stderr, keep)
@@ -237,7 +267,7 @@ class Supervisor:
 
         def become(status_fd: int) -> None:
             os.close(status_fd)
-            _set_title("ggl.core.logwriter")
+            set_title("ggl.core.logwriter")
             logwriter.run(socket.socket(fileno=LISTEN_FDS_START), self.root.logs, self._echoes)
 
         child = fork(become, self._echo, self._echo, (control.fileno(),))
@@ -248,13 +278,20 @@ class Supervisor:
 
     def _log_writer_ended(self, _status: int) -> None:
         _log.warning("the log writer ended, starting it again")
-        self.loop.call_later(0.05, self._start_log_writer)
+        self.loop.call_later(0.05, self._start_log_writer_again)
+
+    def _start_log_writer_again(self) -> None:
+        try:
+            self._start_log_writer()
+        except OSError as error:
+            # What is printed meanwhile waits in the pipes.
+            _log.error("cannot start the log writer: %s", error.strerror)
+            self.loop.call_later(1.0, self._start_log_writer_again)
+
+    def _forget_empty_groups(self) -> None:
+        for unit in self.units.values():
+            unit.forget_empty_groups()
 
 
-def _set_title(name: str) -> None:
-    """Show ``name`` in ps and top: the kernel's 15 characters of it."""
-    try:
-        with open("/proc/self/comm", "w") as file:
-            file.write(name.removeprefix(CORE_PREFIX)[:15])
-    except OSError:
-        pass
+def _log_name(unit: Unit) -> str:
+    return unit.component or unit.name

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import os
 import stat
 import zipfile
 from pathlib import Path
@@ -53,7 +52,9 @@ def unpacked(workshop: Workshop) -> Path:
 @pytest.mark.parametrize(
     ("permission", "expected"),
     [
-        ("", "0o440"),
+        ("", "0o550"),
+        ("Permission: {}", "0o550"),
+        ("Permission: {Read: OWNER}", "0o440"),
         ("Permission: {Read: OWNER, Execute: OWNER}", "0o550"),
         ("Permission: {Read: ALL}", "0o444"),
         ("Permission: {Read: ALL, Execute: ALL}", "0o555"),
@@ -72,7 +73,7 @@ def test_permissions_become_the_mode_of_the_file_and_of_what_is_unpacked(
 
 def test_every_file_counts_by_its_content_also_those_the_recipe_does_not_list(workshop: Workshop) -> None:
     workshop.artifact("A/1.0.0/listed", b"1")
-    os.chmod(workshop.artifact("A/1.0.0/bin/helper", b"2"), 0o755)
+    workshop.artifact("A/1.0.0/bin/helper", b"2")
     digests = ready(workshop, "{URI: 's3://b/listed'}")
     assert digests == {"listed": hashlib.sha256(b"1").hexdigest(), "bin/helper": hashlib.sha256(b"2").hexdigest()}
     assert mode(workshop.root.artifacts / "A/1.0.0/bin/helper") == "0o550"
@@ -95,8 +96,9 @@ def test_a_digest_in_the_recipe_is_held_against_the_file(workshop: Workshop) -> 
     for wrong in (good, "x", "!!!"):
         _, codes = refusal(workshop, f"{{URI: 's3://b/f', Digest: '{wrong}', Algorithm: SHA-256}}")
         assert codes == ("ARTIFACT_DOWNLOAD_ERROR", "ARTIFACT_CHECKSUM_MISMATCH")
-    _, codes = refusal(workshop, f"{{URI: 's3://b/f', Digest: '{good}', Algorithm: CRC-7}}")
-    assert codes == ("ARTIFACT_DOWNLOAD_ERROR", "HASHING_ALGORITHM_UNAVAILABLE")
+    for unknown in ("CRC-7", "SHAKE-128", '"\\0"'):
+        _, codes = refusal(workshop, f"{{URI: 's3://b/f', Digest: '{good}', Algorithm: {unknown}}}")
+        assert codes == ("ARTIFACT_DOWNLOAD_ERROR", "HASHING_ALGORITHM_UNAVAILABLE")
 
 
 def test_an_archive_is_unpacked_again_only_when_it_changed(workshop: Workshop) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ggl.deploymentd.document import (
     LOCAL_GROUP,
@@ -107,20 +110,31 @@ def test_configuration_and_run_with_of_a_local_request() -> None:
     request = decode_request(
         {
             "component_to_configuration": {"A": {"MERGE": {"k": 1}, "RESET": ["", "/x~1y"]}},
-            "component_to_run_with_info": {"B": {"posixUser": "nobody"}},
+            "component_to_run_with_info": {"B": {"posixUser": "nobody"}, "C": {"posixUser": None}, "D": {}},
         }
     )
     assert request.updates == {
         "A": ComponentUpdate({"k": 1}, ("", "/x~1y")),
         "B": ComponentUpdate(run_with=RunWith("nobody")),
+        "C": ComponentUpdate(run_with=RunWith("")),
+        "D": ComponentUpdate(run_with=RunWith(None)),
     }
+    assert decode(encode(local_document(request, "d", 9, {}))).updates == request.updates
 
 
 @pytest.mark.parametrize(
     "params",
     [
         {"group_name": "a:b"},
+        {"group_name": "g" * 129},
         {"timeout": 0},
+        {"timeout": float("inf")},
+        {"failure_handling_policy": "ROLLBACK"},
+        {"root_component_versions_to_add": {"/etc/x": "1.0.0"}},
+        {"root_component_versions_to_add": {"": "1.0.0"}},
+        {"root_component_versions_to_add": {"A": ""}},
+        {"component_to_configuration": {"a/b": {}}},
+        {"component_to_configuration": {"A": "[" * 100_000}},
         {"root_components_to_remove": [1]},
         {"root_component_versions_to_add": {"A": 1}},
         {"component_to_configuration": {"A": [1]}},
@@ -131,3 +145,37 @@ def test_configuration_and_run_with_of_a_local_request() -> None:
 def test_an_invalid_local_request_is_refused(params: dict[str, Any]) -> None:
     with pytest.raises(InvalidValue):
         decode_request(params)
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.binary(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+UPDATES = st.dictionaries(
+    st.sampled_from(["A", "..", "a/b"]),
+    st.dictionaries(st.sampled_from(["MERGE", "reset", "posixUser", "systemResourceLimits"]), ANYTHING) | ANYTHING,
+    max_size=2,
+)
+REQUEST_KEYS = (
+    *("recipe_directory_path", "artifacts_directory_path", "root_component_versions_to_add", "group_name", "timeout"),
+    *("root_components_to_remove", "requested_by", "failure_handling_policy"),
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from(REQUEST_KEYS), ANYTHING, max_size=2),
+    st.dictionaries(st.sampled_from(["component_to_configuration", "component_to_run_with_info"]), UPDATES | ANYTHING),
+)
+def test_any_request_is_decoded_or_refused(params: dict[str, Any], updates: dict[str, Any]) -> None:
+    try:
+        request = decode_request({**params, **updates})
+    except InvalidValue:
+        return
+    assert decode(encode(local_document(request, "d", 9, {}))).roots == request.add
+
+
+@given(st.dictionaries(st.sampled_from(sorted(CLOUD)), ANYTHING, max_size=3))
+def test_any_document_is_decoded_or_refused(changes: dict[str, Any]) -> None:
+    with suppress(InvalidValue):
+        decode({**CLOUD, **changes})

@@ -20,7 +20,7 @@ def choose(recipes: Recipes, roots: dict[str, str], running: dict[str, str] | No
         versions=lambda name: list(recipes.get(name, {})),
         dependencies=lambda name, version: [Dependency(*item) for item in recipes[name][version].items()],
         running=running or {},
-        provided={"aws.greengrass.Nucleus": "2.18.0", "aws.greengrass.Cli": "2.18.0"},
+        provided={"aws.greengrass.Nucleus": "2.18.0", "aws.greengrass.Cli": None},
     )
     return resolve([Demand(name, version, "the deployment") for name, version in roots.items()], known)
 
@@ -63,9 +63,10 @@ def test_requirements_of_a_version_that_is_not_chosen_in_the_end_do_not_count() 
     assert choose(recipes, {"A": "1.0.0"}) == {"L": "1.0.0", "N": "1.0.0", "M": "1.0.0", "A": "1.0.0"}
 
 
-def test_what_the_runtime_provides_is_no_component_but_its_version_is_checked() -> None:
-    recipes: Recipes = {"A": {"1.0.0": {"aws.greengrass.Nucleus": ">=2.5.0 <3", "aws.greengrass.Cli": "^2.0.0"}}}
+def test_what_the_runtime_provides_is_no_component_but_the_version_of_the_nucleus_is_checked() -> None:
+    recipes: Recipes = {"A": {"1.0.0": {"aws.greengrass.Nucleus": ">=2.5.0 <3", "aws.greengrass.Cli": "~2.0.0"}}}
     assert choose(recipes, {"A": "1.0.0"}) == {"A": "1.0.0"}
+    assert choose(recipes, {"A": "1.0.0", "aws.greengrass.Cli": "2.4.0"}) == {"A": "1.0.0"}
     message, _ = refusal({"A": {"1.0.0": {"aws.greengrass.Nucleus": "^3.0.0"}}}, {"A": "1.0.0"})
     assert "A 1.0.0 requires ^3.0.0" in message
     assert "part of the runtime, in version 2.18.0" in message

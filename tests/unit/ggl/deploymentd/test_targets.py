@@ -111,8 +111,48 @@ def test_run_with_of_a_component_wins_and_is_kept_until_it_is_removed() -> None:
 
     assert user(default, RunWith(OTHER.pw_name)) == OTHER.pw_name
     assert user(kept, None) == OTHER.pw_name
-    assert user(kept, RunWith(None, memory=5)) == OTHER.pw_name
+    assert user(kept, RunWith(None)) == OTHER.pw_name
     assert user(kept, RunWith("")) == "root"
+
+
+def test_a_user_may_be_a_number() -> None:
+    services = {"aws.greengrass.NucleusLite": {"configuration": {"runWithDefault": {"posixUser": OTHER.pw_uid}}}}
+    made = targets(component({"run": "true"}), services=services, euid=0)
+    assert made.components[0].run_as == RunAs(str(OTHER.pw_uid), (OTHER.pw_uid, OTHER.pw_gid))
+
+
+def test_what_cannot_be_done_yet_is_refused_and_not_left_out() -> None:
+    assert "has a bootstrap step" in refusal(component({"bootstrap": "true", "run": "true"}))
+    limited = {"A": ComponentUpdate(run_with=RunWith(None, memory=5))}
+    assert "cannot enforce" in refusal(component({"run": "true"}), updates=limited)
+
+
+def test_the_nucleus_may_be_a_dependency_whose_configuration_a_script_uses() -> None:
+    services = {"aws.greengrass.NucleusLite": {"configuration": {"awsRegion": "eu-west-1"}}}
+    for name in ("aws.greengrass.Nucleus", "aws.greengrass.NucleusLite"):
+        script = f"x {{{name}:configuration:/awsRegion}}"
+        recipe = component({"run": script}, ComponentDependencies={name: {"VersionRequirement": ">=2.0.0"}})
+        made = targets(recipe, services=services)
+        assert made.components[0].lifecycle.steps["run"].script == "x eu-west-1"
+
+
+@pytest.mark.parametrize("wanted", [True, "true"])
+def test_variables_in_configuration_are_replaced_where_the_nucleus_is_told_to(wanted: object) -> None:
+    text = "{iot:thingName} {work:path} {Base:artifacts:path} {configuration:/b}"
+    recipe = component(
+        {"run": "echo {configuration:/a}"},
+        ComponentConfiguration={"DefaultConfiguration": {"a": text}},
+        ComponentDependencies={"Base": {"VersionRequirement": "*"}},
+    )
+    updates = {"A": ComponentUpdate({"list": ["{iot:thingName}", 1]})}
+    plainly = targets(component({}, "Base"), recipe, updates=updates).components[1]
+    assert plainly.configuration == {"a": text, "list": ["{iot:thingName}", 1]}
+    # The deployment that changes the setting is done by it.
+    updates["aws.greengrass.Nucleus"] = ComponentUpdate({"interpolateComponentConfiguration": wanted})
+    made = targets(component({}, "Base"), recipe, updates=updates).components[1]
+    replaced = "thing /r/work/A /r/packages/artifacts/Base/1.0.0 {configuration:/b}"
+    assert made.configuration == {"a": replaced, "list": ["thing", 1]}
+    assert made.lifecycle.steps["run"].script == f"echo {replaced}"
 
 
 def test_what_is_deployed_is_recorded_and_the_version_of_before_with_it() -> None:

@@ -47,6 +47,14 @@ def test_a_policy_without_operations_or_resources_grants_nothing() -> None:
         assert not policies({PUBSUB: {"p": broken}}).allow(PUBLISH, "a")
 
 
+def test_texts_of_absurd_length_cost_nothing_and_are_refused() -> None:
+    complaints: list[str] = []
+    assert policies(policy(resources=["*"])).allow(PUBLISH, "a" * 4096)
+    assert not policies(policy(resources=["a*", "*"])).allow(PUBLISH, "a" * 20_000_000)
+    assert not policies(policy(resources=["*a" * 5000]), complaints).allow(PUBLISH, "a")
+    assert "longer than 4096" in complaints[0]
+
+
 def test_any_of_several_policies_is_enough() -> None:
     several = {
         PUBSUB: {

@@ -94,7 +94,7 @@ def test_keys_may_have_any_case_and_unknown_ones_are_ignored() -> None:
         "future": {"x": 1},
         "manifests": [{"artifacts": [{"uri": "docker:nginx", "PERMISSION": {"read": "none"}, "more": 1}]}],
     }
-    assert recipe_from_data(data).manifests[0].artifacts == (Artifact("docker:nginx", read="NONE"),)
+    assert recipe_from_data(data).manifests[0].artifacts == (Artifact("docker:nginx", read="NONE", execute="NONE"),)
 
 
 def test_null_lists_and_maps_are_empty() -> None:

@@ -89,10 +89,10 @@ def test_hard_dependencies_are_required_unless_the_runtime_provides_them() -> No
     assert unit.requires == ("ggl.com.hard",)
 
 
-def test_the_environment_of_the_step_wins_over_the_lifecycles_and_that_over_the_defaults() -> None:
+def test_the_environment_of_the_step_wins_over_the_lifecycles() -> None:
     lifecycle = {"Setenv": {"B": "2", "C": "2"}, "run": {"Script": "r", "Setenv": {"C": "3"}}}
-    (unit,) = units(lifecycle, environment={"A": "1", "B": "1", "C": "1"})
-    assert unit.start[0].command.environment == {"A": "1", "B": "2", "C": "3"}
+    (unit,) = units(lifecycle)
+    assert unit.start[0].command.environment == {"B": "2", "C": "3"}
 
 
 @pytest.mark.parametrize(

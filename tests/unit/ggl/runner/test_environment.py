@@ -12,7 +12,6 @@ from ggl.version import NUCLEUS_VERSION
 
 def environment(nucleus: dict[str, Any] | None = None, **options: Any) -> dict[str, str]:
     given: dict[str, Any] = {
-        "component": "com.a",
         "token": "TOKEN",
         "ipc_socket": "/gg/gg-ipc.socket",
         "inherited": {"PATH": "/bin", "HOME": "/root", "AWS_SECRET_ACCESS_KEY": "s", "GGL_ROOT": "/gg"},
@@ -38,6 +37,16 @@ def test_everything_a_component_may_look_for() -> None:
         "AWS_USE_FIPS_ENDPOINT": "false",
         "AWS_GG_FIPS_MODE": "false",
     }
+
+
+def test_a_runtime_without_a_path_gives_the_usual_one() -> None:
+    assert environment(inherited={})["PATH"].startswith("/usr/local/sbin:")
+    assert environment(inherited={"PATH": ""})["PATH"].endswith("/usr/bin:/sbin:/bin")
+
+
+def test_characters_that_no_environment_can_hold_are_left_out() -> None:
+    found = environment({"awsRegion": "a\0b"}, system={"thingName": "\ud800x"})
+    assert (found["AWS_REGION"], found["AWS_IOT_THING_NAME"]) == ("ab", "?x")
 
 
 def test_what_is_not_configured_is_empty() -> None:

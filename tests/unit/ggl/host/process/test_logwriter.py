@@ -33,6 +33,15 @@ def test_a_name_with_dots_keeps_all_of_it(tmp_path: Path) -> None:
     assert (tmp_path / "com.example.Hello.log").read_bytes() == b"a line\n"
 
 
+def test_very_many_lines_at_once_go_to_several_files_and_none_is_cut(tmp_path: Path) -> None:
+    file = LogFile(tmp_path, "org.A", echo=False)
+    file.write(b"".join(b"%07d\n" % number for number in range(400_000)))
+    file.close()
+    files = [tmp_path / f"org.A.log.{number}" for number in (3, 2, 1)] + [tmp_path / "org.A.log"]
+    assert all(path.stat().st_size <= FILE_SIZE for path in files)
+    assert [int(line) for path in files for line in path.read_bytes().split()] == list(range(400_000))
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", tmp_path]).returncode:

@@ -1,0 +1,76 @@
+"""What is under way for a unit: the scripts that run, the end of what they left, the delay before the next try.
+
+Whatever it is, it is one *sequence*. A later request begins another: nothing of the former reports any more, and the
+processes that it started are left to the new one, which ends them when its turn comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ggl.bus.loop import Timer
+from ggl.host.process.ending import Ending, group_exists
+from ggl.host.process.step import Outcome, Step
+from ggl.host.unit import Command, Unit
+
+if TYPE_CHECKING:
+    from ggl.host.process.supervisor import Supervisor
+
+
+class Sequence:
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self._steps: list[Step] = []
+        self._groups: set[int] = set()
+        self._ending: Ending | None = None
+        self._timer: Timer | None = None
+
+    def begin(self) -> None:
+        """Abandon whatever was under way."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._ending is not None:
+            self._ending.cancel()
+            self._ending = None
+        for step in self._steps:
+            step.abandon()
+        self._steps.clear()
+
+    def run(
+        self,
+        unit: Unit,
+        command: Command,
+        stage: str,
+        on_end: Callable[[Outcome], None],
+        on_exec: Callable[[], None] | None = None,
+    ) -> Step:
+        """Run a script beside what runs already; ``Step`` explains the callbacks."""
+        step = Step(self._supervisor, unit, command, stage, on_end, on_exec)
+        self._steps.append(step)
+        if step.pid:
+            self._groups.add(step.pid)
+        return step
+
+    def later(self, seconds: float, callback: Callable[[], None]) -> None:
+        self._timer = self._supervisor.loop.call_later(seconds, callback)
+
+    def end_processes(self, unit: str, done: Callable[[], None], at_once: bool = False) -> None:
+        """End every process that is left of ``unit``, then call ``done``. ``at_once``: with SIGKILL."""
+
+        def ended() -> None:
+            self._ending = None
+            self._groups.clear()
+            for step in self._steps:
+                step.abandon()
+            self._steps.clear()
+            done()
+
+        self._ending = Ending(self._supervisor, unit, self._groups, ended)
+        self._ending.begin(at_once)
+
+    def forget_empty_groups(self) -> None:
+        """Called when processes were reaped. The number of an empty group may soon be that of somebody else's."""
+        for group in [group for group in self._groups if not group_exists(group, self._supervisor.reaper)]:
+            self._groups.discard(group)

@@ -1,0 +1,77 @@
+"""The event loop: timers, worker threads, signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+from ggl.bus import Loop
+
+THIRTY_DAYS = 30 * 86400.0
+
+
+def test_timers_run_in_the_order_of_their_times_and_not_when_cancelled() -> None:
+    loop = Loop()
+    ran: list[str] = []
+    loop.call_later(0.02, lambda: ran.append("second"))
+    loop.call_later(0.0, lambda: ran.append("first"))
+    loop.call_later(0.01, lambda: ran.append("never")).cancel()
+    loop.call_later(0.03, loop.stop)
+    loop.run()
+    assert ran == ["first", "second"]
+
+
+def test_a_timer_may_be_further_away_than_epoll_can_wait() -> None:
+    loop = Loop()
+    loop.call_later(THIRTY_DAYS, loop.stop)
+    threading.Timer(0.05, lambda: loop.call_soon_threadsafe(loop.stop)).start()
+    loop.run()
+
+
+def test_what_blocks_runs_on_another_thread_and_reports_on_the_loop() -> None:
+    loop = Loop()
+    seen: list[object] = []
+
+    def done(result: object, error: BaseException | None) -> None:
+        seen.append((result, type(error), threading.current_thread() is threading.main_thread()))
+        if len(seen) == 2:
+            loop.stop()
+
+    loop.run_blocking(lambda: threading.current_thread() is threading.main_thread(), done)
+    loop.run_blocking(lambda: 1 // 0, done)
+    loop.run()
+    assert sorted(seen, key=str) == [(False, type(None), True), (None, ZeroDivisionError, True)]
+
+
+def test_more_work_than_threads_is_done_all_the_same() -> None:
+    loop = Loop()
+    done: list[int] = []
+
+    def finished(result: int, _error: BaseException | None) -> None:
+        done.append(result)
+        if len(done) == 50:
+            loop.stop()
+
+    for number in range(50):
+        loop.run_blocking(lambda n=number: n, finished)
+    loop.run()
+    assert sorted(done) == list(range(50))
+
+
+def test_a_callback_that_fails_costs_only_itself() -> None:
+    loop = Loop()
+    loop.call_soon(lambda: 1 // 0)
+    loop.call_later(0.0, loop.stop)
+    loop.run()
+
+
+def test_a_signal_becomes_a_callback() -> None:
+    loop = Loop()
+    before = signal.getsignal(signal.SIGUSR1)
+    try:
+        loop.on_signal(signal.SIGUSR1, loop.stop)
+        loop.call_later(0.0, lambda: os.kill(os.getpid(), signal.SIGUSR1))
+        loop.run()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
