@@ -140,14 +140,12 @@ def _make_directories(root: Root) -> None:
         (root.units, 0o700),
     ):
         directory.mkdir(mode=mode, parents=True, exist_ok=True)
-    # The short run directory is below /tmp, where anybody can make one of that name first.
-    if not root.run.is_relative_to(root.state) and root.run.lstat().st_uid != os.geteuid():
-        raise PermissionError(errno.EPERM, "it belongs to another user", str(root.run))
-    # The run directory of a long root is in /tmp, where anybody could have made it first.
+    # The short run directory of a long root is below /tmp, where anybody can make one of that name first.
     for directory in (root.run, root.bus_dir):
         found = directory.lstat()
         if found.st_uid != os.geteuid() or found.st_mode & 0o022:
-            raise PermissionError(f"{directory} belongs to another user, or others may write to it: remove it first")
+            reason = "it belongs to another user, or others may write to it; remove it"
+            raise PermissionError(errno.EPERM, reason, str(directory))
 
 
 def _load_shared_modules() -> None:
@@ -184,4 +182,5 @@ def main() -> None:
     try:
         sys.exit(run(root, ready_fd, echo))
     except OSError as error:
-        sys.exit(f"ggld: cannot start in {root.state}: {error}")
+        what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
+        sys.exit(f"ggld: cannot start in {root.state}: {what}")

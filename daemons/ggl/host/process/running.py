@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ggl.host.process.conditions import holds
+from ggl.host.process.conditions import is_skipped
 from ggl.host.process.sequence import Sequence
 from ggl.host.process.state import UnitState
 from ggl.host.process.step import Outcome
@@ -171,8 +171,7 @@ class RunningUnit(UnitState):
 
     def _choose(self) -> Start | None:
         for start in self.unit.start:
-            condition = start.command.skip_if
-            if condition is None or not holds(condition, self._supervisor.root):
+            if not is_skipped(start.command, self.unit.user):
                 return start
             _log.info("%s: %s is skipped: its Skipif holds", self.name, start.kind)
         return None
@@ -270,7 +269,7 @@ class RunningUnit(UnitState):
 
     def _run_aside(self, command: Command | None, stage: str, then: Callable[[], None]) -> None:
         """Run the shutdown or the recover script, if there is one; go on with ``then`` however it ends."""
-        if command is None or (command.skip_if is not None and holds(command.skip_if, self._supervisor.root)):
+        if command is None or is_skipped(command, self.unit.user):
             then()
             return
 
