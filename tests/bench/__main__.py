@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from ggl.host.process import launch
-from ggl.paths import find_root
+from ggl.paths import Root, find_root
 from tests.bench import bus, commands, footprint, ipc
 from tests.bench.rate import Baseline, Figure
 
@@ -27,6 +27,16 @@ def _memory(title: str, rows: list[tuple[str, int, int]]) -> None:
     print(f"| **sum** ({total / 1024:.1f} MB) | **{total:,}** | **{sum(private for _, _, private in rows):,}** |")
 
 
+def _without_deploymentd(root: Root) -> list[tuple[str, int, int]]:
+    """The footprint once the daemon that is only there for deployments has left."""
+    deadline = time.monotonic() + 30
+    rows = footprint.pss(root)
+    while "deploymentd" in [name for name, _, _ in rows] and time.monotonic() < deadline:
+        time.sleep(0.2)
+        rows = footprint.pss(root)
+    return rows
+
+
 def main() -> None:
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}\n")
     with tempfile.TemporaryDirectory(prefix="ggl-bench-") as directory:
@@ -38,17 +48,23 @@ def main() -> None:
         try:
             time.sleep(1)
             idle = footprint.pss(root)
+            hello = commands.deploy_hello(root)
+            busy = footprint.pss(root)
+            settled = _without_deploymentd(root)
+            start_up = commands.start_up(root)
             print("| figure | per second | ratio to C ping-pong | goal |\n|---|---:|---:|---:|")
             print(f"| C ping-pong, 64 B | {baseline.per_second():,.0f} | 1.000 | |", flush=True)
             for figure in bus.figures(baseline, root):
                 _row(figure)
             for figure in ipc.figures(baseline, root):
                 _row(figure)
-            hello = commands.deploy_hello(root)
+            used = _without_deploymentd(root)
             _memory("process of the idle runtime", idle)
-            _memory("process with every daemon resident, one component", footprint.pss(root))
+            _memory("process right after a deployment", busy)
+            _memory("process with one component, a few seconds later", settled)
+            _memory("process after all of the above figures, every daemon resident", used)
             print("\n| command | seconds | multiple of `python -c pass` |\n|---|---:|---:|")
-            for name, taken, multiple in commands.start_up(root):
+            for name, taken, multiple in start_up:
                 print(f"| `{name}` | {taken:.3f} | {multiple:.1f} |")
         finally:
             launch.stop(root)
