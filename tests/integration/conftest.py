@@ -7,6 +7,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -87,9 +88,9 @@ def alive(pid: int) -> bool:
         return False
 
 
-@pytest.fixture
-def runtime() -> Iterator[Runtime]:
-    """A runtime that is up. Afterwards it is stopped, and nothing of it may be left."""
+@contextmanager
+def running() -> Iterator[Runtime]:
+    """A runtime in a root of its own. Afterwards it is stopped, and nothing of it may be left."""
     with tempfile.TemporaryDirectory(prefix="ggl-") as directory:
         runtime = Runtime(find_root(directory))
         runtime.up()
@@ -101,3 +102,9 @@ def runtime() -> Iterator[Runtime]:
             except BusError as error:
                 pytest.fail(f"the runtime could not be stopped: {error}")
             assert runtime.processes() == []
+
+
+@pytest.fixture
+def runtime() -> Iterator[Runtime]:
+    with running() as runtime:
+        yield runtime

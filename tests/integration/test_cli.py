@@ -12,18 +12,15 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ggl.bus import BusError
-from ggl.paths import find_root
 from gglcli.errors import EXIT_CODES
-from tests.integration.conftest import Runtime, wait_until
+from tests.cli_result import Result
+from tests.integration.conftest import Runtime, running, wait_until
 
 GGL = [sys.executable, "-m", "gglcli"]
 HELLO, UPPER = "com.example.Hello", "com.example.Upper"
@@ -38,24 +35,6 @@ Manifests:
   - Lifecycle: {lifecycle}
 """
 SLEEP = "{run: exec sleep 1000}"
-
-
-@dataclass(frozen=True)
-class Result:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-    @property
-    def error(self) -> dict[str, str]:
-        """The one error that ``--json`` writes to stderr."""
-        error: dict[str, str] = json.loads(self.err)["error"]
-        assert set(error) == {"code", "message", "hint", "trail"}
-        return error
 
 
 class Ggl:
@@ -103,17 +82,8 @@ def component(parent: Path, name: str, lifecycle: str = SLEEP, more: str = "") -
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Runtime]:
     """One runtime for all tests here, with two components that were deployed through the command."""
-    with tempfile.TemporaryDirectory(prefix="ggl-cli-") as directory:
-        runtime = Runtime(find_root(directory))
-        runtime.up()
-        try:
-            yield runtime
-        finally:
-            try:
-                runtime.down()
-            except BusError as error:
-                pytest.fail(f"the runtime could not be stopped: {error}")
-            assert runtime.processes() == []
+    with running() as runtime:
+        yield runtime
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import sys
 import threading
@@ -17,6 +16,7 @@ from ggl.bus import BusError, ErrorCode, Loop, Method, Server
 from ggl.bus.request import Request
 from ggl.paths import Root, find_root
 from gglcli.__main__ import run
+from tests.cli_result import Result
 
 HELLO = {
     "component": "com.example.Hello",
@@ -204,22 +204,6 @@ def runtime(root: Root) -> Iterator[Runtime]:
     for sock in sockets:
         sock.close()
     loop.close()
-
-
-@dataclass(frozen=True)
-class Result:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-    @property
-    def error(self) -> dict[str, str]:
-        error: dict[str, str] = json.loads(self.err)["error"]
-        return error
 
 
 @pytest.fixture
