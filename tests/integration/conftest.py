@@ -77,8 +77,10 @@ class Runtime:
         return list(marked(mark(self.root.state), whole=False))
 
     def log(self, name: str) -> str:
-        path = self.root.logs / f"{name}.log"
-        return path.read_text() if path.exists() else ""
+        try:
+            return (self.root.logs / f"{name}.log").read_text()
+        except FileNotFoundError:
+            return ""  # nothing was printed yet, or the file is being rotated
 
 
 def alive(pid: int) -> bool:
