@@ -61,12 +61,6 @@ class Logger:
             pass  # nobody is left to tell
 
 
-def set_level(name: str) -> None:
-    """Raises ``KeyError`` for a name that is not in ``LEVELS``."""
-    global _threshold
-    _threshold = LEVELS[name.upper()]
-
-
 def get_logger(name: str) -> Logger:
     return Logger(name)
 

@@ -24,13 +24,12 @@ from ggl.configd.store import Store, Write
 from ggl.log import get_logger
 from ggl.paths import Root
 from ggl.values import InvalidValue
-from ggl.version import NUCLEUS_VERSION
+from ggl.version import NUCLEUS, NUCLEUS_VERSION
 
 SEED_TIMESTAMP = 0
 FILE_TIMESTAMP = 2
 MAX_FILE_SIZE = 1024 * 1024
 """Bytes of one boot file."""
-NUCLEUS = "aws.greengrass.NucleusLite"
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 log = get_logger("configd")

@@ -25,7 +25,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ggl.bus.request import Method
-from ggl.configd.boot import NUCLEUS
 from ggl.configd.change import Event
 from ggl.configd.errors import ConfigError, LimitExceeded, NoEntry, StorageError
 from ggl.configd.limits import MAX_TIMESTAMP, check_path
@@ -35,11 +34,11 @@ from ggl.ipc.errors import IpcError, invalid_arguments, not_found, service_error
 from ggl.ipc.handler import ipc_method
 from ggl.log import get_logger
 from ggl.values import InvalidValue, get_str, get_str_list
+from ggl.version import NUCLEUS, NUCLEUS_ALIAS
 
 if TYPE_CHECKING:
     from ggl.bus.request import Request
 
-NUCLEUS_ALIAS = "aws.greengrass.Nucleus"
 PROTECTED = "accessControl"
 """What a component may do is not its own to say."""
 

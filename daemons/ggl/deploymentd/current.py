@@ -9,9 +9,8 @@ from typing import Any
 from ggl.deploymentd.configuration import Stamped, is_leaf, plain
 from ggl.deploymentd.store import RESERVED
 from ggl.recipe.model import BUILT_IN
+from ggl.version import NUCLEUS, NUCLEUS_ALIAS
 
-NUCLEUS = "aws.greengrass.NucleusLite"
-NUCLEUS_ALIAS = "aws.greengrass.Nucleus"
 NUCLEUS_NAMES = (NUCLEUS, NUCLEUS_ALIAS)
 """The nucleus is known under both names; its configuration is stored under the first."""
 SERVICES = "services"

@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ggl.deploymentd.artifacts import prepare
-from ggl.deploymentd.current import GROUPS_PATH, NUCLEUS_ALIAS, SERVICES, Current
+from ggl.deploymentd.current import GROUPS_PATH, SERVICES, Current
 from ggl.deploymentd.document import Document, decode, decode_request, encode, local_document
 from ggl.deploymentd.errors import DeploymentError
 from ggl.deploymentd.plan import Plan, make_plan
@@ -36,7 +36,7 @@ from ggl.deploymentd.targets import Target, Targets, make_targets, service_opera
 from ggl.host.unit import COMPONENT_PREFIX
 from ggl.log import get_logger
 from ggl.recipe.model import BUILT_IN
-from ggl.version import NUCLEUS_VERSION
+from ggl.version import NUCLEUS_ALIAS, NUCLEUS_VERSION
 
 if TYPE_CHECKING:
     from ggl.deploymentd.runtime import Runtime

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ggl.deploymentd.configuration import Change, configure, plain
-from ggl.deploymentd.current import NUCLEUS, SERVICES, Current, configuration_path
+from ggl.deploymentd.current import SERVICES, Current, configuration_path
 from ggl.deploymentd.document import ComponentUpdate, Document
 from ggl.deploymentd.errors import DeploymentError
 from ggl.deploymentd.store import check_deployable, recipe_failure
@@ -24,7 +24,7 @@ from ggl.recipe.model import BUILT_IN, Manifest, Recipe, RecipeError
 from ggl.recipe.platform import device_attributes, require_manifest
 from ggl.recipe.units import component_units
 from ggl.recipe.variables import ComponentValues, Variables, interpolate
-from ggl.version import NUCLEUS_VERSION
+from ggl.version import NUCLEUS, NUCLEUS_VERSION
 
 if TYPE_CHECKING:
     from ggl.host.unit import Unit

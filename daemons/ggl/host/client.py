@@ -68,11 +68,6 @@ def list_units(client: Client) -> dict[str, UnitStatus]:
     return statuses(client.call("list"))
 
 
-def unit_status(client: Client, name: str) -> UnitStatus:
-    """Raises ``BusError`` NOENTRY when no such unit is loaded."""
-    return UnitStatus.from_dict(client.call("status", {"name": name}))
-
-
 def watch(client: Client) -> Iterator[tuple[str, UnitStatus | None]]:
     """Every unit as of now, then each change as it happens; without end. See ``change``."""
     subscription = client.subscribe("subscribe")

@@ -19,8 +19,8 @@ COMPONENT_PREFIX = "ggl."
 CORE_PREFIX = "ggl.core."
 INSTALL_SUFFIX = ".install"
 
-UNIT_KINDS = ("run", "startup", "oneshot", "daemon")
-RESTART_POLICIES = ("no", "on-failure", "always")
+UNIT_KINDS = ("run", "startup", "oneshot")
+RESTART_POLICIES = ("no", "on-failure")
 
 
 def main_unit(component: str) -> str:
@@ -77,8 +77,6 @@ class Unit:
     start: tuple[Start, ...] = ()
     stop: Command | None = None
     recover: Command | None = None
-    daemon: str = ""
-    """Name of the core daemon to run in place of ``start``."""
     requires: tuple[str, ...] = ()
     """Units that must be ready before this one starts, and whose failure or restart restarts this one."""
     install: str = ""
@@ -112,7 +110,6 @@ class Unit:
             start=tuple(_start(item) for item in get_list(data, "start", [])),
             stop=None if stop is None else _command(stop),
             recover=None if recover is None else _command(recover),
-            daemon=get_str(data, "daemon", ""),
             requires=tuple(get_str_list(data, "requires", [])),
             install=get_str(data, "install", ""),
             restart=restart,

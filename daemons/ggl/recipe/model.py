@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ggl.version import NUCLEUS, NUCLEUS_ALIAS
+
 FORMAT_VERSION = "2020-01-25"
 GENERIC = "aws.greengrass.generic"
 COMPONENT_TYPES = (GENERIC, "aws.greengrass.lambda", "aws.greengrass.plugin", "aws.greengrass.nucleus")
@@ -19,8 +21,8 @@ SCHEMES = ("s3", "greengrass", "docker")
 
 BUILT_IN = frozenset(
     {
-        "aws.greengrass.Nucleus",
-        "aws.greengrass.NucleusLite",
+        NUCLEUS,
+        NUCLEUS_ALIAS,
         "aws.greengrass.TokenExchangeService",
         "aws.greengrass.Cli",
     }

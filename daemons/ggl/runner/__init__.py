@@ -12,11 +12,12 @@ from typing import Any
 
 from ggl.host.unit import Command, Unit
 from ggl.paths import Root
+from ggl.version import NUCLEUS, NUCLEUS_ALIAS
 
 EXIT_NOT_STARTED = 203
+"""Exit status of a child that failed before its script or daemon began."""
 BEGINNING = b"\0"
 """What is written to the status pipe right before the exec. Its end right after that means that the script runs."""
-_NUCLEUS = ("aws.greengrass.NucleusLite", "aws.greengrass.Nucleus")
 
 
 class NotStarted(Exception):
@@ -57,7 +58,7 @@ def _environment(unit: Unit, command: Command, root: Root, home: str) -> dict[st
     with connect("gg_config", root, 30.0) as config:
         system = _read(config, ["system"])
         nucleus: dict[str, Any] = {}
-        for name in _NUCLEUS:
+        for name in (NUCLEUS, NUCLEUS_ALIAS):
             nucleus = nucleus or _read(config, ["services", name, "configuration"])
     with connect("gg_ipc", root, 30.0) as ipc:
         token = ipc.call("token", {"component": unit.component})

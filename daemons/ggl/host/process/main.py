@@ -22,7 +22,7 @@ from ggl.host.process.marker import end_all, send
 from ggl.host.process.reaper import Reaper
 from ggl.host.process.service import HostService
 from ggl.host.process.spawn import set_title
-from ggl.host.process.supervisor import Shown, Supervisor
+from ggl.host.process.supervisor import Supervisor
 from ggl.log import get_logger
 from ggl.paths import Root
 
@@ -50,10 +50,7 @@ def run(root: Root, ready_fd: int = -1, echo: bool = False) -> int:
     loop = Loop()
     service = HostService(loop)
 
-    def on_change(unit: Shown) -> None:
-        service.on_change(unit)
-
-    supervisor = Supervisor(loop, root, Reaper(loop), on_change, echo)
+    supervisor = Supervisor(loop, root, Reaper(loop), service.on_change, echo)
     # Descriptors: two pipes a component, and every socket; the default soft limit is made for other programs.
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65536) if hard > 0 else 65536, hard))

@@ -13,9 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ggl.host.unit import CORE_PREFIX
-
-EXIT_NOT_STARTED = 203
-"""Exit status of a child that failed before its script or daemon began."""
+from ggl.runner import EXIT_NOT_STARTED
 
 
 @dataclass(frozen=True)

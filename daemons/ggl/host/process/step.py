@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ggl.bus.loop import Timer
-from ggl.host.process.spawn import EXIT_NOT_STARTED, Child
+from ggl.host.process.spawn import Child
 from ggl.host.unit import Command
-from ggl.runner import BEGINNING
+from ggl.runner import BEGINNING, EXIT_NOT_STARTED
 
 if TYPE_CHECKING:
     from ggl.host.process.supervisor import Supervisor
