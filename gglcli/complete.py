@@ -46,6 +46,16 @@ def deployments(_prefix: str = "") -> Iterable[str]:
     return [*(entry["deployment_id"] for entry in found), "last"]
 
 
+def generations(_prefix: str = "") -> Iterable[str]:
+    return [str(entry["number"]) for entry in call("gg_deployment", "generations", timeout=TIMEOUT)]
+
+
+def groups(_prefix: str = "") -> Iterable[str]:
+    from gglcli.roots import group_names
+
+    return group_names()
+
+
 def logs(_prefix: str = "") -> Iterable[str]:
     from ggl.logs.files import scan
     from ggl.logs.reader import display_name
@@ -74,6 +84,8 @@ KINDS: dict[str, Callable[[str], Iterable[str]]] = {
     "DAEMON": daemons,
     "INTERFACE": interfaces,
     "DEPLOYMENT": deployments,
+    "GENERATION": generations,
+    "GROUP": groups,
     "NAME": logs,
     "KEY": keys,
 }

@@ -1,4 +1,4 @@
-"""Ask for a local deployment, follow it to its end, and say what went wrong where."""
+"""Ask for a deployment or a rollback, follow it to its end, and say what went wrong where."""
 
 from __future__ import annotations
 
@@ -15,7 +15,14 @@ from gglcli.output import Block, Live, LogLine, State, Table, Text, duration
 from gglcli.session import session
 
 INTERFACE = "gg_deployment"
-OVER = ("SUCCEEDED", "FAILED", "CANCELED")
+OVER = ("SUCCEEDED", "FAILED", "CANCELED", "REJECTED")
+OUTCOMES = {
+    "FAILED_NO_STATE_CHANGE": "nothing was changed",
+    "FAILED_ROLLBACK_NOT_REQUESTED": "the device is as the failure left it",
+    "FAILED_ROLLBACK_COMPLETE": "what ran before runs again",
+    "FAILED_UNABLE_TO_ROLLBACK": "what ran before could not be brought back",
+}
+"""What a detailed status means for the device."""
 LOG_LINES = 10
 """Lines of a broken component's log that are shown."""
 COPY_TIMEOUT = 600.0
@@ -24,12 +31,16 @@ _TICK = 0.5
 _RECONNECT = 0.3
 
 
-def create(request: Mapping[str, Any]) -> str:
+def create(request: Mapping[str, Any], method: str = "create_local_deployment") -> str:
     """Ask for a deployment; returns its id. What the request points to has been copied then."""
-    request = {"requested_by": f"{_user_name()} (ggl)", **request}
+    return str(ask(method, request)["deployment_id"])
+
+
+def ask(method: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Call a method that makes, or would make, a deployment, in the name of this user."""
     with connect(INTERFACE, COPY_TIMEOUT) as client:
-        created = client.call("create_local_deployment", request)
-    return str(created["deployment_id"])
+        answer: dict[str, Any] = client.call(method, {"requested_by": f"{_user_name()} (ggl)", **request})
+    return answer
 
 
 def _user_name() -> str:
@@ -42,7 +53,7 @@ def _user_name() -> str:
         return str(os.getuid())
 
 
-def outcome(deployment_id: str, *, wait: bool, timeout: float | None) -> dict[str, Any]:
+def outcome(deployment_id: str, *, wait: bool, timeout: float | None = None) -> dict[str, Any]:
     """With ``wait``, follow the deployment to its end; returns what is known of it then.
 
     Raises ``CliError`` when it fails, or is not over after ``timeout`` seconds.
@@ -51,13 +62,42 @@ def outcome(deployment_id: str, *, wait: bool, timeout: float | None) -> dict[st
         data = {"deployment_id": deployment_id, "status": "QUEUED"}
         output.show(data, Text(f"deployment {deployment_id} QUEUED"))
         return data
-    deployment = follow(deployment_id, timeout)
-    finish(deployment)
-    return deployment
+    end = follow(deployment_id, timeout)
+    finish(end)
+    return end.deployment
 
 
-def follow(deployment_id: str, timeout: float | None = None) -> dict[str, Any]:
-    """Show the progress of a deployment until it is over; returns what it came to.
+class End:
+    """What a deployment came to, and what its broken components logged last, before anything was rolled back."""
+
+    def __init__(self, deployment: dict[str, Any], logs: dict[str, list[LogLine]]) -> None:
+        self.deployment = deployment
+        self.logs = logs
+
+    @property
+    def succeeded(self) -> bool:
+        return bool(self.deployment["status"] == "SUCCEEDED")
+
+    def data(self) -> dict[str, Any]:
+        """For scripts."""
+        if self.succeeded:
+            return self.deployment
+        logs = {
+            name: [f"{line.time} {line.level} {line.message}" for line in lines] for name, lines in self.logs.items()
+        }
+        return {**self.deployment, "logs": logs}
+
+    def show_logs(self) -> None:
+        for name, lines in self.logs.items():
+            output.note(f"\nLast lines of the log of {name}:" if lines else f"\n{name} has logged nothing.")
+            for line in lines:
+                output.note(f"  {output.plain(line)}")
+        if self.logs:
+            output.note("")
+
+
+def follow(deployment_id: str, timeout: float | None = None) -> End:
+    """Show the progress of a deployment until it is over.
 
     Raises ``CliError`` after ``timeout`` seconds, and for Ctrl-C.
     """
@@ -75,15 +115,17 @@ def _going_on(deployment_id: str, why: str, exit_code: int) -> CliError:
     if session.json:
         output.show({"deployment_id": deployment_id, "status": "IN_PROGRESS"})
     shown = output.short(deployment_id)
-    hint = f"follow it with '{command(f'deploy show {shown} --wait')}'"
+    hint = f"follow it with '{command(f'deploy wait {shown}')}'"
     return CliError(f"{why}; deployment {shown} goes on", exit_code, hint=hint)
 
 
-def _follow(deployment_id: str, deadline: float | None, live: Live) -> dict[str, Any]:
+def _follow(deployment_id: str, deadline: float | None, live: Live) -> End:
     progress = Progress()
     while True:
         try:
-            return _follow_stream(deployment_id, deadline, progress, live)
+            deployment = _follow_stream(deployment_id, deadline, progress, live)
+            logs = progress.logs or (_logs(deployment) if deployment["status"] != "SUCCEEDED" else {})
+            return End(deployment, logs)
         except BusError as error:
             if error.code != ErrorCode.NOCONN or not is_running():
                 raise
@@ -96,6 +138,7 @@ def _follow_stream(deployment_id: str, deadline: float | None, progress: Progres
         subscription = client.subscribe("subscribe", {"deployment_id": deployment_id})
         deployment: dict[str, Any] = subscription.result
         while True:
+            progress.note_way_back(deployment)
             live.update(progress.blocks(deployment), progress.lines(deployment))
             if deployment["status"] in OVER:
                 return deployment
@@ -116,16 +159,29 @@ class Progress:
     """Turns the states of a deployment into a display, and into lines for what changed since the last one."""
 
     def __init__(self) -> None:
+        self.logs: dict[str, list[LogLine]] = {}
+        """What the broken components had logged when the way back began."""
         self._message = ""
+        self._why_back = ""
         self._states: dict[str, str] = {}
 
+    def note_way_back(self, deployment: Mapping[str, Any]) -> None:
+        """When it begins, keep why, and what the broken components logged: once a component runs again in the version
+        of before, its log ends with what that one has to say."""
+        if deployment.get("rolling_back") and not self._why_back and deployment["status"] not in OVER:
+            self._why_back = deployment.get("message") or "going back to what ran before"
+            self.logs = _logs(deployment)
+
     def blocks(self, deployment: Mapping[str, Any]) -> list[Block]:
-        style = {"SUCCEEDED": "good", "FAILED": "bad", "CANCELED": "bad"}.get(deployment["status"], "head")
-        age = _elapsed(deployment)
-        head = f"Deployment {output.short(deployment['deployment_id'])}  {deployment['status']}  {duration(age)}"
-        blocks: list[Block] = [Text(head, style)]
+        over = deployment["status"] in OVER
+        style = "head" if not over else "good" if deployment["status"] == "SUCCEEDED" else "bad"
+        blocks: list[Block] = [
+            Text(f"{title(deployment)}  {shown_status(deployment)}  {duration(_elapsed(deployment))}", style)
+        ]
         states = _states(deployment)
-        if deployment["status"] not in OVER and deployment.get("message"):
+        if self._why_back and not over:
+            blocks.append(Text(self._why_back, "bad"))
+        if not over and deployment.get("message", "") not in ("", self._why_back):
             up = sum(state in SETTLED and state != "BROKEN" for state in states.values())
             count = f" ({up} of {len(states)})" if deployment.get("step") == "wait" and states else ""
             blocks.append(Text(deployment["message"] + count, "dim"))
@@ -139,7 +195,7 @@ class Progress:
         """The id and the status at the beginning and the end, what is being done and new states in between."""
         lines = []
         over = deployment["status"] in OVER
-        head = f"deployment {deployment['deployment_id']} {deployment['status']}"
+        head = f"{kind(deployment)} {deployment['deployment_id']} {deployment['status']}"
         if not self._message:
             lines.append(head)
         message = deployment.get("message") or deployment["status"]
@@ -156,6 +212,20 @@ class Progress:
         return lines
 
 
+def kind(deployment: Mapping[str, Any]) -> str:
+    return "rollback" if deployment.get("type") == "ROLLBACK" else "deployment"
+
+
+def title(deployment: Mapping[str, Any]) -> str:
+    return f"{kind(deployment).capitalize()} {output.short(deployment['deployment_id'])}"
+
+
+def shown_status(deployment: Mapping[str, Any]) -> str:
+    """The status as people read it: one that is on its way back says so."""
+    back = deployment.get("rolling_back") and deployment["status"] not in OVER
+    return "ROLLING_BACK" if back else str(deployment["status"])
+
+
 def _elapsed(deployment: Mapping[str, Any]) -> float:
     end = float(deployment.get("finished") or time.time() * 1000)
     return max(0.0, (end - float(deployment["created"])) / 1000)
@@ -170,40 +240,34 @@ def _states(deployment: Mapping[str, Any]) -> dict[str, str]:
     return {**shown, **dict.fromkeys(removed, "REMOVED")}
 
 
-def finish(deployment: Mapping[str, Any]) -> None:
+def finish(end: End) -> None:
     """The result for scripts; for a deployment that failed, the reasons and ``CliError``."""
-    data = dict(deployment)
-    if deployment["status"] == "SUCCEEDED":
-        output.show(data)
-        return
-    broken = list(deployment.get("broken") or [])
-    logs = {name: last_log_lines(name, deployment["created"]) for name in broken}
-    data["logs"] = {
-        name: [f"{line.time} {line.level} {line.message}" for line in lines] for name, lines in logs.items()
-    }
-    output.show(data)
-    for name, lines in logs.items():
-        output.note(f"\nLast lines of the log of {name}:" if lines else f"\n{name} has logged nothing.")
-        for line in lines:
-            output.note(f"  {output.plain(line)}")
-    if broken:
-        output.note("")
-    raise failure(deployment)
+    output.show(end.data())
+    if not end.succeeded:
+        end.show_logs()
+        raise failure(end.deployment)
 
 
 def failure(deployment: Mapping[str, Any]) -> CliError:
+    """What a deployment that is over came to, if it did not succeed."""
     broken = list(deployment.get("broken") or [])
-    what = "was canceled" if deployment["status"] == "CANCELED" else "failed"
+    what = {"CANCELED": "was canceled", "REJECTED": "was rejected"}.get(deployment["status"], "failed")
     cause = deployment.get("cause") or deployment.get("message") or ""
     shown = output.short(deployment["deployment_id"])
-    message = f"deployment {shown} {what}" + (f": {cause}" if cause else "")
+    message = f"{kind(deployment)} {shown} {what}" + (f": {cause}" if cause else "")
     if any(name not in message for name in broken):
         message += f" (broken: {', '.join(broken)})"
+    if after := OUTCOMES.get(deployment.get("detailed_status") or ""):
+        message += f"; {after}"
     look = f"logs {broken[0]}" if broken else f"deploy show {shown}"
     return CliError(message, BROKEN, hint=f"see '{command(look)}'", code="DEPLOYMENT_FAILED", trail=session.trail)
 
 
-def last_log_lines(component: str, since: int) -> list[LogLine]:
+def _logs(deployment: Mapping[str, Any]) -> dict[str, list[LogLine]]:
+    return {name: _last_lines(name, deployment["created"]) for name in deployment.get("broken") or ()}
+
+
+def _last_lines(component: str, since: int) -> list[LogLine]:
     """The last lines that ``component`` logged after ``since`` (milliseconds since the epoch)."""
     from ggl.logs.reader import Query, read
     from ggl.logs.record import format_time

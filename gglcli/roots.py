@@ -34,6 +34,10 @@ def require_roots(components: Iterable[str], group: str) -> None:
         raise CliError(f"{name} was not deployed by name", INVALID, hint=hint)
 
 
+def group_names() -> list[str]:
+    return [group.removeprefix(_PREFIX) for group in _groups()]
+
+
 def _groups() -> dict[str, Any]:
     try:
         groups = call("gg_config", "read", {"key_path": _PATH})

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 CORE_PREFIX = "ggl.core."
 HEALTH = "gg_health"
 UNHEALTHY = ("BROKEN", "ERRORED")
+NO_COMPONENTS = "no components; deploy one with 'ggl deploy local FOLDER'"
 
 
 def show_status() -> int:
@@ -118,6 +119,7 @@ def _component(entry: Mapping[str, Any]) -> dict[str, Any]:
         "since": entry.get("since", 0),
         "status_code": entry.get("status_code", ""),
         "reason": entry.get("reason", ""),
+        "paused": entry.get("paused", False),
     }
 
 
@@ -160,10 +162,12 @@ def components_table(components: Sequence[Mapping[str, Any]]) -> Table:
         for entry in components
     ]
     _with_reasons(columns, rows, [_reason(entry) for entry in components])
-    return Table(columns, rows, empty="no components; deploy one with 'ggl deploy local FOLDER'")
+    return Table(columns, rows, empty=NO_COMPONENTS)
 
 
 def _reason(component: Mapping[str, Any]) -> str:
+    if component.get("paused"):
+        return "paused"
     return reason_text(component) if component["state"] in UNHEALTHY else ""
 
 

@@ -34,19 +34,19 @@ if TYPE_CHECKING:
 _STYLES = {"bad": "red", "good": "green", "dim": "dim", "busy": "yellow", "head": "bold"}
 
 _STATES = {
-    "good": ("RUNNING", "FINISHED", "SUCCEEDED", "running", "up"),
-    "bad": ("BROKEN", "ERRORED", "FAILED", "failed", "stopped", "ERROR", "FATAL"),
+    "good": ("RUNNING", "FINISHED", "SUCCEEDED", "running", "up", "current", "good"),
+    "bad": ("BROKEN", "ERRORED", "FAILED", "REJECTED", "failed", "current, failed", "stopped", "ERROR", "FATAL"),
     "busy": (
         *("NEW", "INSTALLED", "STARTING", "STOPPING", "QUEUED", "IN_PROGRESS", "restarting", "starting", "stopping"),
-        *("WARN", "CANCELED"),
+        *("WARN", "CANCELED", "ROLLING_BACK"),
     ),
     "dim": ("idle", "DEBUG"),
 }
-_PROSE = ("REASON", "ROOTS", "SOCKET")
+_PROSE = ("REASON", "ROOTS", "SOCKET", "CHANGE")
 """Last columns whose text may take several lines."""
 _PROSE_WIDTH = 30
 """Characters below which prose is not squeezed into a column, but follows its row."""
-_DROPPED = ("PID", "RESTARTS", "ROLE", "RESULT", "VERSION", "SUB")
+_DROPPED = ("PID", "RESTARTS", "ROLE", "RESULT", "BY", "TYPE", "VERSION", "SUB")
 """Columns that a narrow terminal does without, the first one first."""
 _GAP = 2
 

@@ -11,16 +11,16 @@ import typer
 from ggl.bus import BusError, ErrorCode
 from ggl.host import client as host
 from gglcli import output
-from gglcli.client import HOST, call, connect, root
-from gglcli.errors import BROKEN, OK
+from gglcli.client import HOST, call, command, connect, root
+from gglcli.errors import BROKEN, INVALID, OK, CliError
 from gglcli.framework import new_group, subcommand
 from gglcli.health import Healths, existing, require_up
-from gglcli.output import Block, Document, Fields, State, Table, Text, Time
 from gglcli.roots import groups_of, require_roots
-from gglcli.status import components_table, reason_text
+from gglcli.status import NO_COMPONENTS, components_table
 
 if TYPE_CHECKING:
     from ggl.bus import Client
+    from gglcli.dependencies import Dependencies
 
 app = new_group(
     """List, inspect, start, stop and remove components.
@@ -29,6 +29,7 @@ app = new_group(
       ggl component list
       ggl component show com.example.Hello
       ggl component restart com.example.Hello
+      ggl component list --tree
     """
 )
 
@@ -38,25 +39,38 @@ Timeout = Annotated[float, typer.Option(metavar="SECONDS", help="How long to wai
 
 
 @subcommand(app, "list")
-def list_components() -> None:
-    """List the components with their states.
+def list_components(
+    tree: Annotated[bool, typer.Option("--tree", help="Show what depends on what.")] = False,
+) -> None:
+    """List the components with their versions and states.
+
+    With --tree each component stands above what it depends on, HARD or SOFT. A component that several depend on is
+    shown below each of them, what it depends on itself only once.
 
     Examples:
       ggl component list
+      ggl component list --tree
       ggl component list --json | jq -r '.[].component'
     """
     components = call("gg_health", "list")
-    _show_healths(components)
+    if not tree:
+        _show_healths(components)
+        return
+    from gglcli.dependencies import tree_table
+
+    forest = _dependencies(components).forest()
+    output.show(forest, tree_table(forest, "COMPONENT", NO_COMPONENTS))
 
 
 @subcommand(app, "show")
 def show(name: Annotated[str, typer.Argument(metavar="COMPONENT", help="Name of a component.")]) -> int:
-    """Show everything about one component: state, processes, dependencies, configuration, places on disk.
+    """Show everything about one component: state, limits, dependencies, dependents, configuration, places on disk.
 
     The exit status is 8 when it is BROKEN.
 
     Examples:
       ggl component show com.example.Hello
+      ggl component show com.example.Hello --json | jq .limits
     """
     health = existing([name])[name]
     service = _service(name)
@@ -68,42 +82,25 @@ def show(name: Annotated[str, typer.Argument(metavar="COMPONENT", help="Name of 
         "work": str(root().work / name),
         "artifacts": str(root().artifacts / name / version),
     }
+    dependencies = _dependencies(call("gg_health", "list"))
+    run_with = _map(service.get("runWith"))
     data = {
         **_complete(health),
+        "previous_version": service.get("previousVersion", ""),
+        "user": run_with.get("posixUser", ""),
+        "limits": {**_map(run_with.get("systemResourceLimits")), "enforced": any(unit["limited"] for unit in units)},
         "dependencies": service.get("dependencies") or [],
+        "dependency_tree": dependencies.tree(name),
+        "dependents": dependencies.dependents(name),
         "groups": groups_of(name),
         "configuration": service.get("configuration") or {},
         "paths": paths,
         "units": units,
     }
-    output.show(data, *_show_blocks(data))
+    from gglcli.component import details
+
+    output.show(data, *details(data))
     return BROKEN if data["state"] == "BROKEN" else OK
-
-
-def _show_blocks(data: dict[str, Any]) -> list[Block]:
-    rows: list[tuple[str, output.Cell]] = [
-        ("component", data["component"]),
-        ("version", data["version"]),
-        ("state", State(data["state"])),
-    ]
-    if reason := reason_text(data):
-        rows.append(("reason", reason))
-    rows += [
-        ("since", Time(data["since"])),
-        ("pid", data["pid"] or None),
-        ("restarts", data["restarts"]),
-        ("dependencies", ", ".join(data["dependencies"])),
-        ("deployed by", ", ".join(data["groups"]) or "a dependency"),
-        *data["paths"].items(),
-    ]
-    units = [
-        [unit["name"], unit["active_state"], unit["sub_state"], unit["result"], unit["main_pid"] or None]
-        for unit in data["units"]
-    ]
-    blocks: list[Block] = [Fields(rows), Text("")]
-    if units:
-        blocks += [Table(["UNIT", "ACTIVE", "SUB", "RESULT", "PID"], units), Text("")]
-    return [*blocks, Text("configuration", "dim"), Document(data["configuration"])]
 
 
 @subcommand(app, "start")
@@ -151,6 +148,39 @@ def restart(names: Names, no_wait: NoWait = False, timeout: Timeout = 60) -> Non
 
     _control(names, begin)
     _settle(names, timeout, no_wait)
+
+
+@subcommand(app, "pause")
+def pause(names: Names) -> None:
+    """Freeze components: every process of theirs stands still, and uses no processor, until they are resumed.
+
+    They stay RUNNING and keep their memory. Stopping or restarting one ends its pause, as does the next start of the
+    runtime. Pausing one that is paused changes nothing.
+
+    Examples:
+      ggl component pause com.example.Camera
+    """
+    for name, health in existing(names).items():
+        if health["state"] != "RUNNING":
+            hint = f"start it with '{command(f'component start {name}')}'"
+            raise CliError(f"{name} is {health['state']}: only what is RUNNING can be paused", INVALID, hint=hint)
+    _control(names, lambda client, units, _all: host.pause(client, units))
+    _show_healths(list(existing(names).values()))
+
+
+@subcommand(app, "resume")
+def resume(names: Names) -> None:
+    """Let paused components go on where they were.
+
+    Examples:
+      ggl component resume com.example.Camera
+    """
+    for name, health in existing(names).items():
+        if not health.get("paused"):
+            hint = f"'{command(f'component show {name}')}' tells how it is"
+            raise CliError(f"{name} is not paused", INVALID, hint=hint)
+    _control(names, lambda client, units, _all: host.resume(client, units))
+    _show_healths(list(existing(names).values()))
 
 
 @subcommand(app, "remove")
@@ -205,15 +235,29 @@ def _show_healths(healths: Sequence[dict[str, Any]]) -> None:
 
 
 def _service(name: str) -> dict[str, Any]:
+    return _read(["services", name])
+
+
+def _dependencies(healths: Iterable[dict[str, Any]]) -> Dependencies:
+    from gglcli.dependencies import Dependencies
+
+    return Dependencies(_read(["services"]), {health["component"]: health for health in healths})
+
+
+def _read(path: list[str]) -> dict[str, Any]:
     try:
-        value = call("gg_config", "read", {"key_path": ["services", name]})
+        return _map(call("gg_config", "read", {"key_path": path}))
     except BusError as error:
         if error.code != ErrorCode.NOENTRY:
             raise
         return {}
+
+
+def _map(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
 def _complete(health: dict[str, Any]) -> dict[str, Any]:
     empty = {"version": "", "state": "", "status_code": "", "reason": "", "since": 0, "restarts": 0, "pid": 0}
+    empty["paused"] = False
     return {"component": health["component"], **empty, **health}

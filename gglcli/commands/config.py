@@ -5,24 +5,19 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from ggl.bus import BusError, ErrorCode
 from gglcli import output
 from gglcli.client import command, connect
-from gglcli.errors import FAILURE, INVALID, NOT_FOUND, TIMEOUT, CliError
+from gglcli.commands import config_backup, config_client, config_diff, config_files, config_migrate
+from gglcli.commands.config_client import INTERFACE
+from gglcli.errors import FAILURE, INVALID, TIMEOUT, CliError
 from gglcli.framework import new_group, subcommand
 from gglcli.keys import format_key, parse_key
 from gglcli.output import Document, Text
-
-if TYPE_CHECKING:
-    from ggl.bus import Client
-
-INTERFACE = "gg_config"
 
 app = new_group(
     """Read, change and watch the configuration.
@@ -34,6 +29,7 @@ Examples:
   ggl config get com.example.Hello            # the configuration of a component
   ggl config set com.example.Hello/rate 10
   ggl config get /system/thingName
+  ggl config diff                             # what was set since the last deployment
 """
 )
 
@@ -59,7 +55,7 @@ def get(
       ggl config get / --json                        # the whole tree
     """
     path = parse_key(key)
-    with _config(path) as config:
+    with config_client.config(path) as config:
         value = config.call("read_with_timestamps" if timestamps else "read", {"key_path": path})
     output.show(value, Document(value))
 
@@ -78,7 +74,7 @@ def list_keys(
       ggl config list com.example.Hello
     """
     path = parse_key(key)
-    with _config(path) as config:
+    with config_client.config(path) as config:
         names = config.call("list", {"key_path": path})
     output.show(names, *(Text(name) for name in names))
 
@@ -136,7 +132,7 @@ def unset(key: Key) -> None:
     path = parse_key(key)
     if not path:
         raise CliError("the root of the tree cannot be removed", INVALID)
-    with _config(path) as config:
+    with config_client.config(path) as config:
         config.call("read", {"key_path": path})  # a key that is not there is a mistake worth telling
         config.call("delete", {"key_path": path})
     output.show({"key": format_key(path)})
@@ -159,7 +155,7 @@ def watch(
       ggl config watch com.example.Hello/rate --count 1      # wait for the next change
     """
     path = parse_key(key)
-    with _config(path) as changes, connect(INTERFACE) as config:
+    with config_client.config(path) as changes, connect(INTERFACE) as config:
         subscription = changes.subscribe("subscribe", {"key_path": path})
         seen = 0
         while not count or seen < count:
@@ -175,6 +171,14 @@ def watch(
             _show_change(changed, *_value(config, changed))
 
 
+subcommand(app, "diff")(config_diff.diff)
+subcommand(app, "dump")(config_files.dump)
+subcommand(app, "load")(config_files.load)
+subcommand(app, "backup")(config_backup.backup)
+subcommand(app, "restore")(config_backup.restore)
+subcommand(app, "migrate")(config_migrate.migrate)
+
+
 def _from_stdin() -> str:
     if sys.stdin.isatty():
         output.note("reading VALUE from the terminal; end it with Ctrl-D")
@@ -186,30 +190,6 @@ def _from_stdin() -> str:
 
 def _is_whole_configuration(path: list[str]) -> bool:
     return len(path) == 3 and path[0].lower() == "services" and path[2].lower() == "configuration"
-
-
-@contextmanager
-def _config(path: list[str]) -> Iterator[Client]:
-    """A connection; that ``path`` does not exist is told in the form in which keys are written."""
-    try:
-        with connect(INTERFACE) as client:
-            yield client
-    except BusError as error:
-        if error.code != ErrorCode.NOENTRY:
-            raise
-        hint = f"'{command(f'config list {format_key(_existing_parent(path))}')}' shows what there is"
-        raise CliError(f"there is no key {format_key(path)}", NOT_FOUND, hint=hint, trail=error.trail) from None
-
-
-def _existing_parent(path: list[str]) -> list[str]:
-    with connect(INTERFACE) as config:
-        for length in range(len(path) - 1, 0, -1):
-            try:
-                config.call("list", {"key_path": path[:length]})
-            except BusError:
-                continue
-            return path[:length]
-    return []
 
 
 def _show_change(path: list[str], found: bool, value: Any) -> None:

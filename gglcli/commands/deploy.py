@@ -1,4 +1,4 @@
-"""``ggl deploy``: local deployments, and what became of them."""
+"""``ggl deploy``: deployments from files of this machine, and what became of them."""
 
 from __future__ import annotations
 
@@ -7,22 +7,53 @@ from typing import Annotated, Any
 
 import typer
 
+from ggl.bus import BusError, ErrorCode
 from gglcli import output
 from gglcli.client import command, connect
-from gglcli.deployment import INTERFACE, create, finish, follow, outcome
-from gglcli.errors import INVALID, NOT_FOUND, USAGE, CliError
+from gglcli.deployment import INTERFACE, OVER, ask, create, finish, follow, outcome
+from gglcli.errors import INVALID, USAGE, CliError
 from gglcli.framework import new_group, subcommand
-from gglcli.output import Fields, Id, State, Table, Text, Time
+from gglcli.history import details, find, table
+from gglcli.output import Text
+from gglcli.project.request import Local, request_for
 
 app = new_group(
     """Deploy components from local files, and look at deployments.
 
 Examples:
   ggl deploy local ./my-component
+  ggl deploy local ./my-component --watch
+  ggl deploy file deployment.json --dry-run
   ggl deploy list
   ggl deploy show last
 """
 )
+
+_POLICIES = {"rollback": "ROLLBACK", "do-nothing": "DO_NOTHING"}
+
+
+def _policy(text: str) -> str:
+    try:
+        return _POLICIES[text.lower().replace("_", "-")]
+    except KeyError:
+        raise typer.BadParameter(f"'{text}' is neither of rollback, do-nothing") from None
+
+
+RecipeDir = Annotated[Path | None, typer.Option("--recipe-dir", "-r", metavar="DIR", help="Folder with recipes.")]
+ArtifactDir = Annotated[
+    Path | None, typer.Option("--artifact-dir", "-a", metavar="DIR", help="Folder with COMPONENT/VERSION/files.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")]
+NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait for the outcome.")]
+UpTimeout = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout",
+        metavar="SECONDS",
+        help="Time for the components to be up (600 if not given); after it the deployment fails.",
+    ),
+]
+Deployment = Annotated[str, typer.Argument(metavar="DEPLOYMENT", help="Its id, the unique beginning of it, or 'last'.")]
 
 
 @subcommand(app, "local")
@@ -30,13 +61,8 @@ def local(
     paths: Annotated[
         list[Path] | None, typer.Argument(metavar="PATH...", help="Folders with a component each, or recipe files.")
     ] = None,
-    recipe_dir: Annotated[
-        Path | None, typer.Option("--recipe-dir", "-r", metavar="DIR", help="Folder with recipes.")
-    ] = None,
-    artifact_dir: Annotated[
-        Path | None,
-        typer.Option("--artifact-dir", "-a", metavar="DIR", help="Folder with COMPONENT/VERSION/files."),
-    ] = None,
+    recipe_dir: RecipeDir = None,
+    artifact_dir: ArtifactDir = None,
     add: Annotated[
         list[str] | None,
         typer.Option("--add-component", "-c", metavar="NAME=VERSION", help="Add this component (repeatable)."),
@@ -52,22 +78,41 @@ def local(
             "for a single component the values themselves.",
         ),
     ] = "",
-    group: Annotated[str, typer.Option(metavar="NAME", help="Deploy to this group of components.")] = "",
-    rollback: Annotated[
-        bool,
+    run_with: Annotated[
+        list[str] | None,
         typer.Option(
-            "--rollback",
-            help="Go back to what ran before if the deployment fails (this runtime refuses it: it cannot yet).",
+            metavar="COMPONENT:posixUser=USER[:GROUP]",
+            help="Run the component as this user (repeatable); for a single component USER[:GROUP] will do.",
         ),
-    ] = False,
+    ] = None,
+    system_limits: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE|JSON",
+            help="Limits, as JSON or YAML: {COMPONENT: {memory: KILOBYTES, cpus: NUMBER}}, or for a single component "
+            "{memory, cpus}.",
+        ),
+    ] = "",
+    group: Annotated[str, typer.Option(metavar="GROUP", help="Deploy to this group of components.")] = "",
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            parser=_policy,
+            metavar="rollback|do-nothing",
+            help="What to do if the deployment fails: go back to what ran before, or leave things as they are then "
+            "(do-nothing, if not given).",
+        ),
+    ] = None,
+    rollback: Annotated[bool, typer.Option("--rollback", help="Short for --policy rollback.")] = False,
     no_build: Annotated[
         bool, typer.Option("--no-build", help="Use what is in greengrass-build/ of a GDK project as it is.")
     ] = False,
-    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the outcome.")] = False,
-    timeout: Annotated[
-        float | None,
-        typer.Option(metavar="SECONDS", help="Wait no longer than this; the deployment goes on."),
-    ] = None,
+    dry_run: DryRun = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Deploy again whenever a file is saved, until Ctrl-C.")
+    ] = False,
+    no_wait: NoWait = False,
+    timeout: UpTimeout = None,
 ) -> None:
     """Deploy components from this machine, and wait until they are up.
 
@@ -82,50 +127,98 @@ def local(
 
     Examples:
       ggl deploy local ./my-component
-      ggl deploy local ./camera ./uploader --timeout 120
-      ggl deploy local ./my-component --config '{"rate": 5}'
+      ggl deploy local ./camera ./uploader --rollback --timeout 120
+      ggl deploy local ./my-component --watch
+      ggl deploy local ./my-component --config '{"rate": 5}' --dry-run
+      ggl deploy local ./camera --run-with camera:video --system-limits '{"memory": 65536, "cpus": 0.5}'
       ggl deploy local -r ./recipes -a ./artifacts -c com.example.Hello=1.0.0
       ggl deploy local --remove com.example.Hello
     """
     if paths and (recipe_dir or artifact_dir):
         raise CliError("PATH excludes --recipe-dir and --artifact-dir", USAGE)
-    request: dict[str, Any] = {"root_component_versions_to_add": _versions(add or [])}
+    if not (paths or add or remove or recipe_dir or config or run_with or system_limits):
+        raise CliError("nothing to deploy", USAGE, hint=f"give a folder, as in '{command('deploy local .')}'")
+    if rollback and policy == "DO_NOTHING":
+        raise CliError("--rollback and --policy do-nothing exclude each other", USAGE)
+    options = Local(
+        *(paths or [], recipe_dir, artifact_dir, add or [], remove or [], config, run_with or [], system_limits, group),
+        policy="ROLLBACK" if rollback else policy or "",
+        timeout=timeout,
+        build=not no_build,
+    )
+    if watch:
+        _watch(options, dry_run=dry_run, no_wait=no_wait)
     if remove:
         from gglcli.roots import require_roots
 
         require_roots(remove, group)
-        request["root_components_to_remove"] = remove
-    if group:
-        request["group_name"] = group
-    if rollback:
-        request["failure_handling_policy"] = "ROLLBACK"
-    if recipe_dir:
-        request["recipe_directory_path"] = str(_folder(recipe_dir))
-    if artifact_dir:
-        request["artifacts_directory_path"] = str(_folder(artifact_dir))
-    if paths:
-        deployment_id = _create_from(paths, request, config, build=not no_build)
-    else:
-        if not (add or remove or recipe_dir or config):
-            raise CliError("nothing to deploy", USAGE, hint=f"give a folder, as in '{command('deploy local .')}'")
-        _configure(request, config)
+    with request_for(options) as request:
+        if dry_run:
+            _preview(request)
+            return
         deployment_id = create(request)
-    outcome(deployment_id, wait=not no_wait, timeout=timeout)
+    outcome(deployment_id, wait=not no_wait)
 
 
-def _create_from(paths: list[Path], request: dict[str, Any], config: str, *, build: bool) -> str:
-    from gglcli.project.detect import detect
-    from gglcli.project.stage import Stage
+def _watch(options: Local, *, dry_run: bool, no_wait: bool) -> None:
+    for name, given in (("--dry-run", dry_run), ("--no-wait", no_wait), ("--remove", options.remove)):
+        if given:
+            raise CliError(f"--watch and {name} exclude each other", USAGE)
+    if not options.places:
+        raise CliError("--watch needs files to watch", USAGE, hint="give a PATH or --recipe-dir")
+    from gglcli.redeploy import watch
 
-    components = [component for path in paths for component in detect(path, build)]
-    with Stage() as stage:
-        for component in components:
-            stage.add(component)
-            request["root_component_versions_to_add"][component.name] = component.version
-        request["recipe_directory_path"] = str(stage.recipes)
-        request["artifacts_directory_path"] = str(stage.artifacts)
-        _configure(request, config)
-        return create(request)
+    watch(options)
+
+
+def _preview(request: dict[str, Any]) -> None:
+    from gglcli import difference
+
+    difference.show(ask("preview", request), "the deployment")
+
+
+@subcommand(app, "file")
+def file(
+    document: Annotated[
+        str, typer.Argument(metavar="FILE", help="Deployment document, as JSON or YAML; '-' reads standard input.")
+    ],
+    recipe_dir: RecipeDir = None,
+    artifact_dir: ArtifactDir = None,
+    dry_run: DryRun = False,
+    no_wait: NoWait = False,
+    timeout: UpTimeout = None,
+) -> None:
+    """Deploy what a deployment document says, as if the cloud had sent it.
+
+    The document lists everything that its group shall have: what the group had before and the document does not name
+    is removed. If the deployment fails, the device goes back to what it had, unless the document says DO_NOTHING. The
+    form of the cloud's API (targetArn, componentVersion, deploymentPolicies) is converted. A document without an id or
+    a time gets them.
+
+    Examples:
+      ggl deploy file deployment.json --dry-run
+      ggl deploy file deployment.yaml -r ./recipes -a ./artifacts
+      ggl deploy file - --dry-run < deployment.json
+    """
+    from gglcli.project.document import read_document
+    from gglcli.project.request import folders
+
+    read = read_document(document)
+    for note in read.notes:
+        output.note(f"{document}: {note}")
+    request: dict[str, Any] = {"document": read.data, **folders(recipe_dir, artifact_dir)}
+    if timeout is not None:
+        request["timeout"] = timeout
+    try:
+        if dry_run:
+            _preview(request)
+            return
+        deployment_id = create(request, "create_deployment")
+    except BusError as error:
+        if error.code != ErrorCode.INVALID:
+            raise
+        raise CliError(f"{document}: {error.message}", INVALID, trail=error.trail) from None
+    outcome(deployment_id, wait=not no_wait)
 
 
 @subcommand(app, "list")
@@ -140,100 +233,56 @@ def list_deployments(
     """
     with connect(INTERFACE) as client:
         deployments = client.call("list")[-max(1, limit) :]
-    rows: list[list[output.Cell]] = [
-        [
-            *(Id(entry["deployment_id"]), State(entry["status"]), Time(entry["created"])),
-            ", ".join(f"{name}={version}" for name, version in (entry.get("roots") or {}).items()),
-        ]
-        for entry in deployments
-    ]
-    output.show(deployments, Table(["DEPLOYMENT", "STATUS", "AGE", "ROOTS"], rows, empty="no deployments"))
+    output.show(deployments, table(deployments))
 
 
 @subcommand(app, "show")
-def show(
-    deployment_id: Annotated[
-        str, typer.Argument(metavar="DEPLOYMENT", help="Its id, the unique beginning of it, or 'last'.")
-    ] = "last",
-    wait: Annotated[bool, typer.Option("--wait", "-w", help="Follow it until it is over.")] = False,
-    timeout: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="With --wait: wait no longer than this.")
-    ] = None,
-) -> None:
+def show(deployment_id: Deployment = "last") -> None:
     """Show one deployment: what it is for, how far it is, and why it failed.
-
-    With --wait the exit status is 8 when it fails, as for 'ggl deploy local'.
 
     Examples:
       ggl deploy show last
-      ggl deploy show 3f9a --wait
+      ggl deploy show 3f9a --json | jq -r .detailed_status
     """
+    deployment = find(deployment_id)
+    output.show(deployment, *details(deployment))
+
+
+@subcommand(app, "wait")
+def wait(
+    deployment_id: Deployment = "last",
+    timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Wait no longer than this; the deployment goes on.")
+    ] = None,
+) -> None:
+    """Follow a deployment until it is over.
+
+    The exit status is 8 when it fails, as for 'ggl deploy local', and 6 when it is not over in time.
+
+    Examples:
+      ggl deploy wait last
+      ggl deploy wait 3f9a --timeout 300
+    """
+    finish(follow(find(deployment_id)["deployment_id"], timeout))
+
+
+@subcommand(app, "cancel")
+def cancel(deployment_id: Deployment) -> None:
+    """Cancel a deployment that waits, or that has not begun to change anything.
+
+    The exit status is 5 when it is too late: it changes the device already, or is over.
+
+    Examples:
+      ggl deploy cancel last
+      ggl deploy cancel 3f9a
+    """
+    deployment_id = find(deployment_id)["deployment_id"]
     with connect(INTERFACE) as client:
-        deployment = _find(client.call("list"), deployment_id)
-    if wait:
-        finish(follow(deployment["deployment_id"], timeout))
-        return
-    output.show(deployment, *_blocks(deployment))
-
-
-def _find(deployments: list[dict[str, Any]], text: str) -> dict[str, Any]:
-    if text == "last" and deployments:
-        return deployments[-1]
-    found = [entry for entry in deployments if entry["deployment_id"].startswith(text)]
-    exact = [entry for entry in found if entry["deployment_id"] == text]
-    if len(exact or found) == 1:
-        return (exact or found)[0]
-    why = f"several deployments begin with '{text}'" if found else f"there is no deployment '{text}'"
-    raise CliError(why, INVALID if found else NOT_FOUND, hint=f"'{command('deploy list')}' shows what there is")
-
-
-def _blocks(deployment: dict[str, Any]) -> list[output.Block]:
-    rows: list[tuple[str, output.Cell]] = [
-        ("deployment", deployment["deployment_id"]),
-        ("status", State(deployment["status"])),
-        ("detail", deployment.get("detailed_status")),
-        ("group", deployment.get("group")),
-        ("requested by", deployment.get("requested_by")),
-        ("created", Time(deployment["created"])),
-    ]
-    if deployment.get("finished"):
-        rows.append(("took", output.duration((deployment["finished"] - deployment["created"]) / 1000)))
-    if deployment["status"] != "SUCCEEDED":
-        rows.append(("step", deployment.get("step")))  # how far it is, or where it failed
-    for label, key in (("message", "message"), ("cause", "cause")):
-        if deployment.get(key):
-            rows.append((label, deployment[key]))
-    for label, key in (("errors", "error_stack"), ("broken", "broken"), ("removed", "removed")):
-        if deployment.get(key):
-            rows.append((label, ", ".join(deployment[key])))
-    states, roots = deployment.get("states") or {}, deployment.get("roots") or {}
-    table = [
-        [name, version, State(states.get(name, "")), "root" if name in roots else "dependency"]
-        for name, version in sorted((deployment.get("components") or {}).items())
-    ]
-    blocks: list[output.Block] = [Fields(rows)]
-    return [*blocks, Text(""), Table(["COMPONENT", "VERSION", "STATE", "ROLE"], table)] if table else blocks
-
-
-def _versions(entries: list[str]) -> dict[str, str]:
-    versions = {}
-    for entry in entries:
-        name, equals, version = entry.partition("=")
-        if not (name and equals and version):
-            raise CliError(f"'{entry}' is not NAME=VERSION", USAGE, hint="for example com.example.Hello=1.0.0")
-        versions[name] = version
-    return versions
-
-
-def _folder(path: Path) -> Path:
-    if not path.is_dir():
-        raise CliError(f"{path} is not a folder", NOT_FOUND)
-    return path.absolute()
-
-
-def _configure(request: dict[str, Any], config: str) -> None:
-    if config:
-        from gglcli.project.configuration import read_configuration
-
-        components = list(request["root_component_versions_to_add"])
-        request["component_to_configuration"] = read_configuration(config, components)
+        answer = client.call("cancel", {"deployment_id": deployment_id})
+    shown = output.short(deployment_id)
+    if not answer["canceled"]:
+        raise CliError(f"deployment {shown} cannot be canceled: {answer['message']}", INVALID)
+    deployment = {**find(deployment_id), "status": answer["status"]}
+    if deployment["status"] not in OVER:
+        deployment = follow(deployment_id).deployment
+    output.show(deployment, Text(f"deployment {shown} {deployment['status']}"))

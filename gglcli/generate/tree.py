@@ -96,6 +96,8 @@ def _node(command: ClickCommand, path: tuple[str, ...]) -> Node:
 
 def _option(option: TyperOption) -> Option:
     choices = tuple(str(choice) for choice in getattr(option.type, "choices", ()))
+    if not choices and option.metavar and option.metavar.islower():
+        choices = tuple(option.metavar.split("|"))  # words as they are typed, where others are placeholders
     default = option.default
     return Option(
         names=tuple(sorted(option.opts, key=len)),

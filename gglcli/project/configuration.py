@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from gglcli.errors import INVALID, CliError
+from gglcli.project.value import read_value
 
 _OPERATIONS = ("MERGE", "RESET")
 
@@ -18,7 +18,7 @@ def read_configuration(text: str, components: Sequence[str]) -> dict[str, dict[s
     values, which are merged. When ``components``, the names being deployed, are but one, and ``text`` names no
     component, all of it is that component's.
     """
-    data = _read(text)
+    data = read_value(text, "--config")
     if not isinstance(data, dict):
         raise CliError("--config must be a map", INVALID, hint='for example \'{"com.example.Hello": {"rate": 5}}\'')
     if _is_update(data) or (len(components) == 1 and not _names_components(data, components)):
@@ -50,27 +50,3 @@ def _update(name: str, value: Any) -> dict[str, Any]:
     if not isinstance(update.get("RESET", []), list):
         raise CliError(f"--config: RESET of '{name}' must be a list of JSON pointers", INVALID)
     return update
-
-
-def _read(text: str) -> Any:
-    import json
-
-    import yaml
-
-    path = Path(text)
-    where = "--config"
-    if not text.lstrip().startswith(("{", "[")):
-        try:
-            text = path.read_text()
-        except OSError as error:
-            raise CliError(
-                f"--config: cannot read {path}: {error.strerror}", INVALID, hint="give a file, or JSON such as '{...}'"
-            ) from None
-        where = f"--config {path}"
-    try:
-        return json.loads(text)
-    except ValueError as json_error:
-        try:
-            return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        except yaml.YAMLError:
-            raise CliError(f"{where}: neither JSON nor YAML: {json_error}", INVALID) from None

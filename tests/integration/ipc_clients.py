@@ -6,19 +6,25 @@ import threading
 import time
 from collections.abc import Callable
 from queue import Queue
-from typing import Any
+from typing import Any, Protocol
 
 import awsiot.greengrasscoreipc
 from awsiot.greengrasscoreipc.clientv2 import GreengrassCoreIPCClientV2
 from awsiot.greengrasscoreipc.model import JsonMessage, PublishMessage, SubscriptionResponseMessage
 
-from tests.integration.ipc_runtime import Runtime
+from ggl.paths import Root
+
+
+class Rooted(Protocol):
+    """A runtime of either kind."""
+
+    root: Root
 
 
 class Components:
     """Clients of the SDK, each connected with a component's token; a context manager that closes them."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Rooted) -> None:
         self._runtime = runtime
         self._clients: list[GreengrassCoreIPCClientV2] = []
 

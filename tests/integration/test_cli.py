@@ -153,12 +153,12 @@ def test_component_stop_start_and_restart(ggl: Ggl) -> None:
 
 def test_deploy_list_and_show(ggl: Ggl) -> None:
     header, row, *_ = ggl("deploy", "list").out.splitlines()
-    assert header.split() == ["DEPLOYMENT", "STATUS", "AGE", "ROOTS"]
+    assert header.split() == ["DEPLOYMENT", "STATUS", "TYPE", "GENERATION", "AGE", "ROOTS"]
     identifier = row.split()[0]
     assert row.split()[1] == "SUCCEEDED"
     assert ggl("deploy", "list", "--json").json[0]["deployment_id"] == identifier
     assert "\nstatus        SUCCEEDED\n" in ggl("deploy", "show", identifier[:8]).out
-    shown = ggl("deploy", "show", identifier, "--wait", "--json").json
+    shown = ggl("deploy", "wait", identifier, "--json").json
     assert shown["components"] == {HELLO: "1.0.0", UPPER: "1.0.0"}
 
 
@@ -170,6 +170,7 @@ def test_config_set_get_list_and_unset(ggl: Ggl) -> None:
     assert ggl("config", "get", key, "--timestamps", "--json").json["port"]["v"] == 8080
     assert ggl("config", "list", key).out == "port\nname\n"
     assert ggl("config", "list", "/services", "--json").json.count(HELLO) == 1
+    assert ggl("config", "diff", "-", "--key", f"{key}/port", stdin="{}", code=9).out.endswith("/server/port: 8080\n")
     stored = ggl("config", "set", f"{key}/name", "-", "--json", stdin="b\n").json
     assert stored == {"key": f"/services/{HELLO}/configuration/server/name", "value": "b"}
     assert ggl("config", "unset", key, "--json").json == {"key": f"/services/{HELLO}/configuration/server"}
@@ -198,7 +199,7 @@ def test_logs(ggl: Ggl) -> None:
     assert re.fullmatch(r"\S+Z WARN  careful", second)
     record = ggl("logs", HELLO, "--level", "warn", "--grep", "^care", "--since", "1h", "--json").json
     assert (record["unit"], record["level"], record["message"]) == (HELLO, "WARN", "careful")
-    trail = ggl("deploy", "show", ggl("deploy", "list").out.split()[4], "--json").json["trail"]
+    trail = ggl("deploy", "list", "--json").json[0]["trail"]
     assert "deployment: deployment " in ggl("logs", "--trail", trail).out
     assert ggl("logs", "--grep", "no such words").err == "no record matches\n"
 
@@ -284,18 +285,19 @@ def test_5_a_value_is_not_acceptable(ggl: Ggl, tmp_path: Path) -> None:
 def test_6_and_130_a_deployment_goes_on_when_nobody_waits(ggl: Ggl, tmp_path: Path, shared: Runtime) -> None:
     name = "com.example.Gated"
     folder = component(tmp_path, name, f"{{startup: 'until test -e {tmp_path}/gate; do sleep 0.05; done'}}")
-    late = ggl("deploy", "local", folder, "--timeout", "0.2", "--json", code=6)
+    ggl("deploy", "local", folder, "--no-wait")
+    late = ggl("deploy", "wait", "last", "--timeout", "0.2", "--json", code=6)
     assert late.error["code"] == "TIMEOUT"
     identifier = late.json["deployment_id"]
-    with ggl.begin("deploy", "show", identifier, "--wait") as waiting:
+    with ggl.begin("deploy", "wait", identifier) as waiting:
         assert waiting.stdout
         assert waiting.stdout.readline().startswith(f"deployment {identifier} ")
         waiting.send_signal(signal.SIGINT)
         _, error = waiting.communicate()
     assert waiting.returncode == 130
-    assert f"interrupted; deployment {identifier} goes on; follow it with 'ggl deploy show" in error
+    assert f"interrupted; deployment {identifier} goes on; follow it with 'ggl deploy wait" in error
     (tmp_path / "gate").touch()
-    assert ggl("deploy", "show", identifier, "--wait", "--json").json["status"] == "SUCCEEDED"
+    assert ggl("deploy", "wait", identifier, "--json").json["status"] == "SUCCEEDED"
     removed = ggl("component", "remove", name).out.splitlines()
     assert f"{name} REMOVED" in removed
     assert not any("RUNNING" in line for line in removed)
@@ -323,7 +325,7 @@ def test_8_a_broken_component(ggl: Ggl, tmp_path: Path) -> None:
     assert f"see 'ggl logs {name}'" in last
     assert ggl("status", "--json", code=8).json["healthy"] is False
     assert ggl("component", "show", name, "--json", code=8).json["status_code"] == "RUN_ERROR"
-    assert ggl("deploy", "show", "last", "--wait", "--json", code=8).error["code"] == "DEPLOYMENT_FAILED"
+    assert ggl("deploy", "wait", "last", "--json", code=8).error["code"] == "DEPLOYMENT_FAILED"
     again = ggl("component", "remove", name, "--json").json
     assert (again["status"], again["removed"]) == ("SUCCEEDED", [name])
     ggl("status")

@@ -125,7 +125,8 @@ def test_a_hello_component_runs_and_is_recorded(device: Device) -> None:
     assert device.config("Hello", "configuration") == {"who": "world"}
     assert device.config("Hello", "lifecycle") == {"run": "echo hello world; exec sleep 1000"}
     groups = device.config("DeploymentService", "GroupToRootComponents")
-    assert groups == {"LOCAL_DEPLOYMENT": {"Hello": {"version": "1.0.0"}}}
+    root = {"version": "1.0.0", "groupConfigArn": "", "groupConfigName": "LOCAL_DEPLOYMENT"}
+    assert groups == {"LOCAL_DEPLOYMENT": {"Hello": root}}
     wait_until(lambda: "hello world" in device.runtime.log("Hello"))
     wait_until(device.staged, lambda staged: not staged)
 
@@ -167,7 +168,11 @@ def test_a_component_that_does_its_work_and_ends_is_finished(device: Device) -> 
     [
         ("{run: 'sleep 0.05; exit 7'}", "RUN_ERROR", "exited with code 7"),
         ("{install: 'exit 3', run: 'exec sleep 1000'}", "INSTALL_ERROR", "install script exited with code 3"),
-        ("{startup: {Script: 'sleep 1000', Timeout: 0.1}}", "STARTUP_TIMEOUT", "startup script did not finish in time"),
+        (
+            "{startup: {Script: 'sleep 1000', Timeout: 0.1}}",
+            "STARTUP_TIMEOUT",
+            "startup script did not finish within 0.1 s",
+        ),
     ],
 )
 def test_a_broken_component_fails_the_deployment_with_its_reason(
@@ -340,7 +345,7 @@ HOSTILE: list[dict[str, Any]] = [
     {"timeout": "soon"},
     {"timeout": -1},
     {"group_name": ["g"]},
-    {"failure_handling_policy": "ROLLBACK"},
+    {"failure_handling_policy": "PANIC"},
 ]
 
 

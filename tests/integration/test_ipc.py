@@ -87,23 +87,24 @@ def test_the_bus_is_not_open_to_components_that_ask_for_strange_tokens(runtime: 
 def test_an_operation_nobody_serves_says_so(runtime: Runtime, components: Components) -> None:
     client = components.connect(runtime.install(A))
     with pytest.raises(ServiceError) as caught:
-        client.list_components()
-    assert caught.value.message == "Operation aws.greengrass#ListComponents is not supported by Greengrass"
+        client.create_debug_password()
+    assert caught.value.message == "Operation aws.greengrass#CreateDebugPassword is not supported by Greengrass"
 
 
 def test_an_operation_can_be_served_by_whoever_registers_it(runtime: Runtime, components: Components) -> None:
     """Here: by the publish/subscribe daemon, which has no method of that name and refuses."""
-    client = components.connect(runtime.install(A))
-    operation = "aws.greengrass#DeferComponentUpdate"
+    operation = "aws.greengrass#CreateDebugPassword"
+    policy = {"operations": [operation], "resources": ["*"]}
+    client = components.connect(runtime.install(A, {"accessControl": {"aws.greengrass.Cli": {"p": policy}}}))
     with runtime.bus("gg_ipc") as bus:
         bus.subscribe("register", {"operation": operation, "interface": "gg_pubsub"})
         assert runtime.call("gg_ipc", "routes")[operation] == "gg_pubsub"
         with pytest.raises(ServiceError) as refused:
-            client.defer_component_update(deployment_id="x")
+            client.create_debug_password()
         assert "has no method" in refused.value.message
     eventually(lambda: operation not in runtime.call("gg_ipc", "routes"))
     with pytest.raises(ServiceError) as caught:
-        client.defer_component_update(deployment_id="x")
+        client.create_debug_password()
     assert "not supported" in str(caught.value.message)
 
 

@@ -56,6 +56,7 @@ class Loop:
         self._wake_r, self._wake_w = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.watch(self._wake_r, self._drain_wake)
         self._workers: _Workers | None = None
+        self._wakes_on_signal = False
 
     def watch(self, fd: int, callback: Callable[[int], None], events: int = READABLE) -> None:
         """Call ``callback(events)`` whenever ``fd`` is ready; ``EPOLLHUP`` and ``EPOLLERR`` are always reported."""
@@ -95,6 +96,10 @@ class Loop:
     def on_signal(self, number: int, callback: Callable[[], None]) -> None:
         """Run ``callback`` on the loop when the process receives signal ``number``."""
         signal.signal(number, lambda *_: self.call_soon_threadsafe(callback))
+        # Python runs the handler between two steps of its own, so not while we wait: a signal that comes on the way
+        # into the poll must end it, or is not noticed before something else happens.
+        signal.set_wakeup_fd(self._wake_w, warn_on_full_buffer=False)
+        self._wakes_on_signal = True
 
     def stop(self) -> None:
         self._stopped = True
@@ -129,6 +134,8 @@ class Loop:
 
     def close(self) -> None:
         """Give up everything the loop holds; watched descriptors stay open."""
+        if self._wakes_on_signal:
+            signal.set_wakeup_fd(-1)
         self._epoll.close()
         os.close(self._wake_r)
         os.close(self._wake_w)

@@ -14,8 +14,12 @@ read_with_timestamps   key_path                                         the same
 list                   key_path                                         the keys of a map
 write                  key_path, value, timestamp?                      nil; merges (see ``change``)
 delete                 key_path                                         nil, also when nothing is there
-transaction            operations: maps with ``op`` write or delete     nil; all or nothing, in one commit
-                       and the parameters of that method
+transaction            operations: maps with ``op`` write, delete,      nil; all or nothing, in one commit
+                       restore, put or drop, and the parameters of it
+preview                operations                                       what that would change, and nothing else:
+                                                                        ``[{"key_path", "from", "to"}]``, one a value;
+                                                                        ``from`` or ``to`` lacks where there is none
+backup                 path, overwrite?                                 nil; the file is a copy of the database then
 subscribe              key_path, missing_ok?                            nil, then a stream of changed key paths
 put                    table, key, value                                nil; stores a record
 get                    table, key                                       its value
@@ -26,6 +30,9 @@ drop                   table, key                                       nil, als
 A subscription yields the full path of each changed leaf, or of what was deleted: at or below ``key_path``, and above it
 when it went with its parent. A write of the same value is no change. Subscribing to a path that does not exist is
 NOENTRY, as on every nucleus, since it is mostly a spelling mistake; who means to wait for a path says ``missing_ok``.
+
+``restore`` (key_path, value) is an operation of transactions only: what is at ``key_path`` becomes exactly ``value``, a
+tree as ``read_with_timestamps`` returns it, with those timestamps; what the tree lacks is removed, a missing path made.
 
 Records are documents of other daemons (deployment history, queues): durable like the tree, but no part of it. They have
 no timestamps and no subscriptions.

@@ -21,6 +21,7 @@ from typing import Any
 from ggl.configd.errors import ConfigError
 from ggl.configd.limits import MAX_DEPTH
 from ggl.configd.store import Store, Write
+from ggl.documents import BadDocument, parse_json, parse_yaml
 from ggl.log import get_logger
 from ggl.paths import Root
 from ggl.values import InvalidValue
@@ -94,40 +95,15 @@ def read_boot_file(path: Path) -> dict[str, Any]:
         text = (data or b"").decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadFile(f"it is not UTF-8 text (byte {error.start})") from error
-    content = _parse_json(text) if path.name.endswith(".json") else _parse_yaml(text)
+    try:
+        content = parse_json(text) if path.name.endswith(".json") else parse_yaml(text, MAX_DEPTH)
+    except BadDocument as error:
+        raise BadFile(f"{error}") from error
     if content is None:
         return {}
     if type(content) is not dict:
         raise BadFile("it must hold a map of keys")
     return content
-
-
-def _parse_json(text: str) -> Any:
-    import json
-
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise BadFile(f"line {error.lineno}, column {error.colno}: {error.msg}") from error
-    except (ValueError, RecursionError) as error:
-        raise BadFile(f"{error}") from error
-
-
-def _parse_yaml(text: str) -> Any:
-    from yaml import MarkedYAMLError, YAMLError
-
-    from ggl.configd.boot_yaml import NestedTooDeep, parse
-
-    try:
-        return parse(text, MAX_DEPTH)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise BadFile(f"{place}{error.problem or error.context}") from error
-    except NestedTooDeep as error:
-        raise BadFile(f"{error}") from error
-    except (YAMLError, ValueError, RecursionError) as error:
-        raise BadFile(f"{error}".replace("\n", " ")) from error
 
 
 def _user_name() -> str:

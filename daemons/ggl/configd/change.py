@@ -1,4 +1,4 @@
-"""One change of the configuration tree: any number of writes and deletions that take effect together.
+"""One change of the configuration tree: any number of writes, deletions and restorations that take effect together.
 
 A change modifies the tree at once and remembers how to undo it. It then tells which rows of the database differ from
 before, and which paths watchers should hear of. Both are net: a key that is deleted and written again with the same
@@ -7,6 +7,7 @@ value has not changed. The life of a change is within one request, so nobody see
     change = Change(tree)
     change.write(path, value, timestamp)      # any number of these
     change.delete(path)
+    change.restore(path, stamped)
     try:
         database.commit(change.rows())
     except StorageError:
@@ -17,6 +18,9 @@ value has not changed. The life of a change is within one request, so nobody see
 Merge rules. A leaf is replaced when the write is not older than it; the same value only raises its timestamp. A map is
 merged key by key with the same timestamp; keys it does not mention stay. Where a leaf meets a map, or a map a leaf, the
 newcomer replaces what is there if it is not older than the newest timestamp in it, and is ignored otherwise.
+
+A restoration does not merge: what is at its path becomes exactly what it says, values, timestamps and the spelling of
+keys, whatever is there now.
 """
 
 from __future__ import annotations
@@ -26,8 +30,8 @@ from sys import intern
 from typing import Any, NamedTuple
 
 from ggl.configd.errors import Conflict, NoEntry, show
-from ggl.configd.limits import check_path, check_timestamp, check_value
-from ggl.configd.tree import Path, Tree, newest, same, stored_key
+from ggl.configd.limits import check_path, check_stamped, check_timestamp, check_value
+from ggl.configd.tree import Path, Tree, is_leaf, newest, same, stored_key
 from ggl.values import InvalidValue
 
 _ABSENT: Any = object()
@@ -53,7 +57,7 @@ class Event(NamedTuple):
 
 
 class Change:
-    """Writes and deletions on ``tree``. After an error of ``write`` or ``delete``, call ``undo``."""
+    """Writes, deletions and restorations on ``tree``. After an error of one of them, call ``undo``."""
 
     __slots__ = ("_before", "_deleted", "_journal", "_tree")
 
@@ -73,22 +77,23 @@ class Change:
                 raise InvalidValue("the root of the configuration must be a map")
             self._merge(self._tree.values, self._tree.times, (), value, timestamp)
             return
-        values, times = self._tree.values, self._tree.times
-        spelling: Path = ()
-        for key in path[:-1]:
-            stored = stored_key(values, key)
-            if stored is None:
-                stored = intern(key)
-                self._put(values, times, spelling, stored, {}, {})
-                spelling = (*spelling, stored)
-                self._before.setdefault(spelling, _NO_ROW)
-            else:
-                spelling = (*spelling, stored)
-            values = values[stored]
-            times = times[stored]
-            if type(values) is not dict:
-                raise Conflict(f"{show(path)} cannot be written: {show(spelling)} is a value, not a map")
-        self._write(values, times, spelling, stored_key(values, path[-1]), path[-1], value, timestamp)
+        values, times, parent = self._descend(path)
+        self._write(values, times, parent, stored_key(values, path[-1]), path[-1], value, timestamp)
+
+    def restore(self, path: Sequence[str], stamped: Any) -> None:
+        """Make what is at ``path`` exactly ``stamped``, a tree as ``Tree.stamped`` gives it. A missing path is made.
+
+        Raises ``InvalidValue``, ``LimitExceeded`` or ``Conflict``.
+        """
+        check_path(path)
+        check_stamped(path, stamped)
+        if not path:
+            if is_leaf(stamped):
+                raise InvalidValue("the root of the configuration must be a map")
+            self._restore_map(self._tree.values, self._tree.times, (), stamped)
+            return
+        values, times, parent = self._descend(path)
+        self._restore(values, times, parent, stored_key(values, path[-1]) or intern(path[-1]), stamped)
 
     def delete(self, path: Sequence[str]) -> None:
         """Remove what is at ``path``, whatever its timestamps. A missing key is no error."""
@@ -102,11 +107,7 @@ class Change:
         key = stored_key(values, path[-1]) if type(values) is dict else None
         if key is None:
             return
-        spelling = (*parent, key)
-        self._remember(spelling, values[key], times[key])
-        self._before.setdefault(parent, _NO_ROW)
-        self._journal.append((values, times, key, values.pop(key), times.pop(key)))
-        self._deleted[spelling] = None
+        self._remove(values, times, parent, key)
 
     def undo(self) -> None:
         """Put the tree back as it was."""
@@ -137,11 +138,76 @@ class Change:
             was_leaf = before.timestamp is not None
             after = self._row(path)
             if after.timestamp is not None:
-                if not was_leaf or not same(before.value, after.value):
+                if _differ(before, after):
                     events.append(Event(path, False))
             elif was_leaf and not _below(path, gone):
                 events.append(Event(path, True))
         return events
+
+    def _descend(self, path: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any], Path]:
+        """The map that ``path`` is in, and its path as it is spelled; it is made if need be. Raises ``Conflict``."""
+        values, times = self._tree.values, self._tree.times
+        spelling: Path = ()
+        for key in path[:-1]:
+            stored = stored_key(values, key)
+            if stored is None:
+                stored = intern(key)
+                self._put(values, times, spelling, stored, {}, {})
+                spelling = (*spelling, stored)
+                self._before.setdefault(spelling, _NO_ROW)
+            else:
+                spelling = (*spelling, stored)
+            values = values[stored]
+            times = times[stored]
+            if type(values) is not dict:
+                raise Conflict(f"{show(path)} cannot be written: {show(spelling)} is a value, not a map")
+        return values, times, spelling
+
+    def _restore(
+        self, values: dict[str, Any], times: dict[str, Any], parent: Path, key: str, stamped: dict[str, Any]
+    ) -> None:
+        """Make what is stored under ``key``, in this spelling, ``stamped``."""
+        path = (*parent, key)
+        old, old_time = values.get(key, _ABSENT), times.get(key)
+        if not is_leaf(stamped):
+            if type(old) is not dict:
+                self._replace(values, times, parent, key, {}, {})
+            self._restore_map(values[key], times[key], path, stamped)
+            return
+        value, time = stamped["v"], stamped["t"]
+        if old is not _ABSENT and same(old, value):
+            if old_time == time:
+                return
+            value = old
+        self._replace(values, times, parent, key, value, time)
+
+    def _restore_map(self, values: dict[str, Any], times: dict[str, Any], path: Path, stamped: dict[str, Any]) -> None:
+        for key in [key for key in values if key not in stamped]:
+            self._remove(values, times, path, key)
+        for key, child in stamped.items():
+            self._restore(values, times, path, intern(key), child)
+
+    def _replace(
+        self, values: dict[str, Any], times: dict[str, Any], parent: Path, key: str, value: Any, time: Any
+    ) -> None:
+        """Store a leaf, or an empty map, under ``key``, whatever was there."""
+        path = (*parent, key)
+        if key in values:
+            self._remember(path, values[key], times[key])
+        self._put(values, times, parent, key, value, time)
+        self._before.setdefault(path, _NO_ROW)
+
+    def _remove(self, values: dict[str, Any], times: dict[str, Any], parent: Path, key: str) -> None:
+        path = (*parent, key)
+        self._remember(path, values[key], times[key])
+        self._before.setdefault(parent, _NO_ROW)
+        self._journal.append((values, times, key, values.pop(key), times.pop(key)))
+        self._deleted[path] = None
+
+    def differences(self) -> list[tuple[Path, Row, Row]]:
+        """Every value that was, or is now, another one: its path, how it was stored and how it will be."""
+        pairs = ((path, before, self._row(path)) for path, before in self._before.items())
+        return [pair for pair in pairs if _differ(*pair[1:])]
 
     def _merge(self, values: dict[str, Any], times: dict[str, Any], path: Path, new: dict[str, Any], now: int) -> None:
         # Looking for another spelling goes through all keys; for many keys at once, one index is made of them.
@@ -183,21 +249,17 @@ class Change:
             return
         elif same(old, value):
             value = old
-        self._remember(path, old, old_time)
         self._create(values, times, parent, stored, value, now)
 
     def _create(
         self, values: dict[str, Any], times: dict[str, Any], parent: Path, key: str, value: Any, now: int
     ) -> None:
         """Store ``value`` under ``key``, in place of what is there."""
-        path = (*parent, key)
         if type(value) is not dict:
-            self._put(values, times, parent, key, value, now)
-            self._before.setdefault(path, _NO_ROW)
-            return
-        self._put(values, times, parent, key, {}, {})
-        self._before.setdefault(path, _NO_ROW)
-        self._merge(values[key], times[key], path, value, now)
+            self._replace(values, times, parent, key, value, now)
+        else:
+            self._replace(values, times, parent, key, {}, {})
+            self._merge(values[key], times[key], (*parent, key), value, now)
 
     def _put(
         self, values: dict[str, Any], times: dict[str, Any], parent: Path, key: str, value: Any, time: Any
@@ -239,6 +301,13 @@ class Change:
                 return True
             value = value[key]
         return False
+
+
+def _differ(before: Row, after: Row) -> bool:
+    """Whether the values do. An empty map is no value, nor is a map with something in it."""
+    if before.timestamp is None or after.timestamp is None:
+        return before.timestamp is not after.timestamp
+    return not same(before.value, after.value)
 
 
 def _below(path: Path, tops: set[Path]) -> bool:

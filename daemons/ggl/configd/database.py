@@ -21,20 +21,18 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, NamedTuple
 
 from ggl.configd.change import Row
 from ggl.configd.errors import LimitExceeded, StorageBroken, StorageError, StorageFull, show
-from ggl.configd.limits import MAX_VALUE_SIZE
+from ggl.configd.limits import MAX_RECORD_SIZE, MAX_VALUE_SIZE
 from ggl.configd.tree import Path
+from ggl.configdb import APPLICATION_ID, SCHEMA_VERSION
 from ggl.log import get_logger
 from ggl.values import InvalidValue
 
-APPLICATION_ID = 0x47474C43
-"""``GGLC``: marks the file as ours (``file config.db`` shows it)."""
-SCHEMA_VERSION = 1
 LOCK_TIMEOUT = 5.0
 """Seconds to wait for another process that has the database open."""
 
@@ -59,8 +57,20 @@ _PUT_LEAF = (
 )
 _DROP_LEAF = "DELETE FROM leaf WHERE path = ?"
 
+_PUT_RECORD = "INSERT OR REPLACE INTO record VALUES (?, ?, ?)"
+_DROP_RECORD = "DELETE FROM record WHERE collection = ? AND key = ?"
+
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 log = get_logger("configd")
+
+
+class Record(NamedTuple):
+    """A record to store, or one to remove."""
+
+    collection: str
+    key: str
+    value: Any
+    dropped: bool = False
 
 
 class Database:
@@ -84,10 +94,10 @@ class Database:
             else:
                 log.error("left out what is stored under %.200s: it cannot be read", path)
 
-    def commit(self, rows: Sequence[tuple[Path, Row]]) -> None:
-        """Store or remove ``rows``, all or nothing; durable on return.
+    def commit(self, rows: Sequence[tuple[Path, Row]], records: Iterable[Record] = ()) -> None:
+        """Store or remove ``rows`` and ``records``, all or nothing; durable on return.
 
-        Raises ``StorageError``, or ``LimitExceeded`` for a leaf that is too big.
+        Raises ``StorageError``, or ``LimitExceeded`` for a leaf or record that is too big.
         """
         statements: list[tuple[str, tuple[Any, ...]]] = []
         for path, row in rows:
@@ -97,15 +107,16 @@ class Database:
             elif row.timestamp is None:
                 statements.append((_PUT_LEAF, (key, None, None)))
             else:
-                statements.append((_PUT_LEAF, (key, _text(show(path), row.value), row.timestamp)))
+                text = _text("the value of " + show(path), row.value, MAX_VALUE_SIZE)
+                statements.append((_PUT_LEAF, (key, text, row.timestamp)))
+        for record in records:
+            name = (record.collection, record.key)
+            if record.dropped:
+                statements.append((_DROP_RECORD, name))
+            else:
+                text = _text(f"record '{record.key}' of '{record.collection}'", record.value, MAX_RECORD_SIZE)
+                statements.append((_PUT_RECORD, (*name, text)))
         self._execute(statements)
-
-    def put_record(self, collection: str, key: str, value: Any) -> None:
-        text = _text(f"record '{key}' of '{collection}'", value)
-        self._execute([("INSERT OR REPLACE INTO record VALUES (?, ?, ?)", (collection, key, text))])
-
-    def drop_record(self, collection: str, key: str) -> None:
-        self._execute([("DELETE FROM record WHERE collection = ? AND key = ?", (collection, key))])
 
     def get_record(self, collection: str, key: str) -> Any:
         """The record's value; raises ``KeyError``."""
@@ -120,6 +131,15 @@ class Database:
         order = "DESC" if reverse else "ASC"
         query = f"SELECT key, value FROM record WHERE collection = ? ORDER BY key {order} LIMIT ?"
         return [[key, json.loads(text)] for key, text in self._query(query, (collection, limit))]
+
+    def backup(self, path: FilePath, overwrite: bool) -> None:
+        """A complete copy of the file at ``path``. Raises ``StorageError``."""
+        from ggl.configdb import copy
+
+        try:
+            copy(self._connection, path, overwrite)
+        except (OSError, sqlite3.Error) as error:
+            raise StorageError(f"no backup at {path}: {getattr(error, 'strerror', None) or error}") from error
 
     def close(self) -> None:
         self._connection.close()
@@ -238,10 +258,10 @@ def _set_aside(path: FilePath) -> FilePath:
     return kept
 
 
-def _text(what: str, value: Any) -> str:
+def _text(what: str, value: Any, limit: int) -> str:
     text = _encode(value)
-    if len(text) > MAX_VALUE_SIZE:
-        raise LimitExceeded(f"the value of {what} is {len(text)} bytes long, over the limit of {MAX_VALUE_SIZE}")
+    if len(text) > limit:
+        raise LimitExceeded(f"{what} is {len(text)} bytes long, over the limit of {limit}")
     return text
 
 

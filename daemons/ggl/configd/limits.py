@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ggl.configd.errors import LimitExceeded, show
+from ggl.configd.tree import is_leaf
 from ggl.values import InvalidValue, describe
 
 MAX_DEPTH = 58
@@ -20,6 +21,15 @@ MAX_VALUE_SIZE = 1024 * 1024
 """Bytes of one leaf, as JSON text with every character outside ASCII escaped."""
 MAX_NODES = 100_000
 """Maps, lists and scalars in one written value (a YAML alias counts each time it is used)."""
+MAX_RESTORED_NODES = 1_000_000
+"""The same for a tree with timestamps, which may hold everything that many writes have made."""
+MAX_RECORD_DEPTH = 60
+"""Maps and lists inside each other in a record: a component's deepest configuration, with timestamps, and what a daemon
+wraps around it. A transaction and a scan add four levels at most; the bus carries 64."""
+MAX_RECORD_NODES = 500_000
+"""Maps, lists and scalars in one record."""
+MAX_RECORD_SIZE = 8 * 1024 * 1024
+"""Bytes of one record as JSON text: what a deployment of hundreds of components keeps to be able to go back."""
 MAX_TIMESTAMP = 2**63 - 1
 """Milliseconds since the epoch: what SQLite and the bus can hold."""
 
@@ -52,9 +62,53 @@ def check_value(path: Sequence[str], value: object) -> None:
 
     Raises ``InvalidValue`` or ``LimitExceeded``.
     """
-    nodes = _count(path, value, MAX_DEPTH - len(path), MAX_NODES)
-    if nodes < 0:
-        raise LimitExceeded(f"the value for {show(path)} has more than {MAX_NODES} parts")
+    _check_budget(show(path), MAX_NODES, _count(path, value, MAX_DEPTH - len(path), MAX_NODES))
+
+
+def check_stamped(path: Sequence[str], stamped: object) -> None:
+    """Whether ``stamped`` may be put at ``path``: maps of maps down to the leaves ``{"v": value, "t": timestamp}``.
+
+    Raises ``InvalidValue`` or ``LimitExceeded``.
+    """
+    left = _count_stamped(path, stamped, MAX_DEPTH - len(path), MAX_RESTORED_NODES)
+    _check_budget(show(path), MAX_RESTORED_NODES, left)
+
+
+def check_record(table: str, key: str, value: object) -> None:
+    """Whether ``value`` may be stored as a record. Raises ``InvalidValue`` or ``LimitExceeded``."""
+    check_key(table)
+    check_key(key)
+    left = _count((table, key), value, MAX_RECORD_DEPTH, MAX_RECORD_NODES)
+    _check_budget(f"record '{key}' of '{table}'", MAX_RECORD_NODES, left)
+
+
+def _check_budget(what: str, limit: int, left: int) -> None:
+    if left < 0:
+        raise LimitExceeded(f"the value for {what} has more than {limit} parts")
+
+
+def _count_stamped(path: Sequence[str], stamped: object, levels: int, budget: int) -> int:
+    """What is left of ``budget``; negative as soon as it is used up."""
+    if type(stamped) is not dict:
+        raise InvalidValue(f"a value with its timestamp is required for {show(path)}, not {describe(stamped)}")
+    if is_leaf(stamped):
+        check_timestamp(stamped["t"])
+        if type(stamped["v"]) is dict:
+            raise InvalidValue(f"a value with a timestamp for {show(path)} is a map")
+        return _count(path, stamped["v"], levels, budget)
+    if levels <= 0:
+        raise _too_deep(path)
+    budget -= 1
+    seen = set()
+    for key, child in stamped.items():
+        check_key(key)
+        seen.add(key.casefold())
+        budget = _count_stamped(path, child, levels - 1, budget)
+        if budget < 0:
+            return budget
+    if len(seen) < len(stamped):
+        raise InvalidValue(f"the value for {show(path)} has keys that differ in letter case only")
+    return budget
 
 
 def _count(path: Sequence[str], value: object, levels: int, budget: int) -> int:
@@ -74,7 +128,7 @@ def _count(path: Sequence[str], value: object, levels: int, budget: int) -> int:
     if kind is not dict and kind is not list:
         raise InvalidValue(f"a value of type {kind.__name__} for {show(path)} cannot be stored")
     if levels <= 0:
-        raise LimitExceeded(f"the value for {show(path)} is nested deeper than the limit of {MAX_DEPTH} levels")
+        raise _too_deep(path)
     elements: Any = value
     if kind is dict:
         for key in elements:
@@ -85,3 +139,8 @@ def _count(path: Sequence[str], value: object, levels: int, budget: int) -> int:
         if budget < 0:
             break
     return budget
+
+
+def _too_deep(path: Sequence[str]) -> LimitExceeded:
+    limit = f"the limit of {MAX_DEPTH} levels for configuration, {MAX_RECORD_DEPTH} for records"
+    return LimitExceeded(f"the value for {show(path)} is nested deeper than {limit}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ggl.bus.errors import BusError, ErrorCode
@@ -18,8 +19,8 @@ from ggl.configd.errors import (
     StorageError,
     StorageFull,
 )
-from ggl.configd.limits import check_key, check_path, check_value
-from ggl.configd.store import Delete, Store, Write, now, open_store
+from ggl.configd.limits import check_key, check_path, check_record
+from ggl.configd.store import Delete, DropRecord, Operation, PutRecord, Restore, Store, Write, now, open_store
 from ggl.log import fatal, get_logger
 from ggl.values import InvalidValue, describe, get_bool, get_int, get_list, get_str
 
@@ -62,11 +63,13 @@ def methods(store: Store) -> dict[str, Method]:
         "write": lambda request, params: store.apply((_write(params),)),
         "delete": lambda request, params: store.apply((Delete(_key_path(params)),)),
         "transaction": lambda request, params: store.apply(_operations(params)),
+        "preview": lambda request, params: _preview(store, params),
+        "backup": lambda request, params: _backup(store, params),
         "subscribe": lambda request, params: _subscribe(store, request, params),
-        "put": lambda request, params: _put(store, params),
+        "put": lambda request, params: store.apply((_put(params),)),
         "get": lambda request, params: _get(store, params),
         "scan": lambda request, params: _scan(store, params),
-        "drop": lambda request, params: store.database.drop_record(*_record(params)),
+        "drop": lambda request, params: store.apply((DropRecord(*_record(params)),)),
     }
     return {name: Method(_with_bus_errors(handler)) for name, handler in served.items()}
 
@@ -94,20 +97,44 @@ def _key_path(params: dict[str, Any]) -> list[str]:
 
 
 def _write(params: dict[str, Any]) -> Write:
+    value = _value(params)
+    timestamp = params.get("timestamp")
+    return Write(_key_path(params), value, now() if timestamp is None else get_int(params, "timestamp"))
+
+
+def _preview(store: Store, params: dict[str, Any]) -> list[dict[str, Any]]:
+    result = []
+    for path, before, after in store.preview(_operations(params)):
+        change: dict[str, Any] = {"key_path": list(path)}
+        if before.timestamp is not None:
+            change["from"] = before.value
+        if after.timestamp is not None:
+            change["to"] = after.value
+        result.append(change)
+    return result
+
+
+def _backup(store: Store, params: dict[str, Any]) -> None:
+    path = Path(get_str(params, "path"))
+    if not path.is_absolute():
+        raise InvalidValue(f"'path' must be an absolute path, not '{path}'")
+    store.database.backup(path, get_bool(params, "overwrite", False))
+
+
+def _value(params: dict[str, Any]) -> Any:
     if "value" not in params:
         raise InvalidValue("'value' is missing")
-    timestamp = params.get("timestamp")
-    return Write(_key_path(params), params["value"], now() if timestamp is None else get_int(params, "timestamp"))
+    return params["value"]
 
 
-def _operations(params: dict[str, Any]) -> list[Write | Delete]:
+def _operations(params: dict[str, Any]) -> list[Operation]:
     operations = get_list(params, "operations")
     if len(operations) > MAX_OPERATIONS:
         raise LimitExceeded(f"a transaction of {len(operations)} operations is over the limit of {MAX_OPERATIONS}")
     return [_operation(operation) for operation in operations]
 
 
-def _operation(operation: Any) -> Write | Delete:
+def _operation(operation: Any) -> Operation:
     if type(operation) is not dict:
         raise InvalidValue(f"an operation must be a map, not {describe(operation)}")
     kind = get_str(operation, "op")
@@ -115,7 +142,13 @@ def _operation(operation: Any) -> Write | Delete:
         return _write(operation)
     if kind == "delete":
         return Delete(_key_path(operation))
-    raise InvalidValue(f"'op' must be 'write' or 'delete', not '{kind}'")
+    if kind == "restore":
+        return Restore(_key_path(operation), _value(operation))
+    if kind == "put":
+        return _put(operation)
+    if kind == "drop":
+        return DropRecord(*_record(operation))
+    raise InvalidValue(f"'op' must be write, delete, restore, put or drop, not '{kind}'")
 
 
 def _subscribe(store: Store, request: Request, params: dict[str, Any]) -> None:
@@ -134,12 +167,11 @@ def _record(params: dict[str, Any]) -> tuple[str, str]:
     return table, key
 
 
-def _put(store: Store, params: dict[str, Any]) -> None:
-    if "value" not in params:
-        raise InvalidValue("'value' is missing")
+def _put(params: dict[str, Any]) -> PutRecord:
     table, key = _record(params)
-    check_value((table, key), params["value"])
-    store.database.put_record(table, key, params["value"])
+    value = _value(params)
+    check_record(table, key, value)
+    return PutRecord(table, key, value)
 
 
 def _get(store: Store, params: dict[str, Any]) -> Any:

@@ -122,6 +122,11 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
+def is_leaf(stamped: dict[str, Any]) -> bool:
+    """Whether a node of a stamped tree is a leaf: a map of two keys called ``v`` and ``t`` has a map as its ``t``."""
+    return len(stamped) == 2 and type(stamped.get("t")) is int and "v" in stamped
+
+
 def _stamp(value: Any, times: Any) -> Any:
     if type(value) is not dict:
         return {"v": value, "t": times}

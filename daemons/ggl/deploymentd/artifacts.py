@@ -1,7 +1,8 @@
-"""The artifacts of one component version: there, genuine, unpacked, readable by whom the recipe says.
+"""The artifacts of one component version: there, genuine, unpacked, and what they are by content.
 
-``prepare`` makes it so and returns what the files are, by content: a component is restarted when one of them changed.
-Doing it again is quick, and changes nothing when nothing has changed.
+``prepare`` looks for each artifact in the staging area, then in the store, and at last has it fetched. Nothing outside
+the staging area changes; what it returns says how the store shall be, and ``placing`` makes it so. Doing it again is
+quick, and comes to the same.
 """
 
 from __future__ import annotations
@@ -9,76 +10,171 @@ from __future__ import annotations
 import hmac
 import os
 import stat
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Container, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from ggl.deploymentd.archive import BadArchive, unpack
+from ggl.deploymentd.archive import BadArchive, NoRoom
+from ggl.deploymentd.contents import ARTIFACTS, RECIPES, UNARCHIVED, Archive, Contents, File, Owner
+from ggl.deploymentd.digests import Digests, file_digest
 from ggl.deploymentd.errors import DeploymentError
-from ggl.deploymentd.store import digest
+from ggl.deploymentd.fetch import Context, fetcher
+from ggl.deploymentd.space import STORE_LIMIT, check_limit, check_space, no_room_to_unpack, room
+from ggl.deploymentd.unarchived import is_unpacked, made_from, unpack_to
 
 if TYPE_CHECKING:
+    from ggl.deploymentd.staging import Staging
+    from ggl.deploymentd.store import Store
     from ggl.paths import Root
     from ggl.recipe.model import Artifact, Manifest, Recipe
 
-_PACKAGE = "COMPONENT_PACKAGE_LOADING_ERROR"
-_DOWNLOAD = "ARTIFACT_DOWNLOAD_ERROR"
+RECIPE_MODE = 0o644
 _UNLISTED = 0o550
 """Mode of a file that the recipe does not list: that of one listed without permissions."""
+_WRITABLE = 0o222
+_PACKAGE = "COMPONENT_PACKAGE_LOADING_ERROR"
+_DOWNLOAD = "ARTIFACT_DOWNLOAD_ERROR"
 
 
-def prepare(root: Root, recipe: Recipe, manifest: Manifest, owner: tuple[int, int] | None) -> Mapping[str, str]:
-    """Check, unpack and hand over the artifacts; returns the digest of every file in the artifact directory.
+@dataclass(frozen=True)
+class _Work:
+    """Where the artifacts of one component version are looked for: ``staged`` before ``stored``."""
 
-    ``owner`` is the uid and gid that the component runs as; ``None``: the runtime's own, nothing is handed over. Raises
-    ``DeploymentError`` or ``OSError``.
+    root: Root
+    recipe: Recipe
+    staging: Staging
+    digests: Digests
+    limit: int
+
+    @property
+    def folder(self) -> str:
+        return f"{self.recipe.name}/{self.recipe.version}"
+
+    @property
+    def staged(self) -> Path:
+        return self.staging.artifacts / self.folder
+
+    @property
+    def stored(self) -> Path:
+        return self.root.artifacts / self.folder
+
+    def what(self, artifact: Artifact) -> str:
+        return f"{self.recipe.name} {self.recipe.version}: the artifact {artifact.uri}"
+
+
+def prepare(
+    root: Root,
+    staging: Staging,
+    recipe: Recipe,
+    manifest: Manifest,
+    owner: Owner,
+    store: Store,
+    limit: int = STORE_LIMIT,
+) -> Contents:
+    """Check, fetch and unpack what ``recipe`` needs on this device; returns how the store shall be for it.
+
+    ``owner`` is the uid and gid that the component runs as (``None``: the runtime's own), ``limit`` what the whole
+    component store may take in bytes. Raises ``DeploymentError`` or ``OSError``.
     """
-    directory = root.artifacts / recipe.name / recipe.version
+    work = _Work(root, recipe, staging, store.digests, limit)
     for artifact in manifest.artifacts:
-        if artifact.scheme == "docker":
-            text = (
-                f"{recipe.name} {recipe.version}: the artifact {artifact.uri} is a Docker image, which cannot be used"
-            )
-            raise DeploymentError(text, _DOWNLOAD, "UNSUPPORTED_ARTIFACT_SCHEME")
-        _check_file(recipe, artifact, directory / artifact.file_name)
-    _make_way(root, directory)
+        _have(work, artifact)
+    source = store.source(recipe.name, recipe.version)
+    name = f"{RECIPES}/{recipe.name}-{recipe.version}{source.suffix.lower()}"
+    files = {name: File(store.digests.of(source), RECIPE_MODE, None)}
     modes = {artifact.file_name: artifact.mode for artifact in manifest.artifacts}
-    digests = {}
-    for path in _files(directory):
-        name = str(path.relative_to(directory))
-        digests[name] = digest(path).hex()
-        _hand_over(path, modes.get(name, _UNLISTED), owner)
+    fresh = 0
+    for name, path in sorted(_found(work, modes).items()):
+        digest = store.digests.of(path)
+        files[f"{ARTIFACTS}/{work.folder}/{name}"] = File(digest, modes.get(name, _UNLISTED), owner)
+        stored = work.stored / name
+        if path != stored and not (stored.is_file() and store.digests.of(stored) == digest):
+            fresh += path.stat().st_size
+    if fresh:
+        check_limit(root.packages, fresh, limit)
+    archives: dict[str, Archive] = {}
     for artifact in manifest.artifacts:
-        if artifact.unarchive == "ZIP":
-            target = root.artifacts_unarchived / recipe.name / recipe.version / artifact.unarchived_name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _make_way(root, target.parent)
-            _unarchive(recipe, artifact, directory / artifact.file_name, digests[artifact.file_name], target, owner)
-    return digests
+        if artifact.unarchive != "NONE":
+            target = f"{UNARCHIVED}/{work.folder}/{artifact.unarchived_name}"
+            source_name = f"{ARTIFACTS}/{work.folder}/{artifact.file_name}"
+            archive = Archive(source_name, artifact.unarchive, artifact.mode, owner)
+            if archives.setdefault(target, archive).source != source_name:
+                text = f"{work.what(artifact)} would be unpacked to where another one is: give it another name"
+                raise DeploymentError(text, _PACKAGE, "RECIPE_PARSE_ERROR")
+            _unarchive(work, artifact, archive, files[source_name].digest)
+    store.digests.save()
+    return Contents(files, archives)
 
 
-def _check_file(recipe: Recipe, artifact: Artifact, path: Path) -> None:
-    what = f"{recipe.name} {recipe.version}: the artifact {artifact.uri}"
-    if not path.is_file() or path.is_symlink():
-        folder = f"{recipe.name}/{recipe.version}/{artifact.file_name}"
-        text = f"{what} is missing: there is no file {path}"
+def content_digest(contents: Contents) -> str:
+    """One digest of all artifacts in ``contents`` and of what is unpacked from them; it changes with their contents and
+    names, not with their modes and owners, nor with the recipe."""
+    from hashlib import sha256
+
+    lines = [f"{path} {file.digest}" for path, file in contents.files.items() if not path.startswith(f"{RECIPES}/")]
+    lines += [f"{path} {archive.kind} {archive.source}" for path, archive in contents.archives.items()]
+    return sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+def _have(work: _Work, artifact: Artifact) -> None:
+    """See to it that the file of ``artifact`` is there and genuine."""
+    what = work.what(artifact)
+    if artifact.scheme == "docker":
+        text = f"{what} is a Docker image, which cannot be used"
+        raise DeploymentError(text, _DOWNLOAD, "UNSUPPORTED_ARTIFACT_SCHEME")
+    staged, stored = work.staged / artifact.file_name, work.stored / artifact.file_name
+    path = staged if _is_file(staged) else stored
+    if _is_file(path) and _is_genuine(work, artifact, path):
+        return
+    # What was given with the deployment is meant, and nothing else.
+    get = fetcher(artifact.scheme) if artifact.digest and path != staged else None
+    if get is not None:
+        staged.parent.mkdir(parents=True, exist_ok=True)
+        part = staged.with_name(f".{staged.name}.part")
+        check_space(work.root, 1, work.limit)
+        get(artifact, part, _context(work))
+        if _is_genuine(work, artifact, part):
+            os.rename(part, staged)
+            return
+        part.unlink()
+        path = staged
+    elif not _is_file(path):
         code = (
             "DEVICE_CONFIG_NOT_VALID_FOR_ARTIFACT_DOWNLOAD"
             if artifact.digest
             else "RECIPE_MISSING_ARTIFACT_HASH_ALGORITHM"
         )
-        raise DeploymentError(f"{text}. Put it into the artifacts folder as {folder} and deploy again", _DOWNLOAD, code)
+        text = f"{what} is missing: there is no file {stored}. Put it into the artifacts folder as"
+        raise DeploymentError(f"{text} {work.folder}/{artifact.file_name} and deploy again", _DOWNLOAD, code)
+    text = f"{what} is not the file the recipe was made for: the digest of {path} differs from the recipe's"
+    raise DeploymentError(text, _DOWNLOAD, "ARTIFACT_CHECKSUM_MISMATCH")
+
+
+def _context(work: _Work) -> Context:
+    return Context(
+        root=work.root,
+        component=work.recipe.name,
+        version=work.recipe.version,
+        reserve=lambda needed: check_space(work.root, needed, work.limit),
+    )
+
+
+def _is_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
+
+
+def _is_genuine(work: _Work, artifact: Artifact, path: Path) -> bool:
+    """Whether ``path`` has the digest that the recipe says; anything is genuine when it says none."""
     if not artifact.digest:
-        return
+        return True
     algorithm = (artifact.algorithm or "SHA-256").lower().replace("-", "")
     try:
-        found = digest(path, algorithm)
+        found = bytes.fromhex(work.digests.of(path)) if algorithm == "sha256" else file_digest(path, algorithm)
     except (ValueError, TypeError):  # TypeError: an algorithm whose digests have no length of their own
-        text = f"{what} has a digest of the unknown algorithm {artifact.algorithm!r}"
+        text = f"{work.what(artifact)} has a digest of the unknown algorithm {artifact.algorithm!r}"
         raise DeploymentError(text, _DOWNLOAD, "HASHING_ALGORITHM_UNAVAILABLE") from None
-    if not hmac.compare_digest(_base64(artifact.digest), found):
-        text = f"{what} is not the file the recipe was made for: the digest of {path} differs from the recipe's"
-        raise DeploymentError(text, _DOWNLOAD, "ARTIFACT_CHECKSUM_MISMATCH")
+    return hmac.compare_digest(_base64(artifact.digest), found)
 
 
 def _base64(text: str) -> bytes:
@@ -90,49 +186,48 @@ def _base64(text: str) -> bytes:
         return b""
 
 
-def _unarchive(
-    recipe: Recipe, artifact: Artifact, archive: Path, content: str, target: Path, owner: tuple[int, int] | None
-) -> None:
-    """Unpack ``archive`` unless that was done before, from the same content, for the same owner and mode."""
-    marker = target.with_name(f".{target.name}.unpacked")
-    made_from = f"{content} {artifact.mode:o} {owner}"
-    if target.is_dir() and marker.is_file() and marker.read_text() == made_from:
+def _found(work: _Work, listed: Container[str]) -> dict[str, Path]:
+    """Every file of the component version by its name below the artifact directory.
+
+    A stored file that somebody may write to was not put there by a deployment (``hand_over`` never leaves it so): the
+    component itself made it, and it is none of the artifacts unless the recipe lists it.
+    """
+    staged = dict(_files(work.staged))
+    folders = {str(folder) for name in staged for folder in PurePosixPath(name).parents}
+    found = {}
+    for name, path in _files(work.stored):
+        # A staged file takes the place of a directory, and the other way round.
+        if name in folders or any(str(folder) in staged for folder in PurePosixPath(name).parents):
+            continue
+        if name in listed or not stat.S_IMODE(path.stat().st_mode) & _WRITABLE:
+            found[name] = path
+    return {**found, **staged}
+
+
+def _files(directory: Path) -> Iterator[tuple[str, Path]]:
+    """The regular files below ``directory``, without those that are being written."""
+    for folder, _folders, names in os.walk(directory):
+        for name in names:
+            path = Path(folder, name)
+            unfinished = name.startswith(".") and name.endswith((".new", ".part"))
+            if not unfinished and _is_file(path):
+                yield path.relative_to(directory).as_posix(), path
+
+
+def _unarchive(work: _Work, artifact: Artifact, archive: Archive, digest: str) -> None:
+    """Unpack ``archive`` in the staging area, unless it is there or in the store already."""
+    target = f"{work.folder}/{artifact.unarchived_name}"
+    text = made_from(archive, digest)
+    if is_unpacked(work.root.artifacts_unarchived / target, text) or is_unpacked(
+        work.staging.unarchived / target, text
+    ):
         return
-    marker.unlink(missing_ok=True)
+    staged = work.staged / artifact.file_name
+    file = staged if _is_file(staged) else work.stored / artifact.file_name
     try:
-        unpack(archive, target)
+        unpack_to(work.staging.unarchived / target, file, archive, digest, room(work.root.packages))
     except BadArchive as error:
-        text = f"{recipe.name} {recipe.version}: cannot unpack {artifact.uri}: {error}"
+        text = f"{work.recipe.name} {work.recipe.version}: cannot unpack {artifact.uri}: {error}"
         raise DeploymentError(text, _PACKAGE, "IO_UNZIP_ERROR") from None
-    for path in _files(target):
-        _hand_over(path, artifact.mode, owner)
-    for folder, _folders, _names in os.walk(target):
-        _hand_over(Path(folder), 0o755, owner)
-    marker.write_text(made_from)
-
-
-def _files(directory: Path) -> list[Path]:
-    """The files below ``directory``, without those that are being written."""
-    return [
-        Path(folder, name)
-        for folder, folders, names in os.walk(directory)
-        for name in sorted(names)
-        if folders.sort() is None and not (name.startswith(".") and name.endswith(".new"))
-    ]
-
-
-def _make_way(root: Root, directory: Path) -> None:
-    """Let every user reach ``directory`` and what is below, whatever the umask was; the files' own modes decide."""
-    below = [Path(folder) for folder, _folders, _names in os.walk(directory)]
-    above = [path for path in directory.parents if path == root.packages or root.packages in path.parents]
-    for path in (*above, *below):
-        if path.is_dir() and stat.S_IMODE(path.stat().st_mode) != 0o755:
-            path.chmod(0o755)
-
-
-def _hand_over(path: Path, mode: int, owner: tuple[int, int] | None) -> None:
-    status = path.stat()
-    if owner is not None and (status.st_uid, status.st_gid) != owner:
-        os.chown(path, *owner)
-    if stat.S_IMODE(status.st_mode) != mode:
-        os.chmod(path, mode)
+    except NoRoom:
+        raise no_room_to_unpack(work.root.packages, file.name) from None

@@ -15,6 +15,7 @@ NUCLEUS_NAMES = (NUCLEUS, NUCLEUS_ALIAS)
 """The nucleus is known under both names; its configuration is stored under the first."""
 SERVICES = "services"
 GROUPS_PATH = (SERVICES, "DeploymentService", "GroupToRootComponents")
+LAST_DEPLOYMENTS_PATH = (SERVICES, "DeploymentService", "GroupToLastDeployment")
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,37 @@ class Current:
         if not isinstance(groups, Mapping):
             return {}
         return {group: _roots(roots) for group, roots in groups.items() if isinstance(roots, Mapping)}
+
+    def last_deployment(self, group: str) -> int:
+        """When the last deployment of ``group`` was made: milliseconds since the epoch; 0 when there was none."""
+        timestamp = self.value(*LAST_DEPLOYMENTS_PATH[1:], group, "timestamp")
+        return timestamp if type(timestamp) is int else 0
+
+    def lifecycle(self, component: str) -> Mapping[str, Any]:
+        """The lifecycle section that is deployed, with its variables replaced."""
+        section = self.value(component, "lifecycle")
+        return section if isinstance(section, Mapping) else {}
+
+    @property
+    def store_limit(self) -> int | None:
+        """Bytes that the component store may have."""
+        return self._number("componentStoreMaxSizeBytes")
+
+    @property
+    def generations_to_keep(self) -> int | None:
+        return self._number("generationsToKeep")
+
+    @property
+    def reboot_command(self) -> str:
+        """What reboots the device; empty: what the host thinks."""
+        command = self.value(NUCLEUS, "configuration", "rebootCommand")
+        return command if isinstance(command, str) else ""
+
+    def _number(self, key: str) -> int | None:
+        value = self.value(NUCLEUS, "configuration", key)
+        if isinstance(value, str) and value.strip().isdecimal():
+            value = int(value)
+        return value if type(value) is int and value > 0 else None
 
     @property
     def stamps_with_processing_time(self) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ggl.recipe.load import check_component_name
@@ -110,8 +110,6 @@ def decode_request(params: Mapping[str, Any]) -> LocalRequest:
     if not 0 < timeout < math.inf:
         raise InvalidValue("'timeout' must be more than 0 seconds")
     policy = _choice(params, "failure_handling_policy", DO_NOTHING, (DO_NOTHING, ROLLBACK))
-    if policy == ROLLBACK:
-        raise InvalidValue("'failure_handling_policy': this runtime cannot roll back yet: use DO_NOTHING")
     return LocalRequest(
         recipe_directory=get_str(params, "recipe_directory_path", ""),
         artifacts_directory=get_str(params, "artifacts_directory_path", ""),
@@ -266,13 +264,21 @@ def _update(name: str, configuration: Any, run_with: Any) -> ComponentUpdate:
 
 def _run_with(name: str, value: Any) -> RunWith:
     entry = _fields(_map(f"'runWith' of '{name}'", value), "posixUser", "systemResourceLimits")
-    limits = _map(f"'systemResourceLimits' of '{name}'", entry.get("systemResourceLimits"))
-    limits = _fields(limits, "memory", "cpus")
-    memory, cpus = get_int(limits, "memory", None), get_float(limits, "cpus", None)
-    if (memory is not None and memory <= 0) or (cpus is not None and not cpus > 0):
-        raise InvalidValue(f"'systemResourceLimits' of '{name}' must be more than 0")
+    try:
+        limits = limits_of(_map("systemResourceLimits", entry.get("systemResourceLimits")))
+    except InvalidValue as error:
+        raise InvalidValue(f"'runWith' of '{name}': {error}") from None
     # Null removes the user of before, as empty text does; only what is absent keeps it.
-    return RunWith(get_str(entry, "posixUser", "") if "posixUser" in entry else None, memory, cpus)
+    return replace(limits, posix_user=get_str(entry, "posixUser", "") if "posixUser" in entry else None)
+
+
+def limits_of(data: Mapping[str, Any]) -> RunWith:
+    """The limits in a ``systemResourceLimits`` map. Raises ``InvalidValue``."""
+    limits = _fields(data, "memory", "cpus")
+    memory, cpus = get_int(limits, "memory", None), get_float(limits, "cpus", None)
+    if (memory is not None and memory <= 0) or (cpus is not None and not 0 < cpus < math.inf):
+        raise InvalidValue("'memory' (kilobytes) and 'cpus' of 'systemResourceLimits' must be more than 0")
+    return RunWith(memory=memory, cpus=cpus)
 
 
 def _map(what: str, value: Any) -> dict[str, Any]:

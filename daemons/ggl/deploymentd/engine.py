@@ -1,211 +1,377 @@
-"""One deployment from its document to its outcome.
+"""One deployment from its document to its outcome: an explicit state machine, every step of which is on the disk before
+it is taken and can be taken twice.
 
-The steps, each of which may be done again after an interruption::
+::
 
-    ingest      take recipes and artifacts from the staging area into the store
-    resolve     choose the versions
-    prepare     work out configurations, scripts and users; check and unpack artifacts
-    configure   one transaction: configuration, and what is deployed
-    stop        what is removed or changed, with its old shutdown script
-    start       the new units
-    wait        until everything is RUNNING or FINISHED, or one is BROKEN
-    remove      what is not wanted any more; the roots of the group are recorded
+    ingest     the document, as it will be whatever happens; recipes that came along are read
+    resolve    choose the versions
+    download   artifacts into the staging area, checked and unpacked
+    prepare    work out everything else; the result is the activation
+    notify     ask components whether the update may begin
+    validate   ask components whether they accept their new configuration
+    ---------  until here nothing has changed, and the deployment can be canceled; after an interruption it begins anew
+    stop       what is changed, with its old shutdown script
+    place      new files into the store, old ones aside
+    configure  one transaction
+    bootstrap  in the order of dependencies; may restart the runtime or the device
+    start      the new units
+    wait       until everything is RUNNING or FINISHED, or one is BROKEN
+    remove     what is not wanted any more, with its uninstall script
+    commit     one transaction: roots, generation, outcome
 
-Up to ``prepare`` nothing on the device changes but the store. The record says that ``configure`` is done as soon as it
-is, so that a reset is not done twice, with what a component has written in between.
+When a step after ``validate`` fails and the policy is ROLLBACK, the same steps from ``stop`` to ``commit`` lead back to
+the generation that ran before. A failure before ``start`` always leads back: half a change is nobody's wish.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ggl.deploymentd.artifacts import prepare
-from ggl.deploymentd.current import GROUPS_PATH, SERVICES, Current
-from ggl.deploymentd.document import Document, decode, decode_request, encode, local_document
-from ggl.deploymentd.errors import DeploymentError
-from ggl.deploymentd.plan import Plan, make_plan
-from ggl.deploymentd.record import IN_PROGRESS, QUEUED, Deployment
-from ggl.deploymentd.resolver import Demand, Known, resolve
-from ggl.deploymentd.settling import Settling
+from ggl.deploymentd import bootstrap, consent, forward, outcome, rollback, steps
+from ggl.deploymentd.activation import Activation
+from ggl.deploymentd.commit import commit_operations, leave_operations
+from ggl.deploymentd.document import (
+    DO_NOTHING,
+    NOTIFY,
+    ROLLBACK,
+    Document,
+    decode,
+    decode_request,
+    encode,
+    local_document,
+)
+from ggl.deploymentd.errors import DeploymentError, Rejected
+from ggl.deploymentd.generation import Image
+from ggl.deploymentd.queue import ACTIVATIONS, INPUTS, Canceled, Journal, forget, now, put
+from ggl.deploymentd.record import (
+    ACTIVATING,
+    FAILED_NO_STATE_CHANGE,
+    FAILED_ROLLBACK_COMPLETE,
+    FAILED_ROLLBACK_NOT_REQUESTED,
+    FAILED_UNABLE_TO_ROLLBACK,
+    IN_PROGRESS,
+    IOT_JOBS,
+    QUEUED,
+    REJECTED,
+    ROLLBACK_TYPE,
+    STEPS,
+    SUCCEEDED,
+)
 from ggl.deploymentd.staging import staging_of
 from ggl.deploymentd.store import Store
-from ggl.deploymentd.targets import Target, Targets, make_targets, service_operations, target_units
-from ggl.host.unit import COMPONENT_PREFIX
 from ggl.log import get_logger
-from ggl.recipe.model import BUILT_IN
-from ggl.version import NUCLEUS_ALIAS, NUCLEUS_VERSION
+from ggl.values import InvalidValue, get_float, get_int, get_str
 
 if TYPE_CHECKING:
+    from ggl.deploymentd.record import Deployment
     from ggl.deploymentd.runtime import Runtime
     from ggl.paths import Root
 
-STEPS = ("ingest", "resolve", "prepare", "configure", "stop", "start", "wait", "remove")
-CAPABILITIES = ("LARGE_CONFIGURATION", "SUB_DEPLOYMENTS")
-INGEST = "taking over recipes and artifacts"
-_POLL = 1.0
-"""Seconds after which a wait looks whether it should go on."""
+MAX_ATTEMPTS = 10
+"""How often one step is taken up again after an interruption: what kills the runtime each time must end somehow."""
+_BEFORE_START = ("stop", "place", "configure", "bootstrap")
 
 _log = get_logger("deployment")
 
 
-@dataclass
 class Engine:
-    """``progress(durable, changes)`` records what is being done: on the disk, or only for those who watch."""
+    """Runs the deployment of ``journal`` until it is over."""
 
-    root: Root
-    runtime: Runtime
-    deployment: Deployment
-    progress: Callable[[bool, Mapping[str, Any]], None]
-    closing: Callable[[], bool] = lambda: False
-    changing: bool = False
-    """The device is not as it was before the deployment."""
+    def __init__(self, root: Root, runtime: Runtime, journal: Journal) -> None:
+        self._root = root
+        self._runtime = runtime
+        self._journal = journal
+        self._activation = Activation()
+
+    @property
+    def _deployment(self) -> Deployment:
+        return self._journal.deployment
 
     def run(self) -> None:
-        """Raises ``DeploymentError``, or ``BusError`` and ``OSError`` when the runtime or the disk fails."""
-        self.changing = self.deployment.step in STEPS[STEPS.index("stop") :]
-        resumed = self.changing
-        current = self.runtime.current()
-        document = self._begin(current)
-        self._step("ingest", INGEST)
-        store = Store(self.root)
-        store.ingest(staging_of(self.root, self.deployment.deployment_id))
-        self._step("resolve", "choosing versions")
-        versions = self._resolve(document, current, store)
-        self.progress(False, {"components": versions})
-        self._step("prepare", f"preparing {_count(versions)}" if versions else "no component is left")
-        recipes = [store.recipe(name, version) for name, version in versions.items()]
-        targets = make_targets(self.root, recipes, document, current, update=not resumed)
-        plan = self._plan(targets)
-        self._configure(targets, plan, current)
-        self._switch(plan)
-        failure = self._wait(targets, plan, document.wait_timeout)
-        self._remove(plan, document, current, versions)
-        if failure is not None:
-            raise failure
+        """Raises ``InterruptedError`` when the daemon ends, and ``BusError`` when the runtime cannot be reached: the
+        deployment is then under way still, and is to be taken up again."""
+        self._begin()
+        while not self._deployment.is_over:
+            try:
+                self._go()
+            except Canceled:
+                self._end(**outcome.cancellation())
+            except Exception as error:
+                # Whatever happens while the daemon ends happens because of that. And a part of the runtime that is
+                # away comes back.
+                if isinstance(error, InterruptedError) or self._journal.closing or outcome.is_passing(error):
+                    raise
+                self._fail(error)
+
+    def _begin(self) -> None:
+        """Where to begin, or to go on."""
+        deployment = self._deployment
+        if deployment.status == QUEUED or not deployment.is_activating:
+            attempts = 0 if deployment.status == QUEUED else deployment.attempts + 1
+            self._journal.write(
+                status=IN_PROGRESS, step=STEPS[0], message="reading what is to be deployed", attempts=attempts
+            )
+        else:
+            self._journal.write(attempts=deployment.attempts + 1)
+            data = self._runtime.get(ACTIVATIONS, deployment.deployment_id)
+            self._activation = Activation.from_dict(data)
+
+    def _go(self) -> None:
+        deployment = self._deployment
+        if deployment.attempts > MAX_ATTEMPTS:
+            text = f"it was interrupted {deployment.attempts} times at the step '{deployment.step}'"
+            raise DeploymentError(text, "DEPLOYMENT_INTERRUPTED")
+        if not deployment.is_activating:
+            self._prepare()
+        taken: dict[str, Callable[[], None]] = {
+            "stop": self._stop,
+            "place": self._place,
+            "configure": self._configure,
+            "bootstrap": self._bootstrap,
+            "start": self._start,
+            "wait": self._wait,
+            "remove": self._remove,
+            "commit": self._commit,
+        }
+        while not self._deployment.is_over:
+            taken[self._deployment.step]()
 
     # -- before anything changes -------------------------------------------------------------------------------------
 
-    def _begin(self, current: Current) -> Document:
-        """The document; from now on the deployment goes on with this one, whatever happens."""
-        deployment = self.deployment
-        if deployment.status != QUEUED and deployment.document:
-            return decode(deployment.document)
-        if deployment.document:
-            document = decode(deployment.document)
+    def _prepare(self) -> None:
+        deployment = self._deployment
+        inputs = self._runtime.get(INPUTS, deployment.deployment_id)
+        if not isinstance(inputs, dict):
+            raise InvalidValue("what was to be deployed is not known any more")
+        if deployment.type == ROLLBACK_TYPE:
+            self._prepare_rollback(inputs)
         else:
-            request = decode_request(deployment.request)
-            roots = current.groups.get(request.group, {})
-            document = local_document(request, deployment.deployment_id, deployment.created, roots)
+            self._prepare_document(inputs)
+
+    def _prepare_document(self, inputs: dict[str, Any]) -> None:
+        runtime, journal, deployment = self._runtime, self._journal, self._deployment
+        current = runtime.current()
+        document = self._document(inputs)
         if current.stamps_with_processing_time:
-            document = replace(document, timestamp=time.time_ns() // 1_000_000)
-        unknown = [name for name in document.required_capabilities if name not in CAPABILITIES]
-        if unknown:
-            text = f"the deployment needs what this runtime cannot do: {', '.join(unknown)}"
-            raise DeploymentError(text, "NUCLEUS_MISSING_REQUIRED_CAPABILITIES")
-        changes = {"document": encode(document), "roots": dict(document.roots), "group": document.group}
-        self.progress(True, {"status": IN_PROGRESS, "step": STEPS[0], "message": INGEST, **changes})
+            document = replace(document, timestamp=now())
+        forward.check(document, current, from_jobs=deployment.type == IOT_JOBS)
+        staging = staging_of(self._root, deployment.deployment_id)
+        store = Store(self._root, staging)
+        store.check()
+        journal.check()
+        journal.enter("resolve", "choosing versions")
+        versions = forward.choose(document, current, store)
+        journal.check()
+        journal.enter("download", f"preparing {count(versions)}" if versions else "no component is left")
+        journal.note(components=versions)
+
+        def progress(component: str) -> None:
+            journal.check()
+            journal.note(message=f"preparing {component}")
+
+        site = forward.Site(self._root, current, self._image(), runtime.units())
+        targets, contents = forward.fetch(site, document, versions, store, staging, progress)
+        journal.check()
+        journal.enter("prepare", "working out what changes")
+        worked = forward.work_out(site, document, targets, contents)
+        if document.update_action == NOTIFY:
+            journal.check()
+            journal.enter("notify", "asking the components whether the update may begin", notified=True)
+            restarting = bool(worked.activation.bootstrap)
+            consent.ask_for_update(
+                runtime, journal, deployment.deployment_id, document.update_timeout, restarting=restarting
+            )
+        if proposed := worked.to_validate(current):
+            journal.check()
+            journal.enter("validate", "asking the components whether they accept their new configuration")
+            consent.validate(runtime, journal.check, deployment.deployment_id, document.validation_timeout, proposed)
+        self._activate(
+            worked.activation,
+            worked.changed,
+            # What a bootstrap step did cannot be told from outside: then there is no staying half way.
+            policy=ROLLBACK if worked.activation.bootstrap else document.failure_policy,
+            wait_timeout=document.wait_timeout,
+        )
+
+    def _document(self, inputs: dict[str, Any]) -> Document:
+        """The document; from now on the deployment goes on with this one, whatever happens."""
+        deployment = self._deployment
+        operations = []
+        if "document" in inputs:
+            document = decode(inputs["document"])
+        else:
+            request = decode_request(inputs["request"])
+            roots = self._runtime.current().groups.get(request.group, {})
+            document = local_document(request, deployment.deployment_id, deployment.created, roots)
+            operations.append(put(INPUTS, deployment.deployment_id, {"document": encode(document)}))
+        self._journal.write(
+            operations,
+            roots=dict(document.roots),
+            group=document.group,
+            policy=document.failure_policy,
+            name=document.name,
+        )
         return document
 
-    def _resolve(self, document: Document, current: Current, store: Store) -> dict[str, str]:
-        groups = {**current.groups, document.group: dict(document.roots)}
-        demands = [
-            Demand(name, version, "the deployment" if group == document.group else f"the group {group}")
-            for group, roots in groups.items()
-            for name, version in roots.items()
+    def _prepare_rollback(self, inputs: dict[str, Any]) -> None:
+        self._journal.enter("prepare", "working out what changes")
+        to, component = get_int(inputs, "to", None), get_str(inputs, "component", "")
+        way = rollback.way_back(self._root, self._runtime, to, component)
+        self._activate(
+            way.activation,
+            rollback.changed_by(way.activation, self._runtime.units()),
+            policy=DO_NOTHING,
+            wait_timeout=get_float(inputs, "timeout"),
+            target=-1 if component else way.target.number,
+        )
+
+    def _activate(self, activation: Activation, changed: tuple[str, ...], **more: Any) -> None:
+        """The step from which on there is no way out but through: all it needs is on the disk now."""
+        runtime, deployment = self._runtime, self._deployment
+        generations = runtime.generations()
+        broken = [each["component"] for each in runtime.healths() if each.get("state") == "BROKEN"]
+        operations = [
+            put(ACTIVATIONS, deployment.deployment_id, activation.to_dict()),
+            *leave_operations(generations, self._image(), runtime.current()),
         ]
-        # Only the nucleus has the version that requirements are written for; the others have numbers of their own.
-        provided = {name: NUCLEUS_VERSION if name == NUCLEUS_ALIAS else None for name in BUILT_IN}
-        return resolve(demands, Known(store.versions, store.dependencies, current.versions, provided))
+        self._activation = activation
+        self._journal.enter(
+            "stop",
+            f"stopping {count(changed)}" if changed else "nothing needs a restart",
+            operations,
+            base=generations.current,
+            broken_before=tuple(broken),
+            components=dict(activation.versions),
+            changed=tuple(changed),
+            removed=activation.removed,
+            **more,
+        )
 
-    def _plan(self, targets: Targets) -> Plan:
-        wanted = []
-        for target in targets.components:
-            digests = prepare(self.root, target.recipe, target.manifest, target.run_as.owner)
-            wanted.append(target_units(self.root, target, digests))
-        return make_plan(wanted, self.runtime.units())
+    def _image(self) -> Image:
+        return self._runtime.image(self._runtime.generations().current) or Image()
 
-    # -- the change --------------------------------------------------------------------------------------------------
+    # -- the change, or the way back ---------------------------------------------------------------------------------
 
-    def _configure(self, targets: Targets, plan: Plan, current: Current) -> None:
-        message = "writing the configuration"
-        self._step("configure", message)
-        operations = list(targets.operations)
-        for target in targets.components:
-            operations += service_operations(target, current)
-        self.changing = True
-        self.runtime.apply(operations)
-        changed = tuple(dict.fromkeys((*self.deployment.changed, *plan.changed)))
-        removed = tuple(dict.fromkeys((*self.deployment.removed, *plan.removed)))
-        if plan.stop:
-            message = f"stopping {_count(name.removeprefix(COMPONENT_PREFIX) for name in plan.stop)}"
-        note = {"step": "stop", "message": message, "changed": changed, "removed": removed}
-        self.progress(True, {**note, "components": {each.name: each.recipe.version for each in targets.components}})
+    def _stop(self) -> None:
+        steps.stop(self._runtime, self._activation, early=self._deployment.rolling_back)
+        self._journal.enter("place", "putting files in place")
 
-    def _switch(self, plan: Plan) -> None:
-        self.runtime.stop(plan.stop)
-        self._step("start", f"starting {_count(plan.changed)}" if plan.changed else "nothing needs a restart")
-        self.runtime.load(plan.load, plan.start)
+    def _place(self) -> None:
+        steps.place(self._root, self._activation, staging_of(self._root, self._deployment.deployment_id))
+        self._journal.enter("configure", "writing the configuration")
 
-    def _wait(self, targets: Targets, plan: Plan, timeout: float) -> DeploymentError | None:
-        """The failure that keeps the components from being up; ``None`` when they are."""
-        self._step("wait", "waiting for the components to be up")
-        new = set(plan.changed)
-        probation = {target.name for target in targets.components if target.name in new and _has_run(target)}
-        settling = Settling((target.name for target in targets.components), probation)
-        deadline = time.monotonic() + timeout
-        with self.runtime.watch_health() as watch:
-            while True:
-                now = time.monotonic()
-                remaining = settling.remaining(now)
-                if remaining is not None and remaining <= 0:
-                    return None
-                if now >= deadline:
-                    return _too_late(settling, timeout)
-                settling.tell(watch.next(min(_POLL, remaining or _POLL, deadline - now)), time.monotonic())
-                self.progress(False, {"states": settling.states})
-                if settling.broken:
-                    return _broken(settling)
+    def _configure(self) -> None:
+        prepared, changed = self._activation.bootstrap, self._deployment.changed
+        following = (
+            ("bootstrap", f"preparing the device for {count(unit.component for unit in prepared)}")
+            if prepared
+            else ("start", f"starting {count(changed)}" if changed else "nothing needs a restart")
+        )
+        # In one transaction with the next step: a reset is never done twice, with what came in between.
+        self._journal.enter(*following, self._activation.operations)
 
-    def _remove(self, plan: Plan, document: Document, current: Current, versions: Mapping[str, str]) -> None:
-        gone = [name for name in current.versions if name not in versions]
-        self._step("remove", f"removing {_count(gone)}" if gone else "recording the outcome")
-        self.runtime.unload(plan.unload)
-        group = [*GROUPS_PATH, document.group]
-        operations: list[dict[str, Any]] = [{"op": "delete", "key_path": [SERVICES, name]} for name in gone]
-        operations.append({"op": "delete", "key_path": group})
-        for name, version in document.roots.items():
-            operations.append({"op": "write", "key_path": [*group, name], "value": {"version": version}})
-        self.runtime.apply(operations)
-        removed = tuple(dict.fromkeys((*self.deployment.removed, *plan.removed, *gone)))
-        self.progress(False, {"removed": removed})
+    def _bootstrap(self) -> None:
+        bootstrap.run(self._runtime, self._journal, self._activation)
+        self._journal.enter("start", f"starting {count(self._deployment.changed)}")
 
-    def _step(self, step: str, message: str) -> None:
-        if self.closing():
-            raise InterruptedError("the daemon is about to end")
-        _log.info("deployment %s: %s: %s", self.deployment.deployment_id, step, message)
-        # After an interruption the record must go on saying that the configuration is done.
-        self.progress(False, {"step": step, "message": message})
+    def _start(self) -> None:
+        steps.start(self._runtime, self._activation, self._deployment.changed)
+        self._journal.enter("wait", "waiting for the components to be up")
+
+    def _wait(self) -> None:
+        steps.wait(self._runtime, self._journal, self._activation, self._deployment.wait_timeout)
+        self._to_remove()
+
+    def _to_remove(self, **more: Any) -> None:
+        removed = self._activation.removed
+        self._journal.enter("remove", f"removing {count(removed)}" if removed else "clearing up", **more)
+
+    def _remove(self) -> None:
+        steps.remove(self._runtime, self._journal, self._activation)
+        self._to_commit()
+
+    def _to_commit(self, **more: Any) -> None:
+        self._journal.enter("commit", "recording the outcome", self._activation.commit, **more)
+
+    def _commit(self) -> None:
+        deployment = self._deployment
+        failure = dict(deployment.failure)
+        if deployment.rolling_back:
+            how = FAILED_UNABLE_TO_ROLLBACK if deployment.unable else FAILED_ROLLBACK_COMPLETE
+            self._end(**outcome.failed(how, failure))
+            return
+        generation, operations = commit_operations(deployment, self._activation, self._runtime, good=not failure)
+        result = outcome.failed(FAILED_ROLLBACK_NOT_REQUESTED, failure) if failure else outcome.success()
+        self._end(operations, generation=generation, **result)
+
+    # -- ends --------------------------------------------------------------------------------------------------------
+
+    def _fail(self, error: Exception) -> None:
+        deployment = self._deployment
+        failure = outcome.failure_of(error, deployment)
+        if not deployment.is_activating:
+            detailed = REJECTED if isinstance(error, Rejected) else FAILED_NO_STATE_CHANGE
+            self._end(**outcome.failed(detailed, failure))
+        elif deployment.rolling_back:
+            self._go_on(outcome.also(dict(deployment.failure), error, deployment), unable=True)
+        elif self._must_go_back(deployment):
+            self._go_back(failure)
+        else:
+            self._go_on(dict(deployment.failure) or failure)
+
+    def _must_go_back(self, deployment: Deployment) -> bool:
+        if deployment.policy == ROLLBACK or deployment.attempts > MAX_ATTEMPTS:
+            return True
+        return deployment.step in _BEFORE_START
+
+    def _go_on(self, failure: dict[str, Any], **more: Any) -> None:
+        """As far as it goes, in spite of ``failure``: what still works goes on working."""
+        step = self._deployment.step
+        _log.error("deployment %s: %s: %s", self._deployment.deployment_id, step, failure["cause"])
+        more = {**more, "failure": failure, "broken": tuple(failure["broken"])}
+        if step == "commit":
+            how = FAILED_UNABLE_TO_ROLLBACK if self._deployment.rolling_back else FAILED_ROLLBACK_NOT_REQUESTED
+            self._end(**outcome.failed(how, failure))
+        elif step == "remove":
+            self._to_commit(**more)
+        elif step == "wait":
+            self._to_remove(**more)
+        else:
+            self._journal.enter(ACTIVATING[ACTIVATING.index(step) + 1], "going on as far as possible", **more)
+
+    def _go_back(self, failure: dict[str, Any]) -> None:
+        deployment = self._deployment
+        _log.error("deployment %s: %s: %s", deployment.deployment_id, deployment.step, failure["cause"])
+        try:
+            self._activation = rollback.undo(self._root, self._runtime, deployment, self._activation)
+        except (DeploymentError, InvalidValue) as error:
+            self._end(**outcome.failed(FAILED_UNABLE_TO_ROLLBACK, outcome.also(failure, error, deployment)))
+            return
+        self._journal.enter(
+            "stop",
+            f"going back to what ran before: {failure['cause']}",
+            [put(ACTIVATIONS, deployment.deployment_id, self._activation.to_dict())],
+            rolling_back=True,
+            failure=failure,
+            broken=tuple(failure["broken"]),
+            tasks={},
+            restarting={},
+        )
+
+    def _end(self, operations: Iterable[Mapping[str, Any]] = (), **changes: Any) -> None:
+        name = self._deployment.deployment_id
+        over = {"finished": now(), "canceling": False, "tasks": {}, "restarting": {}, "failure": {}, **changes}
+        self._journal.write([*operations, *forget(name)], **over)
+        deployment = self._deployment
+        told = _log.info if deployment.status == SUCCEEDED else _log.error
+        told("deployment %s: %s %s", name, deployment.detailed_status or deployment.status, deployment.cause)
+        if deployment.notified:
+            consent.tell_updated(self._runtime, name)
 
 
-def _has_run(target: Target) -> bool:
-    return "run" in target.lifecycle.steps and "startup" not in target.lifecycle.steps
-
-
-def _broken(settling: Settling) -> DeploymentError:
-    broken = settling.broken
-    text = "; ".join(f"{component} is broken: {reason}" for component, reason in sorted(broken.items()))
-    return DeploymentError(text, "COMPONENT_UPDATE_ERROR", "COMPONENT_BROKEN", broken=sorted(broken))
-
-
-def _too_late(settling: Settling, timeout: float) -> DeploymentError:
-    waiting = ", ".join(f"{component} is {state}" for component, state in sorted(settling.waiting.items()))
-    text = f"not every component is up within {timeout:g} s: {waiting or 'one keeps failing'}"
-    return DeploymentError(text, "COMPONENT_UPDATE_ERROR")
-
-
-def _count(items: Any) -> str:
+def count(items: Iterable[str]) -> str:
+    """``items`` in words: the name of the only one, or how many there are."""
     names = list(items)
     return names[0] if len(names) == 1 else f"{len(names)} components"

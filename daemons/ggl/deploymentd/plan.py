@@ -1,7 +1,8 @@
-"""From what should run and what runs to what is to be done: only that, and in the order of dependencies.
+"""From what should run and what runs to what is to be done: only that.
 
-Pure. A unit's revision says all: the same revision is the same scripts, environment, user, version and artifacts. What
-has not changed is not touched; whatever depends on something that is restarted is restarted by the host.
+Pure. A unit's revision says all that counts: the same revision is the same scripts, environment, user, version and
+artifacts. What has not changed is not touched; whatever depends on something that is restarted is restarted by the
+host, which also keeps the order of dependencies.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ggl.deploymentd.activation import by_component
+from ggl.host.unit import ONCE_PHASES
+
 if TYPE_CHECKING:
     from ggl.host.status import UnitStatus
     from ggl.host.unit import Unit
@@ -17,35 +21,33 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Plan:
-    """Done in the order of the fields, which are units or their names; the last three are names of components."""
+    """The first four are names of units, the others of components."""
 
     stop: tuple[str, ...] = ()
     """With their old definition, so that the old shutdown script runs."""
-    load: tuple[Unit, ...] = ()
     start: tuple[str, ...] = ()
     unload: tuple[str, ...] = ()
-    """When the new ones are up."""
+    """Units that a component had and has no more."""
+    gone: tuple[str, ...] = ()
+    """The units of components that go."""
     changed: tuple[str, ...] = ()
     """Components that are new, or restarted."""
     removed: tuple[str, ...] = ()
     unchanged: tuple[str, ...] = ()
 
 
-def make_plan(wanted: Sequence[Sequence[Unit]], current: Mapping[str, UnitStatus]) -> Plan:
-    """``wanted`` holds the units of each component, dependencies first; ``current`` what the host has."""
+def make_plan(wanted: Sequence[Unit], current: Mapping[str, UnitStatus]) -> Plan:
+    """``wanted`` holds the units of all components, dependencies first; ``current`` what the host has."""
+    current = {name: status for name, status in current.items() if status.phase not in ONCE_PHASES}
     stop: list[str] = []
-    load: list[Unit] = []
     start: list[str] = []
     unload: list[str] = []
     changed: list[str] = []
     unchanged: list[str] = []
-    components = {units[0].component for units in wanted if units}
-    gone = sorted({status.component for status in current.values() if status.component} - components)
-    for component in gone:
-        unload += _units_of(component, current)
-    stop += unload
-    for units in wanted:
-        component = units[0].component
+    components = by_component(tuple(wanted))
+    removed = sorted({status.component for status in current.values() if status.component} - set(components))
+    gone = [name for component in removed for name in _units_of(component, current)]
+    for component, units in components.items():
         present = _units_of(component, current)
         stale = [name for name in present if name not in {unit.name for unit in units}]
         differing = [unit for unit in units if unit.name not in current or current[unit.name].revision != unit.revision]
@@ -56,7 +58,6 @@ def make_plan(wanted: Sequence[Sequence[Unit]], current: Mapping[str, UnitStatus
             anew = broken or stale or any(unit.phase == "install" for unit in differing)
             names = present if anew else [unit.name for unit in differing]
             stop += [name for name in _main_first(names, current) if name in current]
-            load += differing
             start += ordered
             unload += stale
             changed.append(component)
@@ -68,11 +69,11 @@ def make_plan(wanted: Sequence[Sequence[Unit]], current: Mapping[str, UnitStatus
             unchanged.append(component)
     return Plan(
         tuple(dict.fromkeys(stop)),
-        tuple(load),
         tuple(start),
         tuple(unload),
-        tuple(changed),
         tuple(gone),
+        tuple(changed),
+        tuple(removed),
         tuple(unchanged),
     )
 

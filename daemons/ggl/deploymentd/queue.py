@@ -1,20 +1,28 @@
 """The deployments of this device: those that wait, the one that runs, and the last ones that ended.
 
 Every one is a durable record that is written before what it says is acted on. So a restarted daemon finds the queue as
-it was, and takes up again what was under way. The class is used by the daemon's loop and by its worker thread; records
-are written by whoever calls.
+it was, and takes up again what was under way. The class is used by the daemon's loop and by threads: the worker that
+runs deployments, and requests that add and cancel them; records are written by whoever calls.
+
+What a deployment is made from (``INPUTS``) and what it will do (``ACTIVATIONS``) may be large and changes rarely. These
+are records of their own, which go when the deployment is over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from threading import Condition
+from threading import Condition, RLock
 from typing import Any, Protocol
 
-from ggl.deploymentd.record import IN_PROGRESS, QUEUED, Deployment
+from ggl.deploymentd.record import ACTIVATING, CANCELED, IN_PROGRESS, QUEUED, Deployment
 from ggl.log import get_logger
 from ggl.values import InvalidValue
+
+TABLE = "deployments"
+INPUTS = "deployment-inputs"
+ACTIVATIONS = "deployment-activations"
 
 HISTORY = 100
 """Deployments that are over and still known."""
@@ -24,17 +32,23 @@ _log = get_logger("deployment-queue")
 
 
 class Records(Protocol):
-    """Durable documents by key."""
+    """Durable documents by table and key."""
 
-    def put(self, key: str, value: Mapping[str, Any]) -> None: ...
+    def transaction(self, operations: Sequence[Mapping[str, Any]]) -> None: ...
 
-    def scan(self) -> list[tuple[str, Any]]: ...
-
-    def drop(self, key: str) -> None: ...
+    def scan(self, table: str) -> list[tuple[str, Any]]: ...
 
 
 class QueueFull(Exception):
     """Too many deployments wait already."""
+
+
+class AlreadyKnown(Exception):
+    """A deployment with this id waits or runs already."""
+
+
+class Canceled(Exception):
+    """The deployment was canceled before it changed anything."""
 
 
 class Queue:
@@ -44,13 +58,15 @@ class Queue:
         self._on_change = on_change
         self._all: dict[str, Deployment] = {}
         self._changed = Condition()
+        # Held from reading a deployment to writing it: two threads may change the same one. The loop only reads.
+        self._writing = RLock()
         self._closed = False
         self._last_sequence = 0
 
     def load(self, records: Records) -> None:
         """Take over what is stored; once, before anything else. A record that cannot be read is left out."""
         found = []
-        for key, value in records.scan():
+        for key, value in records.scan(TABLE):
             try:
                 if not isinstance(value, dict):
                     raise InvalidValue("it is no map")
@@ -63,32 +79,67 @@ class Queue:
                 self._last_sequence = max(self._last_sequence, deployment.sequence)
             self._changed.notify_all()
 
-    def add(self, records: Records, deployment: Deployment) -> Deployment:
-        """Put ``deployment`` at the end of the queue; it is durable when this returns. Raises ``QueueFull``."""
-        with self._changed:
+    def add(self, records: Records, deployment: Deployment, inputs: Mapping[str, Any]) -> Deployment:
+        """Put ``deployment`` at the end of the queue; it is durable when this returns.
+
+        Raises ``QueueFull``, or ``AlreadyKnown`` when one of that id is not over.
+        """
+        name = deployment.deployment_id
+        with self._writing:
+            known = self._all.get(name)
+            if known is not None and not known.is_over:
+                raise AlreadyKnown(f"deployment {name} is {known.status} already")
             if sum(not known.is_over for known in self._all.values()) >= MAX_QUEUED:
                 raise QueueFull(f"{MAX_QUEUED} deployments are waiting already")
             self._last_sequence += 1
             deployment = replace(deployment, sequence=self._last_sequence)
-        self._keep(records, deployment)
+            self._keep(records, deployment, [put(INPUTS, name, inputs)])
         return deployment
 
-    def update(self, records: Records | None, deployment_id: str, **changes: Any) -> Deployment:
-        """Change a deployment; without ``records`` the change is for watchers only and not kept."""
-        before = self._all[deployment_id]
-        deployment = replace(before, **changes)
-        if deployment != before:
-            self._keep(records, deployment)
+    def update(
+        self,
+        records: Records | None,
+        deployment_id: str,
+        operations: Iterable[Mapping[str, Any]] = (),
+        **changes: Any,
+    ) -> Deployment:
+        """Change a deployment, and do ``operations`` in the same transaction. Without ``records`` the change is for
+        watchers only and not kept.
+
+        Raises ``Canceled`` for the step that begins to change the device, when somebody has asked to cancel.
+        """
+        with self._writing:
+            before = self._all[deployment_id]
+            deployment = replace(before, **changes)
+            if before.canceling and deployment.is_activating and not before.is_activating:
+                raise Canceled
+            operations = list(operations)
+            if deployment != before or operations:
+                self._keep(records, deployment, operations)
         return deployment
+
+    def cancel(self, records: Records, deployment_id: str) -> bool:
+        """Cancel a deployment that has changed nothing yet; whether it will be. Raises ``KeyError``."""
+        with self._writing:
+            deployment = self._all[deployment_id]
+            if deployment.status == QUEUED:
+                over = {"status": CANCELED, "finished": now(), "message": "canceled before it began"}
+                self.update(records, deployment_id, forget(deployment_id), **over)
+                return True
+            if deployment.is_over or deployment.is_activating:
+                return False
+            self.update(records, deployment_id, canceling=True)
+            return True
 
     def prune(self, records: Records) -> None:
         """Forget the oldest of those that are over, beyond ``HISTORY``."""
-        with self._changed:
-            over = [deployment for deployment in self._ordered() if deployment.is_over]
-        for deployment in over[: max(0, len(over) - HISTORY)]:
-            records.drop(deployment.deployment_id)
+        with self._writing:
+            over = [deployment for deployment in self.everything() if deployment.is_over]
+            old = over[: max(0, len(over) - HISTORY)]
+            records.transaction([drop(TABLE, deployment.deployment_id) for deployment in old])
             with self._changed:
-                del self._all[deployment.deployment_id]
+                for deployment in old:
+                    del self._all[deployment.deployment_id]
 
     def next(self) -> Deployment | None:
         """The one to work on: one that was interrupted, else the first that waits."""
@@ -104,6 +155,12 @@ class Queue:
                     return deployment
                 self._changed.wait()
         return None
+
+    def sleep(self, seconds: float) -> None:
+        """Wait until something about a deployment changes, or the queue is closed; no longer than ``seconds``."""
+        with self._changed:
+            if not self._closed:
+                self._changed.wait(seconds)
 
     def close(self) -> None:
         with self._changed:
@@ -126,10 +183,10 @@ class Queue:
     def is_idle(self) -> bool:
         return self.next() is None
 
-    def _keep(self, records: Records | None, deployment: Deployment) -> None:
-        # The lock is not held while the record is written: the loop, which only reads, never waits for the disk.
+    def _keep(self, records: Records | None, deployment: Deployment, operations: list[Mapping[str, Any]]) -> None:
         if records is not None:
-            records.put(deployment.deployment_id, deployment.to_dict())
+            record = put(TABLE, deployment.deployment_id, deployment.to_dict())
+            records.transaction([*operations, record])
         with self._changed:
             self._all[deployment.deployment_id] = deployment
             self._changed.notify_all()
@@ -137,3 +194,74 @@ class Queue:
 
     def _ordered(self) -> list[Deployment]:
         return sorted(self._all.values(), key=lambda deployment: (deployment.sequence, deployment.created))
+
+
+class Journal:
+    """The deployment under way, as whoever runs it reads and writes it."""
+
+    def __init__(self, queue: Queue, records: Records, deployment_id: str) -> None:
+        self._queue = queue
+        self._records = records
+        self._id = deployment_id
+
+    @property
+    def deployment(self) -> Deployment:
+        deployment = self._queue.get(self._id)
+        assert deployment is not None, "a deployment that runs is known"
+        return deployment
+
+    @property
+    def closing(self) -> bool:
+        """This process is about to end."""
+        return self._queue.closed
+
+    def note(self, **changes: Any) -> None:
+        """For those who watch; not kept."""
+        self._queue.update(None, self._id, **changes)
+
+    def write(self, operations: Iterable[Mapping[str, Any]] = (), **changes: Any) -> None:
+        """Durable, together with ``operations``. Raises ``BusError`` or ``Canceled``."""
+        self._queue.update(self._records, self._id, operations, **changes)
+
+    def enter(self, step: str, message: str, operations: Iterable[Mapping[str, Any]] = (), **changes: Any) -> None:
+        """Begin a step: what is written before anything of it is done."""
+        _log.info("deployment %s: %s%s: %s", self._id, step, " (back)" if self._is_back(changes) else "", message)
+        # What only prepares begins anew each time, so all its attempts count; a step that was done once is done.
+        done = {"attempts": 0} if step in ACTIVATING else {}
+        self.write(operations, step=step, message=message, **done, **changes)
+
+    def check(self) -> None:
+        """Raises ``Canceled`` when the deployment is to be canceled, ``InterruptedError`` when the daemon ends."""
+        if self._queue.closed:
+            raise InterruptedError("the daemon is about to end")
+        if self.deployment.canceling and not self.deployment.is_activating:
+            raise Canceled
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, with an eye on what ``check`` looks for."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            self.check()
+            self._queue.sleep(min(left, 1.0))
+        self.check()
+
+    def _is_back(self, changes: Mapping[str, Any]) -> bool:
+        return bool(changes.get("rolling_back", self.deployment.rolling_back))
+
+
+def put(table: str, key: str, value: Mapping[str, Any]) -> dict[str, Any]:
+    return {"op": "put", "table": table, "key": key, "value": value}
+
+
+def drop(table: str, key: str) -> dict[str, Any]:
+    return {"op": "drop", "table": table, "key": key}
+
+
+def forget(deployment_id: str) -> list[dict[str, Any]]:
+    """The operations that remove what only a deployment that is not over needs."""
+    return [drop(INPUTS, deployment_id), drop(ACTIVATIONS, deployment_id)]
+
+
+def now() -> int:
+    """Milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000

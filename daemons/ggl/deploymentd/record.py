@@ -2,19 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from ggl.values import get_dict, get_int, get_str, get_str_list
+from ggl.values import get_bool, get_dict, get_float, get_int, get_str, get_str_list
 
 QUEUED = "QUEUED"
 IN_PROGRESS = "IN_PROGRESS"
 SUCCEEDED = "SUCCEEDED"
 FAILED = "FAILED"
 CANCELED = "CANCELED"
+REJECTED = "REJECTED"
 
-TERMINAL = (SUCCEEDED, FAILED, CANCELED)
+TERMINAL = (SUCCEEDED, FAILED, CANCELED, REJECTED)
+
+SUCCESSFUL = "SUCCESSFUL"
+FAILED_NO_STATE_CHANGE = "FAILED_NO_STATE_CHANGE"
+FAILED_ROLLBACK_NOT_REQUESTED = "FAILED_ROLLBACK_NOT_REQUESTED"
+FAILED_ROLLBACK_COMPLETE = "FAILED_ROLLBACK_COMPLETE"
+FAILED_UNABLE_TO_ROLLBACK = "FAILED_UNABLE_TO_ROLLBACK"
+
+LOCAL = "LOCAL"
+DOCUMENT = "DOCUMENT"
+IOT_JOBS = "IOT_JOBS"
+SHADOW = "SHADOW"
+ROLLBACK_TYPE = "ROLLBACK"
+TYPES = (LOCAL, DOCUMENT, IOT_JOBS, SHADOW, ROLLBACK_TYPE)
+"""Where a deployment comes from: a request on this device, a document given to this device, the cloud (two ways), or
+the wish to go back to a generation."""
+
+PREPARING = ("ingest", "resolve", "download", "prepare", "notify", "validate")
+"""The steps that change nothing; after an interruption they begin anew."""
+ACTIVATING = ("stop", "place", "configure", "bootstrap", "start", "wait", "remove", "commit")
+"""The steps that change the device; after an interruption the one that was begun is done again."""
+STEPS = (*PREPARING, *ACTIVATING)
+
+_HIDDEN = (
+    *("sequence", "attempts", "base", "target", "broken_before", "wait_timeout"),
+    *("canceling", "notified", "tasks", "restarting", "failure", "unable"),
+)
 
 
 @dataclass(frozen=True)
@@ -24,6 +51,8 @@ class Deployment:
 
     deployment_id: str
     created: int
+    type: str = LOCAL
+    name: str = ""
     sequence: int = 0
     """Deployments are taken up in this order."""
     status: str = QUEUED
@@ -31,6 +60,9 @@ class Deployment:
     finished: int = 0
     step: str = ""
     message: str = ""
+    policy: str = ""
+    rolling_back: bool = False
+    """The steps are those of the way back."""
     error_stack: tuple[str, ...] = ()
     error_types: tuple[str, ...] = ()
     cause: str = ""
@@ -42,16 +74,45 @@ class Deployment:
     group: str = ""
     requested_by: str = ""
     states: Mapping[str, str] = field(default_factory=dict)
+    generation: int = 0
+    """The generation that it made, or went back to."""
     trail: str = ""
     """The id under which the logs tell the story of this deployment, from its request on."""
-    request: Mapping[str, Any] = field(default_factory=dict)
-    """The local request as it came."""
-    document: Mapping[str, Any] = field(default_factory=dict)
-    """The deployment document, from the moment the deployment is taken up."""
+    canceling: bool = False
+    """Somebody asked to cancel it; durable, since they were told so."""
+    attempts: int = 0
+    """How often the present step was taken up again after an interruption."""
+    base: int = 0
+    """The generation that ran before: the way back leads there."""
+    target: int = -1
+    """The generation that a rollback leads to; it makes none of its own."""
+    broken_before: tuple[str, ...] = ()
+    """The components that were broken before it changed anything."""
+    wait_timeout: float = 0.0
+    """Seconds until every component must be up."""
+    notified: bool = False
+    """Components were asked, and are to be told when it is over."""
+    tasks: Mapping[str, Any] = field(default_factory=dict)
+    """The bootstrap tasks that have begun, by component: what became of them."""
+    restarting: Mapping[str, Any] = field(default_factory=dict)
+    """The restart that is being waited for: its kind, and the run of the host in which it was asked for."""
+    failure: Mapping[str, Any] = field(default_factory=dict)
+    """What will be reported at the end: why the way back is taken, or what failed without one."""
+    unable: bool = False
+    """The way back has failed somewhere, and goes on as far as it can."""
 
     @property
     def is_over(self) -> bool:
         return self.status in TERMINAL
+
+    @property
+    def is_activating(self) -> bool:
+        """The device is not, or may not be, as it was before."""
+        return self.rolling_back or self.step in ACTIVATING
+
+    @property
+    def is_local(self) -> bool:
+        return self.type in (LOCAL, DOCUMENT, ROLLBACK_TYPE)
 
     def to_dict(self) -> dict[str, Any]:
         """For the disk."""
@@ -61,34 +122,27 @@ class Deployment:
     def public(self) -> dict[str, Any]:
         """For everybody else."""
         shown = self.to_dict()
-        for name in ("sequence", "request", "document"):
+        for name in _HIDDEN:
             del shown[name]
         return shown
 
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> Deployment:
         """Raises ``InvalidValue``."""
-        return Deployment(
-            deployment_id=get_str(data, "deployment_id"),
-            created=get_int(data, "created"),
-            sequence=get_int(data, "sequence", 0),
-            status=get_str(data, "status"),
-            detailed_status=get_str(data, "detailed_status", ""),
-            finished=get_int(data, "finished", 0),
-            step=get_str(data, "step", ""),
-            message=get_str(data, "message", ""),
-            error_stack=tuple(get_str_list(data, "error_stack", [])),
-            error_types=tuple(get_str_list(data, "error_types", [])),
-            cause=get_str(data, "cause", ""),
-            broken=tuple(get_str_list(data, "broken", [])),
-            components=get_dict(data, "components", {}),
-            changed=tuple(get_str_list(data, "changed", [])),
-            removed=tuple(get_str_list(data, "removed", [])),
-            roots=get_dict(data, "roots", {}),
-            group=get_str(data, "group", ""),
-            requested_by=get_str(data, "requested_by", ""),
-            states=get_dict(data, "states", {}),
-            trail=get_str(data, "trail", ""),
-            request=get_dict(data, "request", {}),
-            document=get_dict(data, "document", {}),
-        )
+        values: dict[str, Any] = {"deployment_id": get_str(data, "deployment_id"), "created": get_int(data, "created")}
+        for item in fields(Deployment):
+            if item.name in values or item.name not in data:
+                continue
+            values[item.name] = _READ[str(item.type)](data, item.name)
+        return Deployment(**values)
+
+
+_READ: dict[str, Callable[[Mapping[str, Any], str], Any]] = {
+    "str": get_str,
+    "int": get_int,
+    "bool": get_bool,
+    "float": get_float,
+    "Mapping[str, str]": get_dict,
+    "Mapping[str, Any]": get_dict,
+    "tuple[str, ...]": lambda data, name: tuple(get_str_list(data, name)),
+}

@@ -2,17 +2,20 @@
 
 Pure. The roots of all groups and the requirements of every component chosen so far narrow down each component's
 version: the one that runs now is kept if it will do, otherwise the newest that is known. A choice may bring new
-requirements, which may change other choices; this is repeated until nothing changes.
+requirements, which may change other choices; this is repeated until nothing changes. Where that leads nowhere, older
+versions are tried: one component after the other, back to a choice that had a part in the failure, and within a limit
+of attempts. So what can be put together from the known versions is found, and as a rule with the newest ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ggl.deploymentd.errors import DeploymentError
-from ggl.recipe.version import VersionError, newest, parse_requirement, satisfies
+from ggl.recipe.version import Requirement, VersionError, parse_requirement, parse_version, satisfies
 
 if TYPE_CHECKING:
     from ggl.recipe.model import Dependency
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 ANY = "*"
 MAX_ROUNDS = 200
 """Each round settles at least one level of dependencies; choices that still change by then go round in a circle."""
+MAX_ATTEMPTS = 1000
+"""Versions that are tried when the first choices do not go together; some seconds on a small device."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,8 @@ class Demand:
     component: str
     requirement: str
     source: str
+    by: str = ""
+    """The component that asks; empty for a root."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +51,29 @@ class Known:
     """Components that the runtime itself is, with the version they count as; ``None`` will do for every requirement."""
 
 
+@dataclass(frozen=True)
+class _Conflict:
+    """Nothing does for ``component``. ``causes``: the components whose choices have a part in it."""
+
+    component: str
+    asked: Sequence[Demand]
+    causes: frozenset[str]
+    gave_up: bool = False
+
+
 def resolve(roots: Sequence[Demand], known: Known) -> dict[str, str]:
     """Name and version of every component, each after those it depends on. Raises ``DeploymentError``."""
+    chosen = _settle(roots, known)
+    if isinstance(chosen, _Conflict):
+        conflict, chosen = chosen, _Search(roots, known).run()
+        if isinstance(chosen, _Conflict):
+            raise _unsatisfied(conflict if conflict.component else chosen, known, gave_up=chosen.gave_up)
+    return _in_order(chosen, known)
+
+
+def _settle(roots: Sequence[Demand], known: Known) -> dict[str, str] | _Conflict:
+    """Choose the best version of each component until nothing changes; a conflict of no component when that never
+    happens."""
     chosen: dict[str, str | None] = {}
     for _ in range(MAX_ROUNDS):
         demands = _demands(roots, chosen, known)
@@ -54,36 +82,91 @@ def resolve(roots: Sequence[Demand], known: Known) -> dict[str, str]:
             break
         chosen = picked
     else:
-        raise DeploymentError(
-            "the requirements of the components go round in a circle: no choice of versions is stable",
-            "COMPONENT_VERSION_REQUIREMENTS_NOT_MET",
-        )
+        return _Conflict("", (), frozenset())
+    settled = {}
     for component, version in chosen.items():
         if version is None:
-            raise _unsatisfied(component, demands[component], known)
-    return _in_order({name: version for name, version in chosen.items() if version is not None}, known)
+            return _Conflict(component, demands[component], frozenset())
+        settled[component] = version
+    return settled
+
+
+class _Search:
+    """Tries versions one component after the other. A failure goes back to the last choice that has a part in it."""
+
+    def __init__(self, roots: Sequence[Demand], known: Known) -> None:
+        self._roots = roots
+        self._known = known
+        self._attempts = 0
+        self._first: _Conflict | None = None
+        self._circle: DeploymentError | None = None
+
+    def run(self) -> dict[str, str] | _Conflict:
+        """The versions, or the first of the conflicts. Raises ``DeploymentError`` when there are only circles."""
+        found = self._extend({})
+        if not isinstance(found, _Conflict):
+            return found
+        if self._first is None:
+            assert self._circle is not None, "nothing fails without a reason"
+            raise self._circle
+        return replace(self._first, gave_up=self._attempts > MAX_ATTEMPTS)
+
+    def _extend(self, chosen: dict[str, str]) -> dict[str, str] | _Conflict:
+        known = self._known
+        demands = _demands(self._roots, chosen, known)
+        for component, asked in demands.items():
+            version = known.provided.get(component) or chosen.get(component)
+            if version and not satisfies(version, _requirements(component, asked)):
+                return self._conflict(component, asked, {component} & chosen.keys())
+        component = next((name for name in demands if name not in chosen and name not in known.provided), "")
+        if not component:
+            return self._complete(chosen)
+        asked = demands[component]
+        causes: set[str] = set()
+        for version in _candidates(component, asked, known):
+            self._attempts += 1
+            if self._attempts > MAX_ATTEMPTS:
+                break
+            found = self._extend({**chosen, component: version})
+            if not isinstance(found, _Conflict) or component not in found.causes:
+                return found
+            causes |= found.causes - {component}
+        return self._conflict(component, asked, causes)
+
+    def _complete(self, chosen: dict[str, str]) -> dict[str, str] | _Conflict:
+        try:
+            _in_order(chosen, self._known)
+        except DeploymentError as circle:
+            self._circle = circle
+            return _Conflict("", (), frozenset(chosen))
+        return chosen
+
+    def _conflict(self, component: str, asked: Sequence[Demand], causes: Collection[str]) -> _Conflict:
+        found = _Conflict(component, asked, frozenset((*causes, *(demand.by for demand in asked if demand.by))))
+        self._first = self._first or found
+        return found
 
 
 def _demands(roots: Sequence[Demand], chosen: Mapping[str, str | None], known: Known) -> dict[str, list[Demand]]:
     """Everything asked for, by component, when walking from the roots through the versions chosen so far."""
     found: dict[str, list[Demand]] = {}
-    waiting = list(roots)
+    waiting = deque(roots)
     while waiting:
-        demand = waiting.pop(0)
+        demand = waiting.popleft()
         asked = found.setdefault(demand.component, [])
         if not asked and demand.component not in known.provided:
             version = chosen.get(demand.component)
             if version is not None:
                 source = f"{demand.component} {version}"
                 waiting += [
-                    Demand(dependency.name, dependency.requirement, source)
+                    Demand(dependency.name, dependency.requirement, source, demand.component)
                     for dependency in known.dependencies(demand.component, version)
                 ]
         asked.append(demand)
     return found
 
 
-def _pick(component: str, asked: Sequence[Demand], known: Known) -> str | None:
+def _requirements(component: str, asked: Sequence[Demand]) -> list[Requirement]:
     requirements = []
     for demand in asked:
         try:
@@ -91,27 +174,41 @@ def _pick(component: str, asked: Sequence[Demand], known: Known) -> str | None:
         except VersionError as error:
             text = f"{demand.source} asks for {component} in a version that cannot be read: {error}"
             raise DeploymentError(text, "COMPONENT_VERSION_NOT_VALID") from None
+    return requirements
+
+
+def _pick(component: str, asked: Sequence[Demand], known: Known) -> str | None:
     if component in known.provided:
         provided = known.provided[component]
+        requirements = _requirements(component, asked)
         return ANY if provided is None else provided if satisfies(provided, requirements) else None
+    return next(_candidates(component, asked, known), None)
+
+
+def _candidates(component: str, asked: Sequence[Demand], known: Known) -> Iterator[str]:
+    """The versions that will do, the best first: one that is asked for by its very name, the running one, then from
+    the newest to the oldest."""
+    requirements = _requirements(component, asked)
     versions = known.versions(component)
-    exact = [demand.requirement for demand in asked if demand.requirement in versions]
-    for preferred in (*exact, known.running.get(component)):
-        if preferred in versions and satisfies(preferred, requirements):
-            return preferred
-    return newest(versions, requirements)
+    fitting = [version for version in versions if satisfies(version, requirements)]
+    exact = [demand.requirement for demand in asked if demand.requirement in fitting]
+    running = [version for version in fitting if version == known.running.get(component)]
+    fitting.sort(key=parse_version, reverse=True)
+    return iter(dict.fromkeys((*exact, *running, *fitting)))
 
 
-def _unsatisfied(component: str, asked: Sequence[Demand], known: Known) -> DeploymentError:
+def _unsatisfied(conflict: _Conflict, known: Known, *, gave_up: bool) -> DeploymentError:
+    component, asked = conflict.component, conflict.asked
     if component in known.provided:
         available = f"it is part of the runtime, in version {known.provided[component]}"
     elif versions := known.versions(component):
-        available = f"available: {', '.join(sorted(versions))}"
+        available = f"available: {', '.join(sorted(versions, key=parse_version))}"
     else:
         available = "there is no recipe for it: add one to the recipes that are deployed"
     sources = "; ".join(f"{demand.source} requires {demand.requirement or '*'}" for demand in asked)
+    more = f"; {MAX_ATTEMPTS} other choices do not go together either" if gave_up else ""
     return DeploymentError(
-        f"no version of {component} can be used: {sources}; {available}",
+        f"no version of {component} can be used: {sources}; {available}{more}",
         "NO_AVAILABLE_COMPONENT_VERSION",
         "COMPONENT_VERSION_REQUIREMENTS_NOT_MET",
     )

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from ggl.bus.client import Client, Subscription, connect
 from ggl.bus.errors import BusError, ErrorCode
 from ggl.deploymentd.current import SERVICES, Current
+from ggl.deploymentd.generation import IMAGES, SUMMARIES, Generations, Image, key_of, read_generations
 from ggl.host import client as host
 from ggl.host.status import UnitStatus
 from ggl.host.unit import Unit
@@ -24,7 +25,8 @@ T = TypeVar("T")
 PATIENCE = 30.0
 """Seconds to go on trying to reach a daemon."""
 _PASSING = (ErrorCode.NOCONN, ErrorCode.BUSY, ErrorCode.RETRY)
-_TABLE = "deployments"
+_LOOK = 1.0
+"""Seconds after which a wait for an answer looks whether it should go on."""
 
 _log = get_logger("deployment")
 
@@ -53,33 +55,40 @@ class Runtime:
 
     def current(self) -> Current:
         """What is deployed now."""
-        services = self._read("read_with_timestamps", [SERVICES])
-        thing = self._read("read", ["system", "thingName"])
+        services = self._read("read_with_timestamps", {"key_path": [SERVICES]})
+        thing = self._read("read", {"key_path": ["system", "thingName"]})
         return Current(services if isinstance(services, dict) else {}, thing if isinstance(thing, str) else "")
 
-    def apply(self, operations: Sequence[Mapping[str, Any]]) -> None:
-        """Change the configuration: all of ``operations``, or nothing."""
+    # -- records (``queue.Records``) ---------------------------------------------------------------------------------
+
+    def transaction(self, operations: Sequence[Mapping[str, Any]]) -> None:
+        """Change configuration and records: all of ``operations``, durably, or nothing."""
         if operations:
             self._config("transaction", {"operations": list(operations)})
 
-    def _read(self, method: str, path: list[str]) -> Any:
+    def scan(self, table: str) -> list[tuple[str, Any]]:
+        """Every record of ``table``, by key."""
+        return [(key, value) for key, value in self._config("scan", {"table": table})]
+
+    def get(self, table: str, key: str) -> Any:
+        """One record; ``None`` when there is none."""
+        return self._read("get", {"table": table, "key": key})
+
+    def generations(self) -> Generations:
+        return read_generations(self.scan(SUMMARIES))
+
+    def image(self, number: int) -> Image | None:
+        """What makes generation ``number`` run; ``None`` when that is not kept. Raises ``InvalidValue``."""
+        data = self.get(IMAGES, key_of(number))
+        return None if data is None else Image.from_dict(data)
+
+    def _read(self, method: str, params: dict[str, Any]) -> Any:
         try:
-            return self._config(method, {"key_path": path})
+            return self._config(method, params)
         except BusError as error:
             if error.code == ErrorCode.NOENTRY:
                 return None
             raise
-
-    # -- records (``queue.Records``) ---------------------------------------------------------------------------------
-
-    def put(self, key: str, value: Mapping[str, Any]) -> None:
-        self._config("put", {"table": _TABLE, "key": key, "value": value})
-
-    def scan(self) -> list[tuple[str, Any]]:
-        return [(key, value) for key, value in self._config("scan", {"table": _TABLE})]
-
-    def drop(self, key: str) -> None:
-        self._config("drop", {"table": _TABLE, "key": key})
 
     def _config(self, method: str, params: dict[str, Any]) -> Any:
         return self._try("gg_config", lambda client: client.call(method, params))
@@ -106,7 +115,50 @@ class Runtime:
         if names:
             self._try(host.INTERFACE, lambda client: host.unload(client, names))
 
-    # -- health ------------------------------------------------------------------------------------------------------
+    def host(self, method: str, params: dict[str, Any] | None = None) -> Any:
+        """A call to the host that is not about units."""
+        return self._try(host.INTERFACE, lambda client: client.call(method, params or {}))
+
+    # -- components --------------------------------------------------------------------------------------------------
+
+    def ask(self, interface: str, method: str, params: dict[str, Any], check: Callable[[], None]) -> Any:
+        """The item with which the subscription ``method`` ends. ``check`` is called about once a second and may raise.
+
+        A daemon that goes away meanwhile is asked anew.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            check()
+            try:
+                with connect(interface, self._root) as client:
+                    client.trail = self.trail or client.trail
+                    subscription = client.subscribe(method, params)
+                    deadline = time.monotonic() + PATIENCE
+                    while True:
+                        check()
+                        try:
+                            return subscription.next(_LOOK)
+                        except BusError as error:
+                            if error.code != ErrorCode.TIMEOUT:
+                                raise
+            except (BusError, StopIteration) as error:
+                passing = isinstance(error, StopIteration) or error.code in _PASSING
+                if not passing or time.monotonic() > deadline or self._closing():
+                    raise
+                _log.info("%s cannot be asked (%s), trying again", interface, error)
+                time.sleep(0.2)
+
+    def tell(self, interface: str, method: str, params: dict[str, Any]) -> None:
+        """A call whose failure does not matter."""
+        try:
+            self._try(interface, lambda client: client.call(method, params))
+        except BusError as error:
+            _log.warning("%s cannot be told: %s", interface, error)
+
+    def healths(self) -> list[dict[str, Any]]:
+        """The health of every component."""
+        found: list[dict[str, Any]] = self._try("gg_health", lambda client: client.call("list"))
+        return found
 
     def watch_health(self) -> HealthWatch:
         return HealthWatch(self._root, self._closing)

@@ -1,21 +1,22 @@
 """The bus interface ``gg_deployment``: decode, check, delegate. The package's text describes the methods.
 
-The loop answers from memory; the worker thread runs deployments and writes their records. Until the records have been
-read, questions wait. The daemon is held as long as there is something to do.
+The loop answers from memory; the worker thread runs deployments and writes their records; requests that copy, read or
+write records have threads of their own. Until the records have been read, questions wait. The daemon is held as long as
+there is something to do.
 """
 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ggl.bus.errors import BusError, ErrorCode
 from ggl.bus.request import Method, Request, Stream
-from ggl.deploymentd.document import decode_request
-from ggl.deploymentd.queue import Queue, QueueFull
+from ggl.deploymentd import ipc
+from ggl.deploymentd.queue import Queue
 from ggl.deploymentd.record import Deployment
+from ggl.deploymentd.requests import Requests
 from ggl.values import get_str
 
 if TYPE_CHECKING:
@@ -38,17 +39,26 @@ class Service:
         self._loop = context.loop
         self._root = context.root
         self._queue = Queue(lambda deployment: self._loop.call_soon_threadsafe(lambda: self._publish(deployment)))
+        self._requests = Requests(context.root, self._queue)
         self._loaded = threading.Event()
         self._waiting: list[Callable[[], None]] = []
         self._streams: dict[str, list[Stream]] = {}
         self._held = False
 
     def methods(self) -> dict[str, Method]:
+        requests = self._requests
         return {
-            "create_local_deployment": Method(self._create, blocking=True),
+            "create_local_deployment": self._blocking(requests.create_local),
+            "create_deployment": self._blocking(requests.create),
+            "rollback": self._blocking(requests.rollback),
+            "preview": self._blocking(requests.preview),
+            "cancel": self._blocking(lambda params, _trail: self.cancel(get_str(params, "deployment_id"))),
+            "generations": self._blocking(lambda _params, _trail: requests.generations()),
+            "generation": self._blocking(requests.generation),
             "list": Method(self._list),
             "get": Method(self._get),
             "subscribe": Method(self._subscribe),
+            **ipc.methods(self),
         }
 
     def begin(self) -> None:
@@ -59,6 +69,26 @@ class Service:
         self._context.at_exit(self._queue.close)
         arguments = (self._root, self._queue, lambda: self._loop.call_soon_threadsafe(self._on_loaded))
         threading.Thread(target=work, args=arguments, name="deployments", daemon=True).start()
+
+    # -- for the IPC operations (``ipc.Deployments``), which run on threads of their own ------------------------------
+
+    def submit_local(self, params: dict[str, Any], trail: str) -> str:
+        self._wait_loaded()
+        return str(self._requests.create_local(params, trail)["deployment_id"])
+
+    def cancel(self, deployment_id: str) -> dict[str, Any]:
+        self._wait_loaded()
+        return self._requests.cancel(deployment_id)
+
+    def known(self, deployment_id: str) -> Deployment | None:
+        self._wait_loaded()
+        return self._queue.get(deployment_id)
+
+    def all(self) -> list[Deployment]:
+        self._wait_loaded()
+        return self._queue.everything()
+
+    # -- the loop ----------------------------------------------------------------------------------------------------
 
     def _on_loaded(self) -> None:
         self._loaded.set()
@@ -86,42 +116,16 @@ class Service:
 
     # -- methods -----------------------------------------------------------------------------------------------------
 
-    def _create(self, request: Request, params: dict[str, Any]) -> dict[str, str]:
-        """On a thread of its own: copies the folders, and waits until the record is on the disk."""
-        from uuid import uuid4
+    def _blocking(self, answer: Callable[[dict[str, Any], str], Any]) -> Method:
+        def serve(request: Request, params: dict[str, Any]) -> Any:
+            self._wait_loaded()
+            return answer(params, request.trail)
 
-        from ggl.deploymentd.runtime import Runtime
-        from ggl.deploymentd.staging import stage, staging_of
+        return Method(serve, blocking=True)
 
-        wanted = decode_request(params)
+    def _wait_loaded(self) -> None:
         if not self._loaded.wait(LOAD_SECONDS):
             raise BusError(ErrorCode.RETRY, "the deployments so far cannot be read yet")
-        deployment_id = str(uuid4())
-        staging = staging_of(self._root, deployment_id)
-        try:
-            stage(staging, wanted.recipe_directory, wanted.artifacts_directory, self._root.artifacts)
-        except OSError as error:
-            where = f" {error.filename}" if error.filename else ""
-            raise BusError(ErrorCode.FAILURE, f"cannot copy{where}: {error.strerror or error}") from None
-        deployment = Deployment(
-            deployment_id,
-            created=time.time_ns() // 1_000_000,
-            group=wanted.group,
-            requested_by=wanted.requested_by,
-            message="waiting for its turn",
-            trail=request.trail,
-            request=params,
-        )
-        try:
-            with Runtime(self._root) as records:
-                self._queue.add(records, deployment)
-        except QueueFull as error:
-            staging.remove()
-            raise BusError(ErrorCode.BUSY, str(error)) from None
-        except BusError:
-            staging.remove()
-            raise
-        return {"deployment_id": deployment_id}
 
     def _list(self, request: Request, _params: dict[str, Any]) -> Any:
         return self._when_loaded(request, lambda: [known.public() for known in self._queue.everything()])

@@ -3,17 +3,21 @@
 The sender's folders are often temporary, and the deployment may have to wait or be taken up again. So recipes and
 artifacts are copied to ``<state>/deployments/<id>/{recipes,artifacts}``, which goes away when the deployment is over:
 as long as there is such a directory there is a deployment to go on with, and the host starts this daemon for it.
+What a deployment fetches and unpacks is put there as well, in the layout of the component store. Nothing leaves the
+staging area before the deployment is ready to be put in place, and then it is moved: see ``placing``.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ggl.deploymentd.durable import sync_filesystem
+from ggl.deploymentd.space import STORE_LIMIT, check_free, check_limit
 from ggl.log import get_logger
 from ggl.recipe.load import check_component_name, is_recipe_file
 from ggl.recipe.version import is_version
@@ -22,6 +26,8 @@ from ggl.values import InvalidValue
 if TYPE_CHECKING:
     from ggl.paths import Root
 
+_BYTECODE = "__pycache__"
+"""What the sender's Python left beside the modules is no part of a component."""
 MAX_RECIPES = 1000
 """Recipe files of one deployment: more than that is somebody's home directory."""
 
@@ -42,6 +48,10 @@ class Staging:
     def artifacts(self) -> Path:
         return self.path / "artifacts"
 
+    @property
+    def unarchived(self) -> Path:
+        return self.path / "artifacts-unarchived"
+
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
 
@@ -51,33 +61,40 @@ def staging_of(root: Root, deployment_id: str) -> Staging:
     return Staging(_base(root) / deployment_id.replace("/", "+").replace(":", ".").strip("."))
 
 
-def stage(staging: Staging, recipes: str, artifacts: str, store: Path) -> None:
-    """Copy the folders (an empty name: there is none). ``store`` is the runtime's own artifact directory.
+def stage(staging: Staging, recipes: str, artifacts: str, store: Path, limit: int = STORE_LIMIT) -> None:
+    """Copy the folders (an empty name: there is none). ``store`` is the runtime's own artifact directory, ``limit``
+    what the whole component store may take, in bytes.
 
-    Raises ``InvalidValue`` when a folder is not as it should be, ``OSError`` when it cannot be copied; then nothing
-    stays.
+    Raises ``InvalidValue`` when a folder is not as it should be, ``DeploymentError`` when it does not fit, ``OSError``
+    when it cannot be copied; then nothing stays. The copy is on the disk when this returns.
     """
+    copies: list[tuple[Path, Path]] = []
+    if recipes:
+        copies += _recipes(_folder("recipe_directory_path", recipes), staging.recipes)
+    if artifacts:
+        source = _folder("artifacts_directory_path", artifacts)
+        own = Path(os.path.realpath(store))
+        if own == source or source in own.parents or own in source.parents:
+            raise InvalidValue(f"'artifacts_directory_path' must not contain the runtime's own artifacts: {source}")
+        copies += _artifacts(source, staging.artifacts)
+    _check_space(staging, copies, store, limit)
     staging.path.mkdir(parents=True, mode=0o700)
     try:
-        if recipes:
-            _copy_recipes(_folder("recipe_directory_path", recipes), staging.recipes)
-        if artifacts:
-            source = _folder("artifacts_directory_path", artifacts)
-            own = Path(os.path.realpath(store))
-            if own == source or source in own.parents or own in source.parents:
-                raise InvalidValue(f"'artifacts_directory_path' must not contain the runtime's own artifacts: {source}")
-            _copy_artifacts(source, staging.artifacts)
+        for original, target in copies:
+            _copy(original, target)
+        sync_filesystem(staging.path)
     except BaseException:
         staging.remove()
         raise
 
 
-def remove_orphans(root: Root, known: set[str]) -> None:
-    """Remove staging areas that belong to none of the deployments in ``known``."""
+def remove_orphans(root: Root, known: set[str]) -> int:
+    """Remove staging areas that belong to none of the deployments in ``known``; returns how many there were."""
     keep = {staging_of(root, deployment_id).path for deployment_id in known}
-    for path in _base(root).glob("*"):
-        if path not in keep:
-            Staging(path).remove()
+    orphans = [path for path in _base(root).glob("*") if path not in keep]
+    for path in orphans:
+        Staging(path).remove()
+    return len(orphans)
 
 
 def _base(root: Root) -> Path:
@@ -93,9 +110,8 @@ def _folder(key: str, name: str) -> Path:
     return path
 
 
-def _copy_recipes(source: Path, target: Path) -> None:
+def _recipes(source: Path, target: Path) -> Iterator[tuple[Path, Path]]:
     """Recipes of any name in any depth; their names are made unique, since only the content counts."""
-    target.mkdir(parents=True)
     count = 0
     for path in _files(source):
         if not is_recipe_file(path):
@@ -103,12 +119,11 @@ def _copy_recipes(source: Path, target: Path) -> None:
         count += 1
         if count > MAX_RECIPES:
             raise InvalidValue(f"{source} holds more than {MAX_RECIPES} recipe files")
-        _copy(path, target / f"{count:04d}-{path.name}")
+        yield path, target / f"{count:04d}-{path.name}"
 
 
-def _copy_artifacts(source: Path, target: Path) -> None:
+def _artifacts(source: Path, target: Path) -> Iterator[tuple[Path, Path]]:
     """``<component>/<version>/...``; what else lies around is left out."""
-    target.mkdir(parents=True)
     for component in sorted(source.iterdir()):
         if not component.is_dir() or check_component_name(component.name):
             continue
@@ -117,14 +132,28 @@ def _copy_artifacts(source: Path, target: Path) -> None:
                 _log.warning("%s is no directory of a component version and is left out", version)
                 continue
             for path in _files(version, within=source):
-                _copy(path, target / component.name / version.name / path.relative_to(version))
+                yield path, target / component.name / version.name / path.relative_to(version)
+
+
+def _check_space(staging: Staging, copies: Sequence[tuple[Path, Path]], store: Path, limit: int) -> None:
+    """Refuse early what would not fit. What is in the store already, by its size, takes no more room there."""
+    total = fresh = 0
+    for source, target in copies:
+        size = source.stat().st_size
+        total += size
+        if target.is_relative_to(staging.artifacts):
+            stored = store / target.relative_to(staging.artifacts)
+            fresh += 0 if stored.is_file() and stored.stat().st_size == size else size
+    check_free(staging.path, total)
+    if fresh:
+        check_limit(store.parent, fresh, limit)
 
 
 def _files(directory: Path, within: Path | None = None) -> Iterator[Path]:
     """The files below ``directory``. A link must lead to a file inside ``within`` (default: ``directory``)."""
     within = within or directory
     for folder, folders, names in os.walk(directory):
-        folders.sort()
+        folders[:] = sorted(set(folders) - {_BYTECODE})
         for name in folders:
             if os.path.islink(os.path.join(folder, name)):
                 raise InvalidValue(f"{os.path.join(folder, name)} is a link to a directory: put a copy in its place")

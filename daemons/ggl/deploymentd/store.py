@@ -5,22 +5,21 @@
     packages/recipes/<name>-<version>.<ext>
     packages/artifacts/<name>/<version>/<file>
     packages/artifacts-unarchived/<name>/<version>/<archive without extension>/...
+    packages/kept/<sha256>                  contents that an earlier deployment needs: see ``placing``
 
-A file is put in place as a whole (written beside, then renamed), so that an interrupted deployment leaves either the
-old or the new one, and a component that runs keeps the file it has open. Everything can be done again.
+Here it is only read, together with what was staged for the deployment under way, which comes first.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ggl.deploymentd.digests import Digests
 from ggl.deploymentd.errors import DeploymentError
 from ggl.log import get_logger
-from ggl.recipe.load import SUFFIXES, is_recipe_file, load_recipe
+from ggl.recipe.load import is_recipe_file, load_recipe
 from ggl.recipe.model import BUILT_IN, GENERIC, RecipeError
 from ggl.recipe.syntax import SIZE_LIMIT
 from ggl.recipe.version import is_version
@@ -40,11 +39,15 @@ _log = get_logger("deployment-store")
 
 
 class Store:
-    """The recipes of ``root``, each read once. An instance lives as long as one deployment."""
+    """The recipes of ``root`` and, before those, of ``staging``; each is read once. An instance lives as long as one
+    deployment."""
 
-    def __init__(self, root: Root) -> None:
+    def __init__(self, root: Root, staging: Staging | None = None) -> None:
         self._root = root
-        self._recipes: dict[str, dict[str, Recipe]] = {}
+        self._staging = staging
+        self._staged: dict[tuple[str, str], tuple[Recipe, Path]] | None = None
+        self._recipes: dict[str, dict[str, tuple[Recipe, Path]]] = {}
+        self.digests = Digests(root)
 
     def versions(self, name: str) -> Collection[str]:
         """The versions of component ``name`` that there is a usable recipe for."""
@@ -52,15 +55,24 @@ class Store:
 
     def recipe(self, name: str, version: str) -> Recipe:
         """Raises ``KeyError``."""
-        return self._known(name)[version]
+        return self._known(name)[version][0]
+
+    def source(self, name: str, version: str) -> Path:
+        """The file that ``recipe`` was read from: in the staging area or in the store. Raises ``KeyError``."""
+        return self._known(name)[version][1]
 
     def dependencies(self, name: str, version: str) -> tuple[Dependency, ...]:
         return self.recipe(name, version).dependencies
 
-    def ingest(self, staging: Staging) -> list[str]:
-        """Take over what was staged; returns ``name version`` of each recipe. Raises ``DeploymentError``."""
+    def check(self) -> list[str]:
+        """Read what was staged; returns ``name version`` of each recipe. Raises ``DeploymentError``."""
+        return [f"{name} {version}" for name, version in self._read_staged()]
+
+    def _read_staged(self) -> dict[tuple[str, str], tuple[Recipe, Path]]:
+        if self._staged is not None:
+            return self._staged
         found: dict[tuple[str, str], tuple[Recipe, Path]] = {}
-        for path in sorted(staging.recipes.glob("*")) if staging.recipes.is_dir() else ():
+        for path in _recipe_files(self._staging):
             recipe = _load_staged(path)
             if recipe is None:
                 continue
@@ -68,13 +80,10 @@ class Store:
             if other[0] != recipe:
                 text = f"two different recipes are {recipe.name} {recipe.version}: {_name(other[1])} and {_name(path)}"
                 raise DeploymentError(text, "COMPONENT_PACKAGE_LOADING_ERROR", "RECIPE_PARSE_ERROR")
-        for recipe, path in found.values():
-            self._put_recipe(recipe, path)
-        self._put_artifacts(staging.artifacts)
-        self._recipes.clear()
-        return [f"{name} {version}" for name, version in found]
+        self._staged = found
+        return found
 
-    def _known(self, name: str) -> dict[str, Recipe]:
+    def _known(self, name: str) -> dict[str, tuple[Recipe, Path]]:
         known = self._recipes.get(name)
         if known is None:
             known = self._recipes[name] = {}
@@ -87,52 +96,10 @@ class Store:
                         _log.error("a recipe of the store cannot be used: %s", error)
                         continue
                     if recipe.name == name:
-                        known[recipe.version] = recipe
+                        known[recipe.version] = recipe, path
+            staged = self._read_staged().values()
+            known.update({recipe.version: (recipe, path) for recipe, path in staged if recipe.name == name})
         return known
-
-    def _put_recipe(self, recipe: Recipe, source: Path) -> None:
-        directory = self._root.recipes
-        directory.mkdir(parents=True, exist_ok=True)
-        stem = f"{recipe.name}-{recipe.version}"
-        suffix = source.suffix.lower()
-        temporary = directory / f".{stem}.new"
-        shutil.copyfile(source, temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(directory / (stem + suffix))
-        for other in SUFFIXES:
-            if other != suffix:
-                (directory / (stem + other)).unlink(missing_ok=True)
-
-    def _put_artifacts(self, source: Path) -> None:
-        for folder, _folders, names in os.walk(source):
-            target = self._root.artifacts / os.path.relpath(folder, source)
-            for name in names:
-                if target.is_symlink() or (target.exists() and not target.is_dir()):
-                    target.unlink()
-                target.mkdir(parents=True, exist_ok=True)
-                put_file(Path(folder, name), target / name)
-
-
-def put_file(source: Path, target: Path) -> None:
-    """Put a copy of ``source`` in the place of ``target``, unless they are the same already."""
-    if target.is_file() and not target.is_symlink() and digest(source) == digest(target):
-        return
-    if target.is_dir() and not target.is_symlink():
-        shutil.rmtree(target)
-    temporary = target.with_name(f".{target.name}.new")
-    temporary.unlink(missing_ok=True)
-    shutil.copyfile(source, temporary)
-    temporary.chmod(0o600)
-    temporary.replace(target)
-
-
-def digest(path: Path, algorithm: str = "sha256") -> bytes:
-    """The hash of a file's content. Raises ``OSError``, or ``ValueError`` for an unknown algorithm."""
-    import hashlib
-
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, algorithm).digest()
 
 
 def check_deployable(recipe: Recipe) -> None:
@@ -159,6 +126,11 @@ def _load_staged(path: Path) -> Recipe | None:
         raise recipe_failure(error) from None
     check_deployable(recipe)
     return recipe
+
+
+def _recipe_files(staging: Staging | None) -> Iterator[Path]:
+    if staging is not None and staging.recipes.is_dir():
+        yield from sorted(staging.recipes.glob("*"))
 
 
 def recipe_failure(error: RecipeError) -> DeploymentError:

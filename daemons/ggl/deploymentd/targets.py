@@ -6,31 +6,31 @@ the device as it was.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from ggl.deploymentd.configuration import Change, configure, plain
+from ggl.deploymentd.configuration import DEFAULT_TIMESTAMP, Change, configure, plain
 from ggl.deploymentd.current import SERVICES, Current, configuration_path
-from ggl.deploymentd.document import ComponentUpdate, Document
+from ggl.deploymentd.document import ComponentUpdate, Document, limits_of
 from ggl.deploymentd.errors import DeploymentError
 from ggl.deploymentd.store import check_deployable, recipe_failure
 from ggl.deploymentd.users import RunAs, privilege_failure, run_as
+from ggl.host.unit import Limits
 from ggl.log import get_logger
 from ggl.recipe.lifecycle import Lifecycle, lifecycle_path, parse_lifecycle, select_lifecycle
 from ggl.recipe.model import BUILT_IN, Manifest, Recipe, RecipeError
 from ggl.recipe.platform import device_attributes, require_manifest
 from ggl.recipe.units import component_units
 from ggl.recipe.variables import ComponentValues, Variables, interpolate
+from ggl.values import InvalidValue
 from ggl.version import NUCLEUS, NUCLEUS_VERSION
 
 if TYPE_CHECKING:
     from ggl.host.unit import Unit
     from ggl.paths import Root
 
-_NOT_RUN_BY_UNITS = ("bootstrap", "uninstall")
 _log = get_logger("deployment")
 
 
@@ -45,6 +45,7 @@ class Target:
     lifecycle: Lifecycle
     run_as: RunAs
     run_with: Mapping[str, Any]
+    limits: Limits = field(default_factory=Limits)
     shell: str = "sh"
 
     @property
@@ -54,10 +55,12 @@ class Target:
 
 @dataclass(frozen=True)
 class Targets:
-    """``components`` come after those they depend on. ``operations`` put all configurations in place."""
+    """``components`` come after those they depend on. ``operations`` put all configurations in place; ``changed`` holds
+    the configurations that differ from those of now, by component."""
 
     components: tuple[Target, ...]
     operations: tuple[dict[str, Any], ...]
+    changed: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def make_targets(
@@ -66,17 +69,16 @@ def make_targets(
     document: Document,
     current: Current,
     *,
-    update: bool = True,
     euid: int | None = None,
 ) -> Targets:
-    """Raises ``DeploymentError``. ``update`` false leaves the document's resets and merges out: they have been done."""
+    """Raises ``DeploymentError``."""
     recipes = tuple(recipes)
     known = {recipe.name for recipe in recipes}
     for name in document.updates:
         if name not in known and name not in BUILT_IN:
             text = f"the deployment configures {name}, which is not part of it"
             raise DeploymentError(text, "COMPONENT_METADATA_NOT_VALID_IN_DEPLOYMENT")
-    updates = document.updates if update else {}
+    updates = document.updates
     changes = {name: _configure(name, {}, updates[name], document, current) for name in updates if name not in known}
     values = {name: ComponentValues(name, NUCLEUS_VERSION, _built_in(name, changes, current)) for name in BUILT_IN}
     values |= {recipe.name: ComponentValues(recipe.name, recipe.version) for recipe in recipes}
@@ -102,25 +104,38 @@ def make_targets(
             components.append(_target(recipe, attributes, variables, nucleus, run_with, euid))
         except RecipeError as error:
             raise recipe_failure(error) from None
-    return Targets(
-        tuple(components), tuple(operation for change in changes.values() for operation in change.operations)
+    differing = {
+        name: change.result
+        for name, change in changes.items()
+        if change.result != plain(current.configuration(name)) or _lacks_configuration(name, current)
+    }
+    operations = (
+        operation
+        for name, change in changes.items()
+        for operation in change.operations
+        if name in differing or operation.get("timestamp") != DEFAULT_TIMESTAMP
     )
+    return Targets(tuple(components), tuple(operations), differing)
 
 
-def target_units(root: Root, target: Target, digests: Mapping[str, str]) -> tuple[Unit, ...]:
-    """The units of ``target``, whose artifacts have the contents ``digests``."""
-    content = json.dumps(digests, sort_keys=True)
-    user = target.run_as.user
+def target_units(root: Root, target: Target, content: str) -> tuple[Unit, ...]:
+    """The units of ``target``; ``content`` is the digest of its artifacts."""
     try:
         return component_units(
-            target.recipe, target.lifecycle, root=root, user=user, shell=target.shell, content=content
+            target.recipe,
+            target.lifecycle,
+            root=root,
+            user=target.run_as.user,
+            shell=target.shell,
+            content=content,
+            limits=target.limits,
         )
     except RecipeError as error:
         raise recipe_failure(error) from None
 
 
 def service_operations(target: Target, current: Current) -> list[dict[str, Any]]:
-    """The operations that record what is deployed, besides the configuration.
+    """The operations that record what is deployed, besides the configuration, where it differs from what is recorded.
 
     What is there is deleted first: on a device whose clock was set back the writes would be older and lose.
     """
@@ -132,14 +147,16 @@ def service_operations(target: Target, current: Current) -> list[dict[str, Any]]
         "componentType": "GENERIC",
         "dependencies": [f"{each.name}:{'HARD' if each.hard else 'SOFT'}" for each in recipe.dependencies],
         "lifecycle": target.raw_lifecycle,
-        "runWith": target.run_with,
+        "runWith": target.run_with or None,
     }
     if before not in (None, recipe.version):
         record["previousVersion"] = before
     operations: list[dict[str, Any]] = []
     for key, value in record.items():
+        if value == current.value(recipe.name, key):
+            continue
         operations.append({"op": "delete", "key_path": [*path, key]})
-        if value or key != "runWith":
+        if value is not None:
             operations.append({"op": "write", "key_path": [*path, key], "value": value})
     return operations
 
@@ -193,11 +210,6 @@ def _target(
     for warning in (*warnings, *unresolved):
         _log.warning("%s %s: %s", recipe.name, recipe.version, warning)
     lifecycle = parse_lifecycle(raw, file=recipe.file, path=path)
-    if "bootstrap" in lifecycle.steps:
-        text = f"{recipe.name} {recipe.version} has a bootstrap step, which this runtime cannot run yet"
-        raise DeploymentError(f"{text}: do the same in its install step", "COMPONENT_BOOTSTRAP_ERROR")
-    if "uninstall" in lifecycle.steps:
-        _log.warning("%s %s: its uninstall step will not be run", recipe.name, recipe.version)
     defaults = _map(nucleus.get("runWithDefault"))
     return Target(
         recipe=recipe,
@@ -209,12 +221,13 @@ def _target(
             recipe.name, lifecycle, str(run_with.get("posixUser") or ""), _text(defaults, "posixUser"), euid
         ),
         run_with=run_with,
+        limits=_limits(recipe.name, run_with, defaults),
         shell=_text(defaults, "posixShell") or "sh",
     )
 
 
 def _run_as(component: str, lifecycle: Lifecycle, own: str, default: str, euid: int | None) -> RunAs:
-    steps = [step for step in lifecycle.steps.values() if step.name not in _NOT_RUN_BY_UNITS]
+    steps = list(lifecycle.steps.values())
     privileged = [step.name for step in steps if step.privileged]
     if privileged and (os.geteuid() if euid is None else euid) != 0:
         raise privilege_failure(component, " and ".join(privileged))
@@ -224,15 +237,30 @@ def _run_as(component: str, lifecycle: Lifecycle, own: str, default: str, euid: 
 
 
 def _run_with(name: str, update: ComponentUpdate | None, before: Mapping[str, Any]) -> dict[str, Any]:
-    """What is recorded as ``runWith``: an absent user keeps the one of before, an empty one removes it."""
+    """What is recorded as ``runWith``: an absent user keeps the one of before, an empty one removes it; limits are what
+    the deployment says."""
     if update is None or update.run_with is None:
         return dict(before)
     wanted = update.run_with
-    if wanted.memory is not None or wanted.cpus is not None:
-        text = f"{name} shall run within systemResourceLimits, which this runtime cannot enforce yet: leave them out"
-        raise DeploymentError(text, "RUN_WITH_CONFIG_NOT_VALID")
     user = before.get("posixUser") if wanted.posix_user is None else wanted.posix_user
-    return {"posixUser": user} if user else {}
+    limits = {"memory": wanted.memory, "cpus": wanted.cpus}
+    limits = {key: value for key, value in limits.items() if value is not None}
+    return {**({"posixUser": user} if user else {}), **({"systemResourceLimits": limits} if limits else {})}
+
+
+def _limits(name: str, run_with: Mapping[str, Any], defaults: Mapping[str, Any]) -> Limits:
+    """The component's own limits, else the default ones; each of memory and processors for itself."""
+    own, default = _map(run_with.get("systemResourceLimits")), _map(defaults.get("systemResourceLimits"))
+    try:
+        wanted = limits_of({**default, **own})
+    except InvalidValue as error:
+        text = f"{name} cannot run here: runWithDefault of the nucleus configuration: {error}"
+        raise DeploymentError(text, "RUN_WITH_CONFIG_NOT_VALID") from None
+    return Limits(wanted.memory, wanted.cpus)
+
+
+def _lacks_configuration(name: str, current: Current) -> bool:
+    return current.value(*configuration_path(name)[1:]) is None
 
 
 def _map(value: Any) -> Mapping[str, Any]:

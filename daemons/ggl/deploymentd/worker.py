@@ -1,23 +1,17 @@
-"""The thread that works off the queue: takes up a deployment, runs it, records how it ended."""
+"""The thread that works off the queue: takes up a deployment, runs it, clears up after it."""
 
 from __future__ import annotations
 
+import shutil
 import time
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from ggl.bus.errors import BusError, ErrorCode
+from ggl.bus.errors import BusError
 from ggl.bus.trail import current, new_trail
+from ggl.deploymentd import cleanup
 from ggl.deploymentd.engine import Engine
-from ggl.deploymentd.errors import (
-    FAILED_NO_STATE_CHANGE,
-    FAILED_ROLLBACK_NOT_REQUESTED,
-    SUCCESSFUL,
-    DeploymentError,
-    error_stack,
-    error_types,
-)
-from ggl.deploymentd.record import FAILED, SUCCEEDED, Deployment
+from ggl.deploymentd.queue import Journal
 from ggl.deploymentd.runtime import Runtime
 from ggl.deploymentd.staging import remove_orphans, staging_of
 from ggl.log import get_logger
@@ -25,10 +19,11 @@ from ggl.values import InvalidValue
 
 if TYPE_CHECKING:
     from ggl.deploymentd.queue import Queue
+    from ggl.deploymentd.record import Deployment
     from ggl.paths import Root
 
 RETRY_SECONDS = 5.0
-"""After the store could not be reached at all."""
+"""After a part of the runtime could not be reached."""
 
 _log = get_logger("deployment")
 
@@ -39,17 +34,28 @@ def work(root: Root, queue: Queue, loaded: Callable[[], None]) -> None:
     while not _load(root, queue, runtime):
         if queue.closed:
             return
-        time.sleep(RETRY_SECONDS)
+        _pause(queue)
     loaded()
     while (deployment := queue.wait()) is not None:
         try:
             _run(root, queue, runtime, deployment)
-        except BusError as error:
+        except InterruptedError:
+            return
+        except Exception as error:
             if queue.closed:
                 return
-            # Its record could not be written: it is still under way, and is taken up again.
-            _log.error("deployment %s is interrupted: %s", deployment.deployment_id, error)
-            time.sleep(RETRY_SECONDS)
+            # It is still under way, and is taken up again: so often, and then it is given up.
+            if isinstance(error, BusError):
+                _log.error("deployment %s is interrupted: %s", deployment.deployment_id, error)
+            else:
+                _log.exception("deployment %s is interrupted", deployment.deployment_id)
+            _pause(queue)
+
+
+def _pause(queue: Queue) -> None:
+    end = time.monotonic() + RETRY_SECONDS
+    while not queue.closed and (left := end - time.monotonic()) > 0:
+        queue.sleep(left)
 
 
 def _load(root: Root, queue: Queue, runtime: Runtime) -> bool:
@@ -58,64 +64,26 @@ def _load(root: Root, queue: Queue, runtime: Runtime) -> bool:
     except BusError as error:
         _log.error("the deployments cannot be read: %s", error)
         return False
-    remove_orphans(root, {known.deployment_id for known in queue.everything() if not known.is_over})
+    known = {deployment.deployment_id for deployment in queue.everything() if not deployment.is_over}
+    if remove_orphans(root, known):
+        _clean(root, runtime)  # the deployment it belonged to was over, and not yet cleared up after
     return True
 
 
 def _run(root: Root, queue: Queue, runtime: Runtime, deployment: Deployment) -> None:
     name = deployment.deployment_id
     current.trail = runtime.trail = deployment.trail or new_trail()
-    _log.info("deployment %s: %s", name, "begins" if not deployment.document else "is taken up again")
-
-    def progress(durable: bool, changes: Mapping[str, Any]) -> None:
-        queue.update(runtime if durable else None, name, **changes)
-
-    engine = Engine(root, runtime, deployment, progress, lambda: queue.closed)
-    try:
-        engine.run()
-        outcome = {"status": SUCCEEDED, "detailed_status": SUCCESSFUL, "message": "every component is up"}
-    except InterruptedError:
-        return
-    except Exception as error:
-        if queue.closed:
-            return  # whatever it was: the next process takes it up
-        outcome = _failure(error, changed=engine.changing)
-        _log.error("deployment %s failed: %s", name, outcome["cause"])
-    queue.update(runtime, name, finished=time.time_ns() // 1_000_000, **outcome)
-    _log.info("deployment %s: %s", name, outcome["status"])
+    _log.info("deployment %s: %s", name, "is taken up again" if deployment.step else "begins")
+    Engine(root, runtime, Journal(queue, runtime, name)).run()
+    _clean(root, runtime)
     staging_of(root, name).remove()
     queue.prune(runtime)
 
 
-def _failure(error: Exception, *, changed: bool) -> dict[str, Any]:
-    broken: tuple[str, ...] = ()
-    if isinstance(error, DeploymentError):
-        codes, cause, broken = error.codes, error.message, error.broken
-    elif isinstance(error, InvalidValue):
-        codes, cause = ("DEPLOYMENT_DOCUMENT_NOT_VALID",), f"the deployment document is not valid: {error}"
-    elif isinstance(error, OSError):
-        codes, cause = _disk_failure(error)
-    elif isinstance(error, BusError):
-        code = "IO_WRITE_ERROR" if error.code == ErrorCode.NOMEM else "COMPONENT_UPDATE_ERROR"
-        codes, cause = (code,), f"the runtime could not do it: {error.message}"
-    else:
-        _log.exception("a deployment failed for a reason that should not exist")
-        codes, cause = (), f"internal error: {type(error).__name__}: {error}"
-    return {
-        "status": FAILED,
-        "detailed_status": FAILED_ROLLBACK_NOT_REQUESTED if changed else FAILED_NO_STATE_CHANGE,
-        "message": "failed" if changed else "failed; nothing was changed",
-        "cause": cause,
-        "error_stack": error_stack(codes),
-        "error_types": error_types(codes),
-        "broken": broken,
-    }
-
-
-def _disk_failure(error: OSError) -> tuple[tuple[str, ...], str]:
-    import errno
-
-    where = f" ({error.filename})" if error.filename else ""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return ("IO_ERROR", "DISK_SPACE_CRITICAL"), f"no space is left on the device{where}"
-    return ("IO_ERROR", "IO_WRITE_ERROR"), f"{error.strerror or error}{where}"
+def _clean(root: Root, runtime: Runtime) -> None:
+    """Remove from the store what no generation needs."""
+    try:
+        images = [runtime.image(number) for number in runtime.generations().known]
+        cleanup.clean(root, [image.contents for image in images if image is not None])
+    except (BusError, InvalidValue, OSError, shutil.Error) as error:
+        _log.warning("the component store could not be cleared up: %s", error)

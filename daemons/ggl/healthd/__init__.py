@@ -15,9 +15,9 @@ subscribe      component (optional)        the healths as of now; then one item 
 update_state   component, state            nil; RUNNING or ERRORED, a report the state does not allow is ignored
 =============  ==========================  ====================================================================
 
-A health is ``{component, version, state, status_code, reason, since (ms), restarts, pid, revision}``. A component that
-was removed is sent to subscribers once with the state UNINSTALLED. What ``list``, ``status`` and ``subscribe`` answer
-is never older than the call: healthd asks the host anew.
+A health is ``{component, version, state, status_code, reason, since (ms), restarts, pid, paused, revision}``. A
+component that was removed is sent to subscribers once with the state UNINSTALLED. What ``list``, ``status`` and
+``subscribe`` answer is never older than the call: healthd asks the host anew.
 
-IPC operation: ``UpdateState``.
+IPC operations: ``UpdateState`` and those about other components, see ``ipc``.
 """

@@ -38,7 +38,10 @@ _ALLOWED_REPORTS = {
     STOPPING: (ERRORED,),
 }
 
-_PHASES = {"install": "INSTALL", "start": "STARTUP", "run": "RUN", "stop": "SHUTDOWN"}
+PHASES = ("main", "install")
+"""Phases of the units that make a component's state; those of other units are steps of a deployment."""
+
+_STEPS = {"start": "startup", "run": "run", "stop": "shutdown"}
 _SUFFIXES = {"timeout": "TIMEOUT", "exec-failed": "IO_ERROR"}
 
 
@@ -54,6 +57,8 @@ class Health:
     since: int = 0
     restarts: int = 0
     pid: int = 0
+    paused: bool = False
+    """Its processes are frozen; it is RUNNING all the same."""
     revision: str = ""
 
     def to_dict(self) -> dict[str, Any]:
@@ -81,8 +86,8 @@ def component_health(main: UnitStatus | None, install: UnitStatus | None) -> Hea
     code, reason = NO_CODE, ""
     if state in (ERRORED, BROKEN):
         code, reason = _status_code(told_by), _reason(told_by, gave_up=state == BROKEN)
-    elif state == INSTALLED and told_by.sub_state == "waiting":
-        reason = told_by.status_text
+    elif state in (NEW, INSTALLED, STARTING):
+        reason = told_by.status_text  # what it waits for
     return Health(
         component=unit.component,
         version=unit.version,
@@ -92,6 +97,7 @@ def component_health(main: UnitStatus | None, install: UnitStatus | None) -> Hea
         since=told_by.since,
         restarts=(main.restarts if main else 0) + (install.restarts if install else 0),
         pid=(main.main_pid if main else 0) or (install.main_pid if install else 0),
+        paused=main is not None and main.paused,
         revision=unit.revision,
     )
 
@@ -113,7 +119,7 @@ def _is_installed(install: UnitStatus) -> bool:
 def _install_state(install: UnitStatus) -> str:
     if install.active_state == "failed":
         return BROKEN
-    if install.sub_state == "auto-restart" or install.stage == "recover":
+    if install.sub_state in ("auto-restart", "recover"):
         return ERRORED
     if install.active_state == "inactive" and install.started and install.result != "success":
         return ERRORED
@@ -126,7 +132,7 @@ def _main_state(main: UnitStatus) -> str:
     if main.active_state == "active":
         return RUNNING if main.has_start else FINISHED
     if main.active_state == "deactivating":
-        return ERRORED if main.stage == "recover" else STOPPING
+        return ERRORED if main.sub_state == "recover" else STOPPING
     if main.sub_state == "waiting" or (main.active_state == "inactive" and not main.started):
         return INSTALLED
     if main.active_state == "activating":
@@ -136,25 +142,34 @@ def _main_state(main: UnitStatus) -> str:
 
 
 def _status_code(unit: UnitStatus) -> str:
-    phase = "INSTALL" if unit.phase == "install" else _PHASES.get(unit.stage, "RUN")
-    return f"{phase}_{_SUFFIXES.get(unit.result, 'ERROR')}"
+    return f"{_step(unit).upper()}_{_SUFFIXES.get(unit.result, 'ERROR')}"
+
+
+def _step(unit: UnitStatus) -> str:
+    """The step that failed: the script that did, or the one that stands for the state the component was in."""
+    if unit.phase == "install":
+        return "install"
+    if unit.kind in ("startup", "run") and unit.stage != "stop" and unit.result != "notified-error":
+        return unit.kind
+    return _STEPS.get(unit.stage, "run")
 
 
 def _reason(unit: UnitStatus, *, gave_up: bool) -> str:
-    step = "install" if unit.phase == "install" else {"start": "startup", "stop": "shutdown"}.get(unit.stage, "run")
+    step = _step(unit)
     if unit.result == "exit-code":
         what = f"the {step} script exited with code {unit.exit_status}"
     elif unit.result == "signal":
         what = f"the {step} script was ended by {_signal_name(unit.exit_status)}"
     elif unit.result == "timeout":
-        what = f"the {step} script did not finish in time"
+        what = f"the {step} script {unit.status_text or 'did not finish in time'}"
     elif unit.result == "exec-failed":
         what = f"the {step} script could not be launched"
     elif unit.result == "notified-error":
         what = "the component reported that it is in error"
     else:
         what = f"the {step} script failed"
-    if unit.status_text and unit.result in ("exec-failed", "start-limit-hit"):
+    plain = unit.result not in ("exec-failed", "start-limit-hit", "signal") or unit.status_text.startswith("killed by")
+    if unit.status_text and not plain:
         what += f" ({unit.status_text})"
     return what + ("; given up after repeated failures" if gave_up else "")
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ggl.bus.errors import BusError, ErrorCode
 from ggl.bus.remote import Remote
 from ggl.bus.request import Method, Request
+from ggl.healthd import ipc
 from ggl.healthd.lifecycle import REPORTABLE, RUNNING, STATES, Health, is_report_allowed
 from ggl.healthd.watcher import Watcher
 from ggl.host.client import INTERFACE as HOST
@@ -44,6 +45,7 @@ class Service:
     def __init__(self, context: Context) -> None:
         self._loop = context.loop
         self._host = Remote(context.loop, HOST, context.root)
+        self._config = Remote(context.loop, "gg_config", context.root)
         self._watcher = Watcher()
         self._delay = FIRST_DELAY
 
@@ -54,6 +56,7 @@ class Service:
             "subscribe": Method(self._subscribe),
             "update_state": Method(self._update_state),
             "aws.greengrass#UpdateState": handler.ipc_method(self._ipc_update_state),
+            **ipc.methods(self, self._config),
         }
 
     # -- the host's side ---------------------------------------------------------------------------------------------
@@ -83,8 +86,7 @@ class Service:
     def _refreshed(self, request: Request, then: Callable[[], None]) -> Any:
         """Ask the host for everything, then call ``then``, which answers ``request``."""
 
-        def replied(result: Any) -> None:
-            self._replace(result)
+        def asked() -> None:
             if request.connection.closed:
                 return
             try:
@@ -92,8 +94,42 @@ class Service:
             except BusError as error:
                 request.fail(error)
 
-        self._host.call("list", {}, replied, request.fail)
+        self.ask(asked, request.fail)
         return request.defer()
+
+    # -- for IPC operations ------------------------------------------------------------------------------------------
+
+    def ask(self, then: Callable[[], None], failed: Callable[[BusError], None]) -> None:
+        """Ask the host for everything anew, then call ``then``, for which ``all`` and ``get`` are up to date."""
+
+        def replied(result: Any) -> None:
+            self._replace(result)
+            then()
+
+        self._host.call("list", {}, replied, failed)
+
+    def all(self) -> list[Health]:
+        """The healths of all components as of the last ``ask``, or later."""
+        return self._watcher.list()
+
+    def get(self, component: str) -> Health | None:
+        """The health of one component, likewise."""
+        return self._watcher.get(component)
+
+    def control(
+        self, method: str, component: str, then: Callable[[], None], failed: Callable[[BusError], None]
+    ) -> None:
+        """Let the host ``start``, ``stop``, ``restart``, ``pause`` or ``resume`` the component's main unit.
+
+        ``then`` is called when the host has answered: a stop is over then, a start or restart has begun. INVALID: the
+        component is not up (pause) or not paused (resume). NOENTRY: it is gone. Errors so far do not count after a
+        restart; use ``ask`` first.
+        """
+        unit = self._watcher.main_unit(component)
+        if unit is None:
+            failed(BusError(ErrorCode.NOENTRY, f"there is no component '{component}'"))
+            return
+        self._host.call(method, {"names": [unit]}, lambda _result: then(), failed)
 
     # -- the bus interface -------------------------------------------------------------------------------------------
 
@@ -150,15 +186,11 @@ class Service:
                 return
             self._report(bus_request, component, state, lambda: handler.reply(bus_request))
 
-        def replied(result: Any) -> None:
-            self._replace(result)
-            then()
-
         def failed(error: BusError) -> None:
             _log.error("the state %s of %s could not be passed on: %s", state, component, error)
             handler.fail(bus_request, service_error("Failed to update the lifecycle state."))
 
-        self._host.call("list", {}, replied, failed)
+        self.ask(then, failed)
         return bus_request.defer()
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from ggl.healthd.lifecycle import NEW, UNINSTALLED, Health, component_health
+from ggl.healthd.lifecycle import NEW, PHASES, UNINSTALLED, Health, component_health
 from ggl.host.status import UnitStatus
 
 Listener = Callable[[Health], None]
@@ -25,7 +25,7 @@ class Watcher:
         """These are all the units there are."""
         self._units = {}
         for status in units.values():
-            if status.component:
+            if _counts(status):
                 self._units.setdefault(status.component, {})[status.name] = status
         for component in {**self._healths, **self._units}:
             self._evaluate(component)
@@ -37,7 +37,7 @@ class Watcher:
                 if units.pop(name, None) is not None:
                     self._evaluate(component)
                     break
-        elif status.component:
+        elif _counts(status):
             self._units.setdefault(status.component, {})[name] = status
             self._evaluate(status.component)
 
@@ -46,6 +46,11 @@ class Watcher:
 
     def get(self, component: str) -> Health | None:
         return self._healths.get(component)
+
+    def main_unit(self, component: str) -> str | None:
+        """The name of the unit that is started, stopped and paused when the component is."""
+        units = self._units.get(component, {}).values()
+        return next((status.name for status in units if status.phase == "main"), None)
 
     def reporting_unit(self, component: str) -> str | None:
         """The name of the unit that a component's own report is about: the install unit until it is installed."""
@@ -83,3 +88,7 @@ class Watcher:
         for wanted, listener in list(self._listeners):
             if wanted in ("", component):
                 listener(health)
+
+
+def _counts(status: UnitStatus) -> bool:
+    return bool(status.component) and status.phase in PHASES

@@ -28,13 +28,14 @@ guards against a host that is gone."""
 def load(client: Client, units: Iterable[Unit], start: Iterable[str] = ()) -> None:
     """Make ``units`` known, in place of those of the same name, and start ``start``.
 
-    What runs goes on with its old definition, shutdown script included, until it is stopped.
+    What runs goes on with its old definition, shutdown script included, until it is stopped; only limits come into
+    force at once, when the revision is the same. A unit equal to the one that is loaded changes nothing.
     """
     client.call("load", {"units": [unit.to_dict() for unit in units], "start": list(start)})
 
 
 def unload(client: Client, names: Iterable[str]) -> None:
-    """Stop the units, then forget them; returns when both are done."""
+    """Stop the units, those that require others first, then forget them; returns when both are done."""
     client.call("unload", {"names": list(names)}, STOP_TIMEOUT)
 
 
@@ -44,13 +45,23 @@ def start(client: Client, names: Iterable[str]) -> None:
 
 
 def stop(client: Client, names: Iterable[str]) -> None:
-    """Returns when the units are down: shutdown scripts have run and no process is left."""
+    """Those that require others first; returns when all are down: shutdown scripts have run, no process is left."""
     client.call("stop", {"names": list(names)}, STOP_TIMEOUT)
 
 
 def restart(client: Client, names: Iterable[str]) -> None:
     """Returns when restarting has begun."""
     client.call("restart", {"names": list(names)})
+
+
+def pause(client: Client, names: Iterable[str]) -> None:
+    """Freeze every process of the units; they stay up. INVALID when one is not up, no effect on one that is paused."""
+    client.call("pause", {"names": list(names)})
+
+
+def resume(client: Client, names: Iterable[str]) -> None:
+    """Let the processes of paused units go on. INVALID when one is not paused."""
+    client.call("resume", {"names": list(names)})
 
 
 def reset(client: Client, names: Iterable[str]) -> None:
@@ -61,6 +72,19 @@ def reset(client: Client, names: Iterable[str]) -> None:
 def notify(client: Client, name: str, *, ready: bool) -> None:
     """Tell the host what a unit says about itself: that it is ready, or that it is in error."""
     client.call("notify", {"name": name, "state": "READY" if ready else "ERROR"})
+
+
+def restart_runtime(client: Client) -> None:
+    """Stop everything in order and start the whole runtime anew, in the same process; returns when that has begun.
+
+    It is over when ``info`` names another ``instance``.
+    """
+    client.call("restart_runtime")
+
+
+def reboot(client: Client, command: str = "", timeout: float = 60.0) -> None:
+    """Restart the device by ``command``, or as this host does it; FAILURE says why that cannot be."""
+    client.call("reboot", {"command": command} if command else {}, timeout)
 
 
 def list_units(client: Client) -> dict[str, UnitStatus]:

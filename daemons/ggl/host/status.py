@@ -14,10 +14,11 @@ class UnitStatus:
     """The state of a unit, in the words of service managers.
 
     ``active_state``: inactive, activating, active, deactivating or failed. ``sub_state`` says more: dead (never
-    started, or ended), waiting (for its dependencies), start, running, exited (up without a process), stop,
-    auto-restart (failed, will be tried again), failed (given up). ``result``: how the last run ended: success,
-    exit-code, signal, timeout, exec-failed, notified-error. ``stage``: the step to which ``result`` belongs or that
-    runs now (start, run, stop, recover). ``since``: milliseconds since the epoch of the last change.
+    started, or ended), waiting (for its dependencies), start, running, exited (up without a process), stop, recover
+    (shutdown took too long, the recover script runs), auto-restart (failed, will be tried again), failed (given up).
+    ``result``: how the last run ended: success, exit-code, signal, timeout, exec-failed, notified-error. ``stage``: the
+    step to which ``result`` belongs or that runs now (start, run, stop). ``since``: milliseconds since the epoch of the
+    last change.
     """
 
     name: str
@@ -38,6 +39,12 @@ class UnitStatus:
     """It is meant to be up."""
     has_start: bool = True
     """It has something to run."""
+    kind: str = ""
+    """Which way to start it was taken (``ggl.host.unit.Start``): run, startup, oneshot, or none yet."""
+    paused: bool = False
+    """Its processes are frozen."""
+    limited: bool = False
+    """Its processes are held to its limits; false as well when the host cannot do that."""
     revision: str = ""
     status_text: str = ""
 
@@ -62,6 +69,9 @@ class UnitStatus:
             started=get_bool(data, "started", False),
             wanted=get_bool(data, "wanted", False),
             has_start=get_bool(data, "has_start", True),
+            kind=get_str(data, "kind", ""),
+            paused=get_bool(data, "paused", False),
+            limited=get_bool(data, "limited", False),
             revision=get_str(data, "revision", ""),
             status_text=get_str(data, "status_text", ""),
         )

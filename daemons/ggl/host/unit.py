@@ -1,8 +1,9 @@
 """The neutral unit: one thing the host keeps running, whatever the host's service manager is.
 
 A component becomes at most two units, ``ggl.<component>.install`` (runs to its end, once per start of the runtime) and
-``ggl.<component>`` (startup or run, shutdown, recover); a core daemon is one, ``ggl.core.<daemon>``. A ``Unit`` holds
-policy only: the process host runs it as it is, another host renders it into its own format.
+``ggl.<component>`` (startup or run, shutdown, recover); a core daemon is one, ``ggl.core.<daemon>``. A deployment adds
+units for steps that run once, ``ggl.<component>.bootstrap`` and ``ggl.<component>.uninstall``. A ``Unit`` holds policy
+only: the process host runs it as it is, another host renders it into its own format.
 
 Units cross the bus and are kept on disk as maps (``to_dict``/``from_dict``).
 """
@@ -22,6 +23,13 @@ INSTALL_SUFFIX = ".install"
 UNIT_KINDS = ("run", "startup", "oneshot")
 RESTART_POLICIES = ("no", "on-failure")
 
+ONCE_PHASES = ("bootstrap", "uninstall")
+"""Phases of units that run when a deployment says so, and at no other time."""
+
+
+LARGEST_LIMIT = 1 << 52
+"""Beyond this a limit in kilobytes is no number of bytes any more that a kernel takes."""
+
 
 def main_unit(component: str) -> str:
     return COMPONENT_PREFIX + component
@@ -29,6 +37,33 @@ def main_unit(component: str) -> str:
 
 def install_unit(component: str) -> str:
     return COMPONENT_PREFIX + component + INSTALL_SUFFIX
+
+
+def step_unit(component: str, step: str) -> str:
+    """The unit of a step that runs once; ``step`` is one of ``ONCE_PHASES``."""
+    return f"{COMPONENT_PREFIX}{component}.{step}"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the processes of startup and run may use together; ``None`` is no limit."""
+
+    memory: int | None = None
+    """Kilobytes (of 1024 bytes)."""
+    cpus: float | None = None
+    """Processors: 1.5 is one and a half."""
+
+    def __bool__(self) -> bool:
+        return self.memory is not None or self.cpus is not None
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> Limits:
+        """Raises ``InvalidValue`` for what is no limit; a limit is more than 0."""
+        memory, cpus = get_int(data, "memory", None), get_float(data, "cpus", None)
+        for name, value in (("memory", memory), ("cpus", cpus)):
+            if value is not None and not 0 < value < LARGEST_LIMIT:
+                raise InvalidValue(f"'{name}' must be more than 0, not {value}")
+        return Limits(memory, cpus)
 
 
 @dataclass(frozen=True)
@@ -73,7 +108,7 @@ class Unit:
     component: str = ""
     version: str = ""
     phase: str = ""
-    """``main`` or ``install`` for a component's units, empty for a core daemon."""
+    """``main``, ``install`` or one of ``ONCE_PHASES`` for a component's units, empty for a core daemon."""
     start: tuple[Start, ...] = ()
     stop: Command | None = None
     recover: Command | None = None
@@ -88,8 +123,10 @@ class Unit:
     user: str = ""
     """``user[:group]`` that the scripts run as; empty is the runtime's own user."""
     shell: str = "sh"
+    limits: Limits = Limits()
     revision: str = ""
-    """Digest of everything that makes this unit what it is, artifacts included: equal means nothing changed."""
+    """Digest of everything in this unit that needs a restart to come into force, artifacts included. Two units of the
+    same revision may differ in their description, their shutdown script and their limits."""
 
     def to_dict(self) -> dict[str, Any]:
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
@@ -118,6 +155,7 @@ class Unit:
             start_limit_interval=get_float(data, "start_limit_interval", 3600.0),
             user=get_str(data, "user", ""),
             shell=get_str(data, "shell", "sh"),
+            limits=Limits.from_dict(get_dict(data, "limits", {})),
             revision=get_str(data, "revision", ""),
         )
 

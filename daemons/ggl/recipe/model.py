@@ -16,7 +16,8 @@ FORMAT_VERSION = "2020-01-25"
 GENERIC = "aws.greengrass.generic"
 COMPONENT_TYPES = (GENERIC, "aws.greengrass.lambda", "aws.greengrass.plugin", "aws.greengrass.nucleus")
 PERMISSIONS = ("NONE", "OWNER", "ALL")
-UNARCHIVE = ("NONE", "ZIP")
+UNARCHIVE = ("NONE", "ZIP", "TAR")
+_TAR_SUFFIXES = (".tar.gz", ".tar.bz2", ".tar.xz")
 SCHEMES = ("s3", "greengrass", "docker")
 
 BUILT_IN = frozenset(
@@ -97,7 +98,9 @@ class Artifact:
 
     @property
     def unarchived_name(self) -> str:
-        """Directory that an archive is unpacked to: the file's name without its last extension."""
+        """Directory that an archive is unpacked to: the file's name without its last extension (``.tar.gz`` is one)."""
+        if self.unarchive == "TAR" and self.file_name.lower().endswith(_TAR_SUFFIXES):
+            return self.file_name.rpartition(".")[0].rpartition(".")[0] or self.file_name
         stem, dot, _ = self.file_name.rpartition(".")
         return stem if dot and stem else self.file_name
 

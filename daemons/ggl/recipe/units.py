@@ -2,20 +2,25 @@
 
 The main unit, ``ggl.<component>``, holds startup and run, shutdown and recover. An install step makes a second unit,
 ``ggl.<component>.install``, that must have succeeded before the main one starts. bootstrap and uninstall belong to a
-deployment, not to a component's life: ``command`` turns such a step into something to run once.
+deployment, not to a component's life: ``once_unit`` turns such a step into a unit that runs when it is told to.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
-from ggl.host.unit import CORE_PREFIX, Command, Condition, Start, Unit, install_unit, main_unit
+from ggl.host.unit import CORE_PREFIX, Command, Condition, Limits, Start, Unit, install_unit, main_unit, step_unit
 from ggl.paths import Root
 from ggl.recipe.lifecycle import Lifecycle, Step
 from ggl.recipe.model import BUILT_IN, GENERIC, Problem, Recipe, RecipeError
 
 RESTART_DELAY = 1.0
 FAILURES_UNTIL_BROKEN = 3
+
+NO_LIMITS = Limits()
+_NOTHING: Mapping[str, str] = {}
 
 
 def component_units(
@@ -26,12 +31,14 @@ def component_units(
     user: str = "",
     shell: str = "sh",
     content: str = "",
+    limits: Limits = NO_LIMITS,
 ) -> tuple[Unit, ...]:
     """The units of a component: the main one first, the install unit after it when there is an install step.
 
     ``lifecycle``: the selected one with its variables replaced. ``user``: ``user[:group]`` of unprivileged steps, empty
-    for the runtime's own. ``content``: digest of the component's artifacts; with it ``Unit.revision`` tells whether
-    anything changed.
+    for the runtime's own. ``limits``: what startup and run may use. ``content``: digest of the component's artifacts;
+    with it ``Unit.revision`` tells whether anything changed that needs a restart, or for the install unit, a new
+    installation.
     Raises ``RecipeError`` for a component that cannot run here at all.
     """
     _check_runnable(recipe)
@@ -54,6 +61,7 @@ def component_units(
         start_limit_interval=lifecycle.error_reset_time,
         user=user,
         shell=shell,
+        limits=limits,
     )
     units = [main]
     if install is not None:
@@ -68,9 +76,44 @@ def component_units(
                 stop=None,
                 requires=(),
                 install="",
+                limits=NO_LIMITS,
             )
         )
-    return tuple(replace(unit, revision=_revision(unit, content)) for unit in units)
+    others = sorted([d.name, d.hard] for d in recipe.dependencies if d.name not in BUILT_IN)
+    return tuple(replace(unit, revision=_revision(unit, content, others)) for unit in units)
+
+
+def once_unit(
+    recipe_name: str,
+    version: str,
+    step: Step,
+    *,
+    root: Root,
+    user: str,
+    shell: str,
+    environment: Mapping[str, str] = _NOTHING,
+) -> Unit:
+    """The unit that runs ``step`` (bootstrap or uninstall) once.
+
+    Its state is ``active/exited`` when the script has ended with 0, else ``failed``.
+    ``environment`` comes on top of what the step sets itself. An uninstall step is told the version in
+    ``GREENGRASS_COMPONENT_VERSION``.
+    """
+    told = {"GREENGRASS_COMPONENT_VERSION": version} if step.name == "uninstall" else {}
+    script = command(step, root=root)
+    script = replace(script, environment={**script.environment, **told, **environment})
+    unit = Unit(
+        name=step_unit(recipe_name, step.name),
+        description=f"{recipe_name} ({step.name})",
+        component=recipe_name,
+        version=version,
+        phase=step.name,
+        start=(Start("oneshot", script),),
+        restart="no",
+        user=user,
+        shell=shell,
+    )
+    return replace(unit, revision=_revision(unit, "", []))
 
 
 def command(step: Step, *, root: Root) -> Command:
@@ -105,9 +148,18 @@ def _check_runnable(recipe: Recipe) -> None:
         )
 
 
-def _revision(unit: Unit, content: str) -> str:
+def _revision(unit: Unit, content: str, dependencies: list[Any]) -> str:
+    """What may change without a restart is left out: description, shutdown script, limits. Nothing is installed anew
+    because of another recover script or other dependencies."""
     import json
     from hashlib import sha256
 
-    text = json.dumps([unit.to_dict(), content], sort_keys=True)
+    data = unit.to_dict()
+    left_out = ["revision", "description", "stop", "limits"]
+    if unit.phase == "install":
+        left_out += ["recover", "start_limit_interval"]
+        dependencies = []
+    for key in left_out:
+        del data[key]
+    text = json.dumps([data, content, dependencies], sort_keys=True)
     return sha256(text.encode()).hexdigest()[:32]

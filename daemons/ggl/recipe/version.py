@@ -116,12 +116,6 @@ def satisfies(version: str | Version, requirements: Iterable[Requirement]) -> bo
     return all(requirement.matches(candidate) for requirement in requirements)
 
 
-def newest(versions: Iterable[str], requirements: Iterable[Requirement] = ()) -> str | None:
-    """The highest of ``versions`` that meets all ``requirements``; ``None`` when there is none."""
-    wanted = tuple(requirements)
-    return max((v for v in versions if satisfies(v, wanted)), key=parse_version, default=None)
-
-
 def _alternative(text: str) -> tuple[tuple[str, Version], ...]:
     """The bounds of one side of ``||``."""
     npm = _semantic_version().NpmSpec

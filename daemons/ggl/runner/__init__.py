@@ -6,6 +6,7 @@ the daemons that hold it), and leaves no interpreter behind.
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -16,19 +17,31 @@ from ggl.version import NUCLEUS, NUCLEUS_ALIAS
 
 EXIT_NOT_STARTED = 203
 """Exit status of a child that failed before its script or daemon began."""
+EXIT_LACKING = 204
+"""The same, because the device or the runtime lacks something just now: it is worth another try."""
 BEGINNING = b"\0"
 """What is written to the status pipe right before the exec. Its end right after that means that the script runs."""
+
+
+_DEVICE_ERRORS = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT)
+"""What no script is to blame for: processes, memory, descriptors or disk space have run out."""
 
 
 class NotStarted(Exception):
     """The script cannot be run; the text says why."""
 
 
-def become_script(unit: Unit, command: Command, stage: str, root: Root, status_fd: int) -> None:
-    """Replace this process by ``command``; on failure say why on ``status_fd`` and exit."""
+def become_script(
+    unit: Unit, command: Command, stage: str, root: Root, status_fd: int, cgroups: tuple[str, ...] = ()
+) -> None:
+    """Replace this process by ``command``; on failure say why on ``status_fd`` and exit.
+
+    ``cgroups``: the files by which it enters the cgroups that limit it, with everything that it starts.
+    """
     from ggl.bus.errors import BusError
     from ggl.runner.user import UnknownUser, become, resolve
 
+    status = EXIT_NOT_STARTED
     try:
         account = resolve("root" if command.privileged else unit.user)
         environment = _environment(unit, command, root, account.home)
@@ -36,6 +49,7 @@ def become_script(unit: Unit, command: Command, stage: str, root: Root, status_f
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if account.uid != os.geteuid():
             os.chown(directory, account.uid, account.gid)
+        _enter_cgroups(cgroups)  # as late as its user allows: what Python has used so far is not the script's
         become(account)
         _enter(directory, account.name)
         os.write(status_fd, BEGINNING)
@@ -44,11 +58,29 @@ def become_script(unit: Unit, command: Command, stage: str, root: Root, status_f
         reason = str(error)
     except BusError as error:
         reason = f"the runtime did not give what {stage} needs: {error.message}"
+        status = EXIT_LACKING if _will_pass(error) else status
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the script or its environment
         reason = f"cannot run {unit.shell}: {error}"
+        status = EXIT_LACKING if isinstance(error, OSError) and error.errno in _DEVICE_ERRORS else status
     os.write(2, f"<3>{stage} could not begin: {reason}\n".encode())
     os.write(status_fd, reason.encode())
-    raise SystemExit(EXIT_NOT_STARTED)
+    raise SystemExit(status)
+
+
+def _will_pass(error: Any) -> bool:
+    from ggl.bus.errors import ErrorCode
+
+    codes = (ErrorCode.NOCONN, ErrorCode.TIMEOUT, ErrorCode.BUSY, ErrorCode.RETRY, ErrorCode.NOMEM)
+    return error.code in codes
+
+
+def _enter_cgroups(files: tuple[str, ...]) -> None:
+    for path in files:
+        try:
+            with open(path, "w") as file:
+                file.write(str(os.getpid()))
+        except OSError as error:
+            os.write(2, f"<4>runs without its systemResourceLimits: {path}: {error.strerror}\n".encode())
 
 
 def _environment(unit: Unit, command: Command, root: Root, home: str) -> dict[str, str]:

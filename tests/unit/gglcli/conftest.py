@@ -61,6 +61,11 @@ class Runtime:
     progress: list[dict[str, Any]] = field(default_factory=list)
     """What a deployment does after it was created: each replaces part of it."""
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    difference: dict[str, Any] = field(default_factory=dict)
+    """What a deployment or a rollback would change."""
+    generations: list[dict[str, Any]] = field(default_factory=list)
+    canceled: dict[str, Any] = field(default_factory=dict)
+    """What an attempt to cancel comes to."""
     on_create: Callable[[dict[str, Any]], None] = lambda _request: None
 
     def break_component(self) -> None:
@@ -74,7 +79,7 @@ class Runtime:
             "gg_host": {
                 "info": Method(lambda *_: {"version": "0.1.0", "pid": 99, "started_ms": 1_795_315_200_000}),
                 "list": Method(lambda *_: self.units),
-                **{name: Method(self._note) for name in ("start", "stop", "restart", "reset")},
+                **{name: Method(self._note) for name in ("start", "stop", "restart", "reset", "pause", "resume")},
             },
             "gg_health": {
                 "list": Method(lambda *_: self.components),
@@ -88,7 +93,10 @@ class Runtime:
                 "subscribe": Method(self._config_stream),
             },
             "gg_deployment": {
-                "create_local_deployment": Method(self._create),
+                **{name: Method(self._create) for name in ("create_local_deployment", "create_deployment", "rollback")},
+                "preview": Method(self._preview),
+                "generations": Method(lambda *_: self.generations),
+                "cancel": Method(self._cancel),
                 "list": Method(lambda *_: self.deployments),
                 "get": Method(lambda *_: self.deployments[-1]),
                 "subscribe": Method(self._deployment_stream),
@@ -127,11 +135,21 @@ class Runtime:
         stream.send(params["key_path"])
         stream.send([*params["key_path"], "gone"])
 
-    def _create(self, _request: Request, params: dict[str, Any]) -> dict[str, str]:
-        self.calls.append(("create", params))
+    def _create(self, request: Request, params: dict[str, Any]) -> dict[str, Any]:
+        if params.get("dry_run"):
+            return {**self._preview(request, params), "to": 4}
+        self.calls.append((request.method, params))
         self.on_create(params)
-        self.deployments.append(deployment())
-        return {"deployment_id": self.deployments[-1]["deployment_id"]}
+        self.deployments.append(deployment(type="ROLLBACK" if request.method == "rollback" else "LOCAL"))
+        return {"deployment_id": self.deployments[-1]["deployment_id"], "to": 4}
+
+    def _preview(self, request: Request, params: dict[str, Any]) -> dict[str, Any]:
+        self._note(request, params)
+        return self.difference
+
+    def _cancel(self, request: Request, params: dict[str, Any]) -> dict[str, Any]:
+        self._note(request, params)
+        return self.canceled
 
     def _deployment_stream(self, request: Request, _params: dict[str, Any]) -> Any:
         first = dict(self.deployments[-1])

@@ -102,10 +102,11 @@ def test_no_wait_returns_at_once(ggl, runtime, folder) -> None:
 
 
 def test_a_deployment_that_takes_too_long_goes_on(ggl, runtime, folder) -> None:
-    result = ggl("deploy", "local", str(folder), "--timeout", "0.1")
+    ggl("deploy", "local", str(folder), "--no-wait")
+    result = ggl("deploy", "wait", "--timeout", "0.1")
     assert result.code == 6
-    assert "goes on; follow it with 'ggl deploy show 3f9a0000" in result.err
-    again = ggl("deploy", "show", "last", "--wait", "--timeout", "0.1", "--json")
+    assert "goes on; follow it with 'ggl deploy wait 3f9a0000" in result.err
+    again = ggl("deploy", "wait", "last", "--timeout", "0.1", "--json")
     assert again.json == {"deployment_id": "3f9a0000-0000-4000-8000-000000000001", "status": "IN_PROGRESS"}
     assert again.error["code"] == "TIMEOUT"
 
@@ -126,7 +127,9 @@ def test_directories_versions_and_the_rest_are_passed_on(ggl, runtime, tmp_path)
     (tmp_path / "r").mkdir()
     (tmp_path / "a").mkdir()
     words = ["-r", str(tmp_path / "r"), "-a", str(tmp_path / "a"), "-c", "com.example.Hello=1.2.0", "--remove", "old"]
-    result = ggl("deploy", "local", *words, "--group", "lab", "--rollback", "--config", '{"rate": 5}')
+    result = ggl(
+        "deploy", "local", *words, "--group", "lab", "--rollback", "--config", '{"rate": 5}', "--timeout", "90"
+    )
     assert result.code == 0
     request = runtime.calls[0][1]
     del request["requested_by"]
@@ -137,6 +140,7 @@ def test_directories_versions_and_the_rest_are_passed_on(ggl, runtime, tmp_path)
         "artifacts_directory_path": str(tmp_path / "a"),
         "group_name": "lab",
         "failure_handling_policy": "ROLLBACK",
+        "timeout": 90.0,
         "component_to_configuration": {"com.example.Hello": {"MERGE": {"rate": 5}}},
     }
 

@@ -7,19 +7,30 @@ keeps all logs. It serves ``gg_host``:
 method       parameters                                  result
 ===========  ==========================================  ============================================================
 info                                                     version, host, pid, log_writer_pid, started_ms, root,
-                                                         stopping (it is on its way down)
+                                                         stopping (it is on its way down), instance (differs for
+                                                         each run)
 list                                                     the status of every unit (``ggl.host.status``)
 status       name                                        the status of one unit
 subscribe                                                like list; then an item for each change, ``loaded`` false when
                                                          the unit is gone
-load         units, start (names)                        nil: the definitions are on disk and in force at the next start
+load         units, start (names)                        nil: the definitions are on disk and in force at the next
+                                                         start, limits at once
 unload       names                                       nil, when they are stopped and forgotten; a unit that is
                                                          loaded or started meanwhile stays
 start        names                                       nil, at once
-stop         names                                       nil, when they are down
+stop         names                                       nil, when they are down; those that require others go first
 restart      names                                       nil, at once
+pause        names                                       nil: their processes are frozen; INVALID when one is not up
+resume       names                                       nil: they go on; INVALID when one is not paused
 reset        names                                       nil: earlier errors of the units do not count any more
 notify       name, state (READY or ERROR)                nil: the component says so of itself
 shutdown                                                 nil; then everything is stopped
+restart_runtime                                          nil; then all is stopped and started anew, same process id
+reboot       command (optional)                          nil when the command that restarts the device succeeded,
+                                                         FAILURE with the reason when it did not
 ===========  ==========================================  ============================================================
+
+A unit that is given up, and a core daemon that is left alone for a while, leave a file in ``<root>/recovery``, named
+after the unit: ``{unit, component, version, phase, result, exit_status, status_text, revision, time (ms)}``. The daemon
+``recoveryd``, if there is one, is started then.
 """

@@ -75,7 +75,7 @@ class CoreDaemon:
         self._failed = False
         self._watch(False)
         try:
-            self.pid = self._supervisor.spawn_daemon(self)
+            self.pid = self._supervisor.children.spawn_daemon(self)
         except OSError as error:
             _log.error("%s: cannot start: %s", self.name, error.strerror)
             self._timer = self._supervisor.loop.call_later(1.0, self.start)
@@ -125,6 +125,7 @@ class CoreDaemon:
             self._timer = self._supervisor.loop.call_later(delay, self.start)
             if self._failed:
                 self._watch(True)
+                self._supervisor.given_up(self)
         else:
             self._back_off.reset()
             self._watch(True)

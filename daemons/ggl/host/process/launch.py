@@ -121,10 +121,10 @@ def _end_leftovers(root: Root, patience: float = 0.0) -> list[int]:
     try:
         lock = os.open(root.run / "ggld.pid", os.O_RDWR | os.O_CLOEXEC)
     except OSError:
-        return end_all(root.state, 3.0, patience=patience)  # it never ran, or its files were removed under it
+        return end_all(root, 3.0, patience=patience)  # it never ran, or its files were removed under it
     try:
         fcntl.lockf(lock, fcntl.LOCK_EX, 1, CLEARING_BYTE)
-        return [] if _holder(lock) else end_all(root.state, 3.0, patience=patience)
+        return [] if _holder(lock) else end_all(root, 3.0, patience=patience)
     finally:
         os.close(lock)
 

@@ -27,42 +27,64 @@ from ggl.log import get_logger
 from ggl.paths import Root
 
 ORPHAN_GRACE = 3.0
+LOG_WRITER_GRACE = 1.0
+_END_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 _log = get_logger("ggld")
 
 
-def run(root: Root, ready_fd: int = -1, echo: bool = False) -> int:
+def run(root: Root, ready_fd: int = -1, echo: bool = False, lock: int = -1) -> int:
     """Supervise ``root`` until SIGTERM, SIGINT or ``gg_host.shutdown``; returns the exit status.
 
     ``ready_fd`` gets ``ready`` when every socket can be used. ``echo``: repeat all logs on standard output.
+    ``lock``: the lock file, if this process holds the lock already, from the run before ``gg_host.restart_runtime``.
     """
     # Users of components must get to their directories, whatever the mask of whoever started this is.
     os.umask(0o022)
     set_title("ggld")
     _make_directories(root)
-    lock = take_lock(root)
+    again = lock >= 0
+    if again:
+        os.set_inheritable(lock, False)
+    else:
+        lock = take_lock(root)
     if lock < 0:
         return ALREADY_RUNNING
+    # A log writer of the run before leaves by itself when it has written everything down.
+    orphans = end_all(root, ORPHAN_GRACE, patience=LOG_WRITER_GRACE if again else 0.0)
     children_before = _children()
-    orphans = end_all(root.state, ORPHAN_GRACE)
     os.environ.update(root.environment())
 
     loop = Loop()
     service = HostService(loop)
 
-    supervisor = Supervisor(loop, root, Reaper(loop), service.on_change, echo)
+    reaper = Reaper(loop)
+    reaper.reap()  # who ended before somebody listened
+    supervisor = Supervisor(loop, root, reaper, service.on_change, echo)
     # Descriptors: two pipes a component, and every socket; the default soft limit is made for other programs.
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65536) if hard > 0 else 65536, hard))
 
+    to_restart = False
+
     def shut_down() -> None:
+        nonlocal to_restart
+        to_restart = False  # whoever wants an end has the last word
         _log.info("stopping")
         supervisor.stop_all(loop.stop)
+
+    def restart() -> None:
+        nonlocal to_restart
+        if not supervisor.stopping:
+            to_restart = True
+            _log.info("restarting the runtime")
+            supervisor.stop_all(loop.stop)
 
     loop.on_signal(signal.SIGTERM, shut_down)
     loop.on_signal(signal.SIGINT, shut_down)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    service.serve(supervisor, shut_down)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _END_SIGNALS)
+    service.serve(supervisor, shut_down, restart)
     _load_shared_modules()
     # What exists now is shared with every child: keep the collector from touching, and so copying, its pages.
     gc.collect()
@@ -78,11 +100,25 @@ def run(root: Root, ready_fd: int = -1, echo: bool = False) -> int:
             pass  # who started it did not wait
         os.close(ready_fd)
     loop.run()
-    _end_adopted(children_before | {supervisor.log_writer_pid})
+    if to_restart:
+        # One that comes from now on is kept for the next run, which is the one to act on it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _END_SIGNALS)
+    _end_adopted(children_before | {supervisor.children.log_writer_pid})
     for path in root.bus_dir.iterdir():
         path.unlink(missing_ok=True)
     root.ipc_socket.unlink(missing_ok=True)
+    if to_restart:
+        _become_next_run(supervisor, lock, echo)
     return 0
+
+
+def _become_next_run(supervisor: Supervisor, lock: int, echo: bool) -> None:
+    """Execute this program anew in this process, which keeps its id, its parent and the lock. Raises ``OSError``."""
+    supervisor.children.restore_limits()
+    supervisor.children.restore_outputs()
+    os.set_inheritable(lock, True)
+    arguments = [sys.executable, "-m", "ggl.host.process", f"--lock-fd={lock}", *(["--echo"] if echo else [])]
+    os.execv(sys.executable, arguments)
 
 
 def take_lock(root: Root) -> int:
@@ -161,23 +197,25 @@ def _load_shared_modules() -> None:
 
 
 def main() -> None:
-    """Run as a program: ``python -m ggl.host.process [--echo] [--ready-fd=N]``, with the root in the environment.
+    """Run as a program: ``python -m ggl.host.process [--echo] [--ready-fd=N] [--lock-fd=N]``, root in the environment.
 
     (It is started by ``ggl up``, and resident: argument parsing for people would cost it more memory than a daemon.)
     """
     from ggl.paths import find_root
 
-    ready_fd, echo = -1, False
+    ready_fd, lock_fd, echo = -1, -1, False
     for argument in sys.argv[1:]:
         if argument == "--echo":
             echo = True
         elif argument.startswith("--ready-fd="):
             ready_fd = int(argument.removeprefix("--ready-fd="))
+        elif argument.startswith("--lock-fd="):
+            lock_fd = int(argument.removeprefix("--lock-fd="))
         else:
             sys.exit(f"ggld: unknown argument {argument!r}; the runtime is started with 'ggl up'")
     root = find_root()
     try:
-        sys.exit(run(root, ready_fd, echo))
+        sys.exit(run(root, ready_fd, echo, lock_fd))
     except OSError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
         sys.exit(f"ggld: cannot start in {root.state}: {what}")

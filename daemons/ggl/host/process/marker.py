@@ -16,6 +16,7 @@ from zlib import crc32
 
 if TYPE_CHECKING:
     from ggl.bus.loop import Loop
+    from ggl.paths import Root
 
 VARIABLE = "GGL_SUPERVISED"
 _POLL_SECONDS = 0.02
@@ -25,6 +26,11 @@ def mark(state: Path, unit: str = "") -> str:
     """The value of ``VARIABLE`` for the processes of ``unit`` (or of the runtime itself) at the root ``state``."""
     path = os.fsencode(state)
     return f"{crc32(path):08x}{len(path):x}:{unit}"
+
+
+def cgroup_base(root: Root) -> str:
+    """The directory of the runtime's cgroups: several runtimes on one machine do not meet in it."""
+    return "greengrass" if root.system else "greengrass-" + mark(root.state).rstrip(":")
 
 
 def marked(value: str, whole: bool) -> Iterator[int]:
@@ -80,26 +86,33 @@ def send(pids: list[int], number: int) -> None:
             pass
 
 
-def end_all(state: Path, grace: float, limit: float = 10.0, patience: float = 0.0) -> list[int]:
-    """End every process of the runtime at ``state``: SIGTERM, then SIGKILL after ``grace`` seconds. Returns their ids.
+def end_all(root: Root, grace: float, limit: float = 10.0, patience: float = 0.0) -> list[int]:
+    """End every process of the runtime at ``root``: SIGTERM, then SIGKILL after ``grace`` seconds. Returns their ids.
 
     Only called while no supervisor runs there. ``limit``: seconds after which what SIGKILL does not end is left;
-    ``patience``: seconds in which processes may leave by themselves.
+    ``patience``: seconds in which processes may leave by themselves. What is paused can only end when it is let go on.
     """
+    everything = mark(root.state)
     deadline = time.monotonic() + patience
-    while (found := list(marked(mark(state), whole=False))) and time.monotonic() < deadline:
+    while (found := list(marked(everything, whole=False))) and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
+    if not found:
+        return []
+    from ggl.host.process.cgroups import remove_all, thaw_all
+
     send(found, signal.SIGTERM)
+    cgroups = thaw_all(found, cgroup_base(root))
     send(found, signal.SIGCONT)
     deadline = time.monotonic() + grace
     left = found
     while left and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
-        left = list(marked(mark(state), whole=False))
+        left = list(marked(everything, whole=False))
     while left and time.monotonic() < deadline + limit:
         send(left, signal.SIGKILL)
         time.sleep(_POLL_SECONDS)
-        left = list(marked(mark(state), whole=False))
+        left = list(marked(everything, whole=False))
+    remove_all(cgroups)
     return found
 
 

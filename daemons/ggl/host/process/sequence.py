@@ -45,13 +45,18 @@ class Sequence:
         stage: str,
         on_end: Callable[[Outcome], None],
         on_exec: Callable[[], None] | None = None,
+        on_delay: Callable[[str], None] | None = None,
+        cgroups: tuple[str, ...] = (),
     ) -> Step:
         """Run a script beside what runs already; ``Step`` explains the callbacks."""
-        step = Step(self._supervisor, unit, command, stage, on_end, on_exec)
+        step = Step(self._supervisor, unit, command, stage, on_end, on_exec, on_delay, cgroups)
         self._steps.append(step)
-        if step.pid:
-            self._groups.add(step.pid)
+        step.begin(self._groups.add)
         return step
+
+    def groups(self) -> set[int]:
+        """The process groups there are now."""
+        return set(self._groups)
 
     def later(self, seconds: float, callback: Callable[[], None]) -> None:
         self._timer = self._supervisor.loop.call_later(seconds, callback)

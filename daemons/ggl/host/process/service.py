@@ -27,10 +27,13 @@ class HostService:
         self._supervisor: Supervisor
         self._streams: list[Stream] = []
         self._shutdown: Callable[[], None]
+        self._restart_all: Callable[[], None]
 
-    def serve(self, supervisor: Supervisor, shutdown: Callable[[], None]) -> None:
+    def serve(self, supervisor: Supervisor, shutdown: Callable[[], None], restart: Callable[[], None]) -> None:
+        """``shutdown`` and ``restart`` stop the whole runtime, the one for good."""
         self._supervisor = supervisor
         self._shutdown = shutdown
+        self._restart_all = restart
         handlers = {
             "info": self._info,
             "list": self._list,
@@ -41,9 +44,13 @@ class HostService:
             "start": self._start,
             "stop": self._stop,
             "restart": self._restart,
+            "pause": self._pause,
+            "resume": self._resume,
             "reset": self._reset,
             "notify": self._notify,
             "shutdown": self._shut_down,
+            "restart_runtime": self._restart_runtime,
+            "reboot": self._reboot,
         }
         methods = {name: Method(handler) for name, handler in handlers.items()}
         Server(self._loop, HOST_INTERFACE, methods, supervisor.host_socket)
@@ -66,8 +73,9 @@ class HostService:
             "pid": os.getpid(),
             "started_ms": supervisor.started_ms,
             "root": str(supervisor.root.state),
-            "log_writer_pid": supervisor.log_writer_pid,
+            "log_writer_pid": supervisor.children.log_writer_pid,
             "stopping": supervisor.stopping,
+            "instance": supervisor.instance,
         }
 
     def _list(self, _request: Request, _params: dict[str, Any]) -> list[dict[str, Any]]:
@@ -97,9 +105,10 @@ class HostService:
             self._supervisor.save_wanted(running)
 
     def _unload(self, request: Request, params: dict[str, Any]) -> Any:
-        return self._when_all(
-            request, get_str_list(params, "names"), lambda name, done: self._supervisor.unload(name, done)
-        )
+        known = self._supervisor.units
+        units = [known[name] for name in get_str_list(params, "names") if name in known]
+        self._supervisor.unload(units, lambda: self._reply_soon(request))
+        return request.defer()
 
     def _start(self, _request: Request, params: dict[str, Any]) -> None:
         for unit in [self._find(name) for name in get_str_list(params, "names")]:
@@ -108,17 +117,30 @@ class HostService:
                 self._supervisor.save_wanted(unit)
 
     def _stop(self, request: Request, params: dict[str, Any]) -> Any:
-        names = get_str_list(params, "names")
-        for name in names:
-            self._find(name)
+        named = {name: self._find(name) for name in get_str_list(params, "names")}
+        core = [unit for unit in named.values() if isinstance(unit, CoreDaemon)]
+        left = 1 + len(core)
 
-        def stop(name: str, done: Callable[[], None]) -> None:
-            unit = self._find(name)
-            unit.stop(done)
-            if isinstance(unit, RunningUnit):
-                self._supervisor.save_wanted(unit)
+        def stopped() -> None:
+            nonlocal left
+            left -= 1
+            if not left:
+                self._reply_soon(request)
 
-        return self._when_all(request, names, stop)
+        for daemon in core:
+            daemon.stop(stopped)
+        self._supervisor.stop([unit for unit in named.values() if isinstance(unit, RunningUnit)], stopped)
+        return request.defer()
+
+    def _pause(self, _request: Request, params: dict[str, Any]) -> None:
+        for unit in [self._component(name) for name in get_str_list(params, "names")]:
+            if not unit.pause():
+                raise BusError(ErrorCode.INVALID, f"'{unit.name}' is not running")
+
+    def _resume(self, _request: Request, params: dict[str, Any]) -> None:
+        for unit in [self._component(name) for name in get_str_list(params, "names")]:
+            if not unit.resume():
+                raise BusError(ErrorCode.INVALID, f"'{unit.name}' is not paused")
 
     def _restart(self, _request: Request, params: dict[str, Any]) -> None:
         for unit in [self._find(name) for name in get_str_list(params, "names")]:
@@ -144,6 +166,24 @@ class HostService:
     def _shut_down(self, _request: Request, _params: dict[str, Any]) -> None:
         self._loop.call_soon(self._shutdown)
 
+    def _restart_runtime(self, _request: Request, _params: dict[str, Any]) -> None:
+        self._loop.call_soon(self._restart_all)
+
+    def _reboot(self, request: Request, params: dict[str, Any]) -> Any:
+        from ggl.host.process.reboot import reboot
+
+        def done(problem: str) -> None:
+            if problem:
+                request.fail(BusError(ErrorCode.FAILURE, problem))
+            else:
+                request.reply(None)
+
+        try:
+            reboot(self._supervisor, get_str(params, "command", ""), done)
+        except OSError as error:
+            raise BusError(ErrorCode.FAILURE, f"cannot start a process: {error.strerror}") from None
+        return request.defer()
+
     def _find(self, name: str) -> AnyUnit:
         unit = self._supervisor.units.get(name) or self._supervisor.core.get(name)
         if unit is None:
@@ -156,20 +196,8 @@ class HostService:
             raise BusError(ErrorCode.INVALID, f"'{name}' is a core daemon")
         return unit
 
-    def _when_all(self, request: Request, names: list[str], act: Callable[[str, Callable[[], None]], None]) -> Any:
-        """Do ``act`` for each name; answer the request when the last has called back."""
-        left = set(names)
-        if not left:
-            return None
-
-        def done(name: str) -> None:
-            left.discard(name)
-            if not left:
-                self._loop.call_soon(lambda: request.reply(None))
-
-        for name in list(left):
-            act(name, lambda n=name: done(n))  # type: ignore[misc]
-        return request.defer()
+    def _reply_soon(self, request: Request) -> None:
+        self._loop.call_soon(lambda: request.reply(None))
 
 
 def _unit(data: Any) -> Unit:

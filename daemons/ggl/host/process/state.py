@@ -10,6 +10,7 @@ from ggl.host.status import UnitStatus
 from ggl.host.unit import Unit
 
 if TYPE_CHECKING:
+    from ggl.host.process.bounds import Bounds
     from ggl.host.process.step import Step
     from ggl.host.process.supervisor import Supervisor
 
@@ -37,6 +38,8 @@ class UnitState:
         self._failures = Failures(unit.start_limit_burst, unit.start_limit_interval)
         self._main: Step | None = None
         self._kind = ""
+        # Made when the unit has limits, or is paused.
+        self._bounds: Bounds | None = None
         # It came up, or did its work, and has neither failed nor begun anew since.
         self._accomplished = False
         # It was given up, and what is left of it is being ended.
@@ -51,9 +54,13 @@ class UnitState:
         """What depends on this unit may run: it is up, or has done its work, or is on its orderly way out."""
         if self.active == "active":
             return True
-        if not self._accomplished or self._result != "success":
+        if not self._accomplished:
             return False
-        return self.active == "deactivating" or (self.active == "inactive" and self.sub == "dead" and self.started)
+        if self.active == "deactivating":
+            return self._result == "success"
+        # However its shutdown script fared, it has finished then.
+        done = self.active == "inactive" and self.sub == "dead" and self.started
+        return done and (self._result == "success" or self._stage == "stop")
 
     @property
     def is_down(self) -> bool:
@@ -63,6 +70,11 @@ class UnitState:
     @property
     def is_going_down(self) -> bool:
         return self.active == "deactivating" or self._clearing
+
+    @property
+    def paused(self) -> bool:
+        """Its processes are frozen."""
+        return self._bounds is not None and self._bounds.paused
 
     def status(self) -> UnitStatus:
         unit = self.unit
@@ -82,14 +94,20 @@ class UnitState:
             started=self.started,
             wanted=self.wanted,
             has_start=bool(unit.start),
+            kind=self._kind,
+            paused=self.paused,
+            limited=self._bounds is not None and self._bounds.limited,
             revision=self.loaded.revision,
             status_text=self._text,
         )
 
     def _adopt(self) -> None:
         """Put the newest definition in force."""
-        if self.unit is not self.loaded:
-            self.unit = self.loaded
+        if self.unit is self.loaded:
+            return
+        changed = self.unit.revision != self.loaded.revision
+        self.unit = self.loaded
+        if changed:
             self.started = False
             self._result, self._stage, self._exit_status, self._text = "success", "", 0, ""
             self._failures = Failures(self.unit.start_limit_burst, self.unit.start_limit_interval)

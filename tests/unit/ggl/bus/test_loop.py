@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import threading
 
@@ -75,3 +76,17 @@ def test_a_signal_becomes_a_callback() -> None:
         loop.run()
     finally:
         signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_signal_ends_the_wait_before_its_handler_has_run() -> None:
+    loop = Loop()
+    before = signal.getsignal(signal.SIGUSR1)
+    try:
+        loop.on_signal(signal.SIGUSR1, loop.stop)
+        signal.signal(signal.SIGUSR1, lambda *_: None)  # as if it had come too late for the handler
+        os.kill(os.getpid(), signal.SIGUSR1)
+        assert select.select([loop._wake_r], [], [], 0)[0]
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        loop.close()
+    assert signal.set_wakeup_fd(-1) == -1

@@ -15,7 +15,7 @@ import pytest
 from ggl.configd import database
 from ggl.configd.errors import LimitExceeded, StorageError, StorageFull
 from ggl.configd.limits import MAX_VALUE_SIZE
-from ggl.configd.store import Delete, Store, Write, open_store
+from ggl.configd.store import Delete, DropRecord, PutRecord, Store, Write, open_store
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_a_full_disk_is_an_error_that_changes_nothing_and_passes(store: Store, p
     with pytest.raises(StorageFull, match="no space left"):
         store.apply([Write(["a"], 2, 2), Write(["big"], "x" * 100_000, 2)])
     with pytest.raises(StorageFull):
-        store.database.put_record("t", "k", "x" * 100_000)
+        store.apply([PutRecord("t", "k", "x" * 100_000)])
     assert store.tree.read([]) == {"a": 1}
     connection.execute("PRAGMA max_page_count = 100000")
     write(store, ["a"], 3, 3)
@@ -159,11 +159,11 @@ def test_a_second_process_is_refused(store: Store, path: Path) -> None:
 def test_records_are_kept_by_table_in_the_order_of_keys(path: Path) -> None:
     with closing(open_store(path)) as store:
         for key in ("2", "3", "1"):
-            store.database.put_record("queue", key, {"n": key})
-        store.database.put_record("other", "1", None)
-        store.database.put_record("queue", "1", {"n": "one"})
-        store.database.drop_record("queue", "3")
-        store.database.drop_record("queue", "3")
+            store.apply([PutRecord("queue", key, {"n": key})])
+        store.apply([PutRecord("other", "1", None)])
+        store.apply([PutRecord("queue", "1", {"n": "one"})])
+        store.apply([DropRecord("queue", "3")])
+        store.apply([DropRecord("queue", "3")])
     with closing(open_store(path)) as store:
         assert store.database.scan_records("queue", False, -1) == [["1", {"n": "one"}], ["2", {"n": "2"}]]
         assert store.database.scan_records("queue", True, 1) == [["2", {"n": "2"}]]

@@ -1,5 +1,5 @@
-"""The tree against a naive model: any sequence of writes and deletions ends in the same state, stores the same rows,
-and reports the changes that really happened."""
+"""The tree against a naive model: any sequence of writes, deletions and restorations ends in the same state, stores the
+same rows, and reports the changes that really happened."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ggl.configd.change import Change
 from ggl.configd.errors import Conflict
-from ggl.configd.tree import Tree, same
+from ggl.configd.tree import Tree, is_leaf, same
 
 KEYS = st.sampled_from(["a", "A", "b", "B", "c", "ß", "ss"])
 LEAVES = st.one_of(
@@ -20,7 +20,15 @@ VALUES = st.recursive(LEAVES, lambda inner: st.dictionaries(KEYS, inner, max_siz
 PATHS = st.lists(KEYS, max_size=3)
 WRITES = st.tuples(st.just("write"), PATHS, VALUES, st.integers(0, 3))
 DELETES = st.tuples(st.just("delete"), PATHS.filter(bool))
-TRANSACTIONS = st.lists(st.lists(st.one_of(WRITES, WRITES, DELETES), min_size=1, max_size=3), max_size=6)
+STAMPED_LEAVES = st.fixed_dictionaries({"v": LEAVES, "t": st.integers(0, 3)})
+STAMPED_KEYS = st.sampled_from(["a", "A", "b", "c", "ß", "v", "t"])
+STAMPED = st.recursive(
+    STAMPED_LEAVES,
+    lambda inner: st.dictionaries(STAMPED_KEYS, inner, max_size=3).filter(lambda node: not {"a", "A"} <= node.keys()),
+    max_leaves=5,
+)
+RESTORATIONS = st.tuples(st.just("restore"), PATHS, STAMPED)
+TRANSACTIONS = st.lists(st.lists(st.one_of(WRITES, WRITES, DELETES, RESTORATIONS), min_size=1, max_size=3), max_size=6)
 
 
 class Leaf:
@@ -58,6 +66,21 @@ def model_write(node: Any, path: list[str], value: Any, time: int) -> Any:
             node[spelled(node, key)] = model_write(node.get(spelled(node, key)), [], child, time)
         return node
     return node if node is not None and model_newest(node) > time else Leaf(value, time)
+
+
+def model_restore(node: Any, path: list[str], stamped: Any) -> Any:
+    if not path:
+        return model_load(stamped)
+    if isinstance(node, Leaf):
+        raise Refused
+    key = spelled(node or {}, path[0])
+    return {**(node or {}), key: model_restore((node or {}).get(key), path[1:], stamped)}
+
+
+def model_load(stamped: Any) -> Any:
+    if is_leaf(stamped):
+        return Leaf(stamped["v"], stamped["t"])
+    return {key: model_load(child) for key, child in stamped.items()}
 
 
 def model_newest(node: Any) -> int:
@@ -103,13 +126,17 @@ def test_tree_rows_and_events_agree_with_the_model(transactions: list[list[tuple
                 if kind == "delete":
                     proposed = model_delete(proposed, path)
                     change.delete(path)
+                elif kind == "restore":
+                    if path or not is_leaf(rest[0]):
+                        proposed = model_restore(proposed, path, *rest)
+                        change.restore(path, *rest)
                 elif path or isinstance(rest[0], dict):
                     proposed = model_write(proposed, path, *rest)
                     change.write(path, *rest)
         except Refused:
             try:
-                change.write(path, *rest)
-                raise AssertionError("a write below a value must be refused")
+                getattr(change, kind)(path, *rest)
+                raise AssertionError(f"a {kind} below a value must be refused")
             except Conflict:
                 change.undo()
         else:

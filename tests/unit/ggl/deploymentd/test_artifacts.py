@@ -5,15 +5,24 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import os
+import shutil
 import stat
+import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from ggl.deploymentd.artifacts import prepare
+from ggl.deploymentd import artifacts
+from ggl.deploymentd.artifacts import content_digest, prepare
+from ggl.deploymentd.contents import Contents, File
 from ggl.deploymentd.errors import DeploymentError
+from ggl.deploymentd.fetch import FETCHERS, Context
+from ggl.deploymentd.placing import place
+from ggl.deploymentd.staging import Staging, staging_of
 from ggl.deploymentd.store import Store
+from ggl.recipe.model import Artifact
 from tests.unit.ggl.deploymentd.conftest import Workshop
 
 
@@ -25,19 +34,27 @@ def zipped(**entries: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def ready(workshop: Workshop, artifacts: str, name: str = "d") -> dict[str, str]:
-    workshop.recipe("A", artifacts=artifacts)
-    store = Store(workshop.root)
+def prepared(workshop: Workshop, uris: str, name: str = "d", **more: int) -> tuple[Contents, Staging]:
+    workshop.recipe("A", artifacts=uris)
     staging = workshop.stage(name)
-    store.ingest(staging)
-    staging.remove()
+    store = Store(workshop.root, staging)
+    store.check()
     recipe = store.recipe("A", "1.0.0")
-    return dict(prepare(workshop.root, recipe, recipe.manifests[0], None))
+    return prepare(workshop.root, staging, recipe, recipe.manifests[0], None, store, **more), staging
 
 
-def refusal(workshop: Workshop, artifacts: str) -> tuple[str, tuple[str, ...]]:
+def ready(workshop: Workshop, uris: str, name: str = "d") -> Contents:
+    """Deploy, as far as the store is concerned."""
+    contents, staging = prepared(workshop, uris, name)
+    place(workshop.root, staging, contents)
+    staging.remove()
+    return contents
+
+
+def refusal(workshop: Workshop, uris: str) -> tuple[str, tuple[str, ...]]:
     with pytest.raises(DeploymentError) as caught:
-        ready(workshop, artifacts)
+        prepared(workshop, uris)
+    staging_of(workshop.root, "d").remove()
     return caught.value.message, caught.value.codes
 
 
@@ -71,14 +88,37 @@ def test_permissions_become_the_mode_of_the_file_and_of_what_is_unpacked(
     assert mode(unpacked(workshop) / "app") == "0o755"
 
 
+def test_nothing_outside_the_staging_area_changes(workshop: Workshop) -> None:
+    workshop.artifact("A/1.0.0/app.zip", zipped(main=b"1"))
+    _, staging = prepared(workshop, "{URI: 's3://b/app.zip', Unarchive: ZIP}")
+    assert not workshop.root.packages.exists()
+    assert (staging.unarchived / "A/1.0.0/app/main").read_bytes() == b"1"
+    assert mode(staging.unarchived / "A/1.0.0/app/main") == "0o550"
+
+
 def test_every_file_counts_by_its_content_also_those_the_recipe_does_not_list(workshop: Workshop) -> None:
     workshop.artifact("A/1.0.0/listed", b"1")
     workshop.artifact("A/1.0.0/bin/helper", b"2")
-    digests = ready(workshop, "{URI: 's3://b/listed'}")
-    assert digests == {"listed": hashlib.sha256(b"1").hexdigest(), "bin/helper": hashlib.sha256(b"2").hexdigest()}
+    contents = ready(workshop, "{URI: 's3://b/listed', Permission: {Read: ALL}}")
+    assert contents.files["artifacts/A/1.0.0/listed"] == File(hashlib.sha256(b"1").hexdigest(), 0o444, None)
+    assert contents.files["artifacts/A/1.0.0/bin/helper"] == File(hashlib.sha256(b"2").hexdigest(), 0o550, None)
+    assert set(contents.files) == {"recipes/A-1.0.0.yaml", "artifacts/A/1.0.0/listed", "artifacts/A/1.0.0/bin/helper"}
     assert mode(workshop.root.artifacts / "A/1.0.0/bin/helper") == "0o550"
+    other_mode = ready(workshop, "{URI: 's3://b/listed'}", "mode")
+    assert content_digest(other_mode) == content_digest(contents)
     workshop.artifact("A/1.0.0/bin/helper", b"3")
-    assert ready(workshop, "{URI: 's3://b/listed'}", "again") != digests
+    assert content_digest(ready(workshop, "{URI: 's3://b/listed'}", "again")) != content_digest(contents)
+
+
+def test_a_file_that_is_not_sent_again_stays_unless_a_folder_takes_its_place(workshop: Workshop) -> None:
+    for name in ("stays", "becomes", "folder/inside"):
+        workshop.artifact(f"A/1.0.0/{name}")
+    ready(workshop, "")
+    shutil.rmtree(workshop.artifacts / "A/1.0.0")
+    workshop.artifact("A/1.0.0/becomes/a-folder")
+    workshop.artifact("A/1.0.0/folder")
+    names = {"stays", "becomes/a-folder", "folder"}
+    assert set(ready(workshop, "", "two").files) == {"recipes/A-1.0.0.yaml", *(f"artifacts/A/1.0.0/{n}" for n in names)}
 
 
 def test_a_missing_artifact_names_the_file_and_what_to_do(workshop: Workshop) -> None:
@@ -120,6 +160,90 @@ def test_an_archive_that_cannot_be_trusted_fails_with_its_name(workshop: Worksho
     message, codes = refusal(workshop, "{URI: 's3://b/app.zip', Unarchive: ZIP}")
     assert "cannot unpack s3://b/app.zip" in message
     assert codes == ("COMPONENT_PACKAGE_LOADING_ERROR", "IO_UNZIP_ERROR")
+
+
+def test_a_tar_archive_is_unpacked_like_a_zip(workshop: Workshop) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as file:
+        entry = tarfile.TarInfo("bin/run")
+        entry.size, entry.mode, entry.uid = 1, 0o6777, 12345
+        file.addfile(entry, io.BytesIO(b"1"))
+    workshop.artifact("A/1.0.0/app.tar.gz", buffer.getvalue())
+    ready(workshop, "{URI: 's3://b/app.tar.gz', Unarchive: TAR}")
+    assert mode(unpacked(workshop) / "app/bin/run") == "0o550"
+    assert (unpacked(workshop) / "app/bin/run").stat().st_uid == os.geteuid()
+
+
+def test_two_archives_for_one_directory_are_refused(workshop: Workshop) -> None:
+    workshop.artifact("A/1.0.0/app.zip", zipped(main=b"1"))
+    workshop.artifact("A/1.0.0/app.jar", zipped(main=b"2"))
+    uris = "{URI: 's3://b/app.zip', Unarchive: ZIP}, {URI: 's3://b/app.jar', Unarchive: ZIP}"
+    assert "would be unpacked to where another one is" in refusal(workshop, uris)[0]
+
+
+def test_what_would_fill_the_disk_is_refused_while_it_is_unpacked(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workshop.artifact("A/1.0.0/app.zip", zipped(main=bytes(3000)))
+    monkeypatch.setattr(artifacts, "room", lambda _: 2000)
+    message, codes = refusal(workshop, "{URI: 's3://b/app.zip', Unarchive: ZIP}")
+    assert "what is in app.zip takes more than" in message
+    assert codes == ("ARTIFACT_DOWNLOAD_ERROR", "DISK_SPACE_CRITICAL")
+
+
+def test_the_limit_of_the_store_counts_what_is_new(workshop: Workshop) -> None:
+    workshop.artifact("A/1.0.0/model", bytes(6000))
+    ready(workshop, "")
+    prepared(workshop, "", "same", limit=7000)
+    workshop.artifact("A/1.0.0/other", bytes(6000))
+    with pytest.raises(DeploymentError, match=r"needs 6\.0 kB in the component store, which holds 6\.\d kB"):
+        prepared(workshop, "", "other", limit=7000)
+
+
+GENUINE = base64.b64encode(hashlib.sha256(b"genuine").digest()).decode()
+FETCHED: list[str] = []
+
+
+def fetch_genuine(artifact: Artifact, target: Path, context: Context) -> None:
+    context.reserve(7)
+    FETCHED.append(f"{context.component} {context.version} {artifact.uri}")
+    part = target.read_bytes() if target.exists() else b""
+    target.write_bytes(part + b"genuine"[len(part) :])
+
+
+def fetch_forged(_artifact: Artifact, target: Path, _context: Context) -> None:
+    target.write_bytes(b"forged")
+
+
+def test_what_is_not_there_is_fetched_by_the_scheme_of_its_uri(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = f"{{URI: 's3://b/f', Digest: '{GENUINE}', Algorithm: SHA-256}}"
+    monkeypatch.setitem(FETCHERS, "s3", f"{__name__}:fetch_forged")
+    assert refusal(workshop, uri)[1] == ("ARTIFACT_DOWNLOAD_ERROR", "ARTIFACT_CHECKSUM_MISMATCH")
+    monkeypatch.setitem(FETCHERS, "s3", f"{__name__}:fetch_genuine")
+    FETCHED.clear()
+    assert refusal(workshop, "{URI: 's3://b/f'}")[1][1] == "RECIPE_MISSING_ARTIFACT_HASH_ALGORITHM"
+    staging = staging_of(workshop.root, "d")
+    contents = ready(workshop, uri)
+    assert FETCHED == ["A 1.0.0 s3://b/f"]
+    assert contents.files["artifacts/A/1.0.0/f"].digest == hashlib.sha256(b"genuine").hexdigest()
+    ready(workshop, uri)  # it is in the store now
+    assert len(FETCHED) == 1
+    workshop.artifact("A/1.0.0/f", b"given with the deployment")
+    assert refusal(workshop, uri)[1] == ("ARTIFACT_DOWNLOAD_ERROR", "ARTIFACT_CHECKSUM_MISMATCH")
+    assert not staging.path.exists()
+
+
+def test_a_stored_file_that_is_not_genuine_any_more_is_fetched_again(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(FETCHERS, "s3", f"{__name__}:fetch_genuine")
+    stored = workshop.root.artifacts / "A/1.0.0/f"
+    stored.parent.mkdir(parents=True)
+    stored.write_bytes(b"damaged")
+    ready(workshop, f"{{URI: 's3://b/f', Digest: '{GENUINE}', Algorithm: SHA-256}}")
+    assert stored.read_bytes() == b"genuine"
 
 
 def test_a_docker_image_is_refused(workshop: Workshop) -> None:

@@ -129,7 +129,7 @@ def test_configuration_and_run_with_of_a_local_request() -> None:
         {"group_name": "g" * 129},
         {"timeout": 0},
         {"timeout": float("inf")},
-        {"failure_handling_policy": "ROLLBACK"},
+        {"failure_handling_policy": "PANIC"},
         {"root_component_versions_to_add": {"/etc/x": "1.0.0"}},
         {"root_component_versions_to_add": {"": "1.0.0"}},
         {"root_component_versions_to_add": {"A": ""}},

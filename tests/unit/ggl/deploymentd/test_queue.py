@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from ggl.deploymentd import queue as queue_module
-from ggl.deploymentd.queue import Queue, QueueFull
-from ggl.deploymentd.record import FAILED, IN_PROGRESS, SUCCEEDED, Deployment
+from ggl.deploymentd.queue import INPUTS, TABLE, AlreadyKnown, Canceled, Queue, QueueFull
+from ggl.deploymentd.record import CANCELED, FAILED, IN_PROGRESS, SUCCEEDED, Deployment
 
 
 class Disk:
     """Records that outlive a queue."""
 
     def __init__(self) -> None:
-        self.stored: dict[str, Any] = {}
+        self.stored: dict[tuple[str, str], Any] = {}
 
-    def put(self, key: str, value: Mapping[str, Any]) -> None:
-        self.stored[key] = dict(value)
+    def transaction(self, operations: Sequence[Mapping[str, Any]]) -> None:
+        for each in operations:
+            place = each["table"], each["key"]
+            if each["op"] == "put":
+                self.stored[place] = each["value"]
+            else:
+                self.stored.pop(place, None)
 
-    def scan(self) -> list[tuple[str, Any]]:
-        return sorted(self.stored.items())
-
-    def drop(self, key: str) -> None:
-        self.stored.pop(key, None)
+    def scan(self, table: str) -> list[tuple[str, Any]]:
+        return sorted((key, value) for (where, key), value in self.stored.items() if where == table)
 
 
 def deployment(name: str, **more: Any) -> Deployment:
@@ -46,7 +48,7 @@ def next_id(queue: Queue) -> str:
 def test_deployments_are_taken_up_in_the_order_they_came() -> None:
     disk, queue = Disk(), Queue()
     for name in ("z", "a", "m"):
-        queue.add(disk, deployment(name))
+        queue.add(disk, deployment(name), {})
     order = []
     while found := queue.next():
         order.append(found.deployment_id)
@@ -58,36 +60,36 @@ def test_deployments_are_taken_up_in_the_order_they_came() -> None:
 def test_a_restarted_daemon_goes_on_with_the_interrupted_one_and_then_in_order() -> None:
     disk, queue = Disk(), Queue()
     for name in ("z", "a", "m"):
-        queue.add(disk, deployment(name))
-    queue.update(disk, "a", status=IN_PROGRESS, step="start", changed=("C",), document={"deploymentId": "a"})
+        queue.add(disk, deployment(name), {})
+    queue.update(disk, "a", status=IN_PROGRESS, step="start", changed=("C",), failure={"cause": "x"})
     queue = restarted(disk)
     assert queue.next() == deployment(
-        "a", sequence=2, status=IN_PROGRESS, step="start", changed=("C",), document={"deploymentId": "a"}
+        "a", sequence=2, status=IN_PROGRESS, step="start", changed=("C",), failure={"cause": "x"}
     )
     queue.update(disk, "a", status=FAILED)
     assert next_id(queue) == "z"
-    queue.add(disk, deployment("b"))
+    queue.add(disk, deployment("b"), {})
     assert [known.deployment_id for known in restarted(disk).everything()] == ["z", "a", "m", "b"]
 
 
 def test_progress_that_is_only_shown_is_not_kept() -> None:
     disk, seen = Disk(), list[Deployment]()
     queue = Queue(seen.append)
-    queue.add(disk, deployment("a"))
+    queue.add(disk, deployment("a"), {})
     queue.update(None, "a", states={"C": "STARTING"})
     queue.update(None, "a", states={"C": "STARTING"})
     assert [known.states for known in seen] == [{}, {"C": "STARTING"}]
-    assert disk.stored["a"]["states"] == {}
+    assert disk.stored[TABLE, "a"]["states"] == {}
 
 
 def test_what_the_disk_refuses_has_not_happened() -> None:
     class Full(Disk):
-        def put(self, key: str, value: Mapping[str, Any]) -> None:
+        def transaction(self, operations: Sequence[Mapping[str, Any]]) -> None:
             raise OSError("full")
 
     queue = Queue()
     with pytest.raises(OSError, match="full"):
-        queue.add(Full(), deployment("a"))
+        queue.add(Full(), deployment("a"), {})
     assert queue.everything() == []
 
 
@@ -95,7 +97,7 @@ def test_only_the_last_deployments_that_are_over_are_remembered(monkeypatch: pyt
     monkeypatch.setattr(queue_module, "HISTORY", 2)
     disk, queue = Disk(), Queue()
     for name in ("a", "b", "c", "d", "e"):
-        queue.add(disk, deployment(name))
+        queue.add(disk, deployment(name), {})
         if name != "a":
             queue.update(disk, name, status=SUCCEEDED)
     queue.prune(disk)
@@ -105,12 +107,46 @@ def test_only_the_last_deployments_that_are_over_are_remembered(monkeypatch: pyt
 def test_the_queue_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue_module, "MAX_QUEUED", 1)
     queue = Queue()
-    queue.add(Disk(), deployment("a"))
+    queue.add(Disk(), deployment("a"), {})
     with pytest.raises(QueueFull):
-        queue.add(Disk(), deployment("b"))
+        queue.add(Disk(), deployment("b"), {})
 
 
 def test_a_damaged_record_does_not_stop_the_others() -> None:
     disk = Disk()
-    disk.stored = {"x": 5, "y": {"status": 1}, "z": deployment("z").to_dict()}
+    disk.stored = {(TABLE, "x"): 5, (TABLE, "y"): {"status": 1}, (TABLE, "z"): deployment("z").to_dict()}
     assert [known.deployment_id for known in restarted(disk).everything()] == ["z"]
+
+
+def test_one_that_waits_is_canceled_at_once_and_what_it_was_made_from_goes() -> None:
+    disk, queue = Disk(), Queue()
+    queue.add(disk, deployment("a"), {"request": {}})
+    assert queue.cancel(disk, "a")
+    assert restarted(disk).get("a") == queue.get("a")
+    assert queue.get("a").status == CANCELED  # type: ignore[union-attr]
+    assert (INPUTS, "a") not in disk.stored
+
+
+def test_one_that_runs_is_canceled_until_the_step_that_changes_something() -> None:
+    disk, queue = Disk(), Queue()
+    queue.add(disk, deployment("a"), {})
+    queue.update(disk, "a", status=IN_PROGRESS, step="resolve")
+    assert queue.cancel(disk, "a")
+    queue = restarted(disk)  # it was promised, so it holds over a restart
+    queue.update(disk, "a", step="prepare")
+    with pytest.raises(Canceled):
+        queue.update(disk, "a", step="stop")
+    queue.update(disk, "a", canceling=False)
+    queue.update(disk, "a", step="stop")
+    assert not queue.cancel(disk, "a")
+    assert not queue.get("a").canceling  # type: ignore[union-attr]
+
+
+def test_an_id_can_be_deployed_again_when_the_deployment_is_over() -> None:
+    disk, queue = Disk(), Queue()
+    queue.add(disk, deployment("a"), {})
+    with pytest.raises(AlreadyKnown):
+        queue.add(disk, deployment("a"), {})
+    queue.update(disk, "a", status=SUCCEEDED)
+    queue.add(disk, deployment("a"), {})
+    assert next_id(queue) == "a"

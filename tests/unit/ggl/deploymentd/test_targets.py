@@ -13,6 +13,7 @@ from ggl.deploymentd.document import ComponentUpdate, Document, RunWith
 from ggl.deploymentd.errors import DeploymentError
 from ggl.deploymentd.targets import Targets, make_targets, service_operations, target_units
 from ggl.deploymentd.users import RunAs, run_as
+from ggl.host.unit import Limits
 from ggl.paths import find_root
 from ggl.recipe.load import recipe_from_data
 from ggl.recipe.model import Recipe
@@ -121,10 +122,23 @@ def test_a_user_may_be_a_number() -> None:
     assert made.components[0].run_as == RunAs(str(OTHER.pw_uid), (OTHER.pw_uid, OTHER.pw_gid))
 
 
-def test_what_cannot_be_done_yet_is_refused_and_not_left_out() -> None:
-    assert "has a bootstrap step" in refusal(component({"bootstrap": "true", "run": "true"}))
-    limited = {"A": ComponentUpdate(run_with=RunWith(None, memory=5))}
-    assert "cannot enforce" in refusal(component({"run": "true"}), updates=limited)
+def test_limits_are_the_components_own_and_else_those_of_the_nucleus() -> None:
+    recipe = component({"run": "true"})
+    default = {"runWithDefault": {"systemResourceLimits": {"memory": 100, "cpus": 2}}}
+    services = {"aws.greengrass.NucleusLite": {"configuration": default}}
+    before = {**services, "A": {"runWith": {"systemResourceLimits": {"memory": 7}}}}
+
+    def limits(services: Any, run_with: RunWith | None) -> Limits:
+        updates = {"A": ComponentUpdate(run_with=run_with)} if run_with else {}
+        return targets(recipe, services=services, updates=updates).components[0].limits
+
+    assert limits(services, None) == Limits(100, 2.0)
+    assert limits(services, RunWith(memory=5)) == Limits(5, 2.0)
+    assert limits(before, None) == Limits(7, 2.0)
+    assert limits(before, RunWith(cpus=0.5)) == Limits(100, 0.5)
+    assert limits({}, RunWith("")) == Limits()
+    default["runWithDefault"]["systemResourceLimits"] = {"memory": -1}  # type: ignore[dict-item]
+    assert "must be more than 0" in refusal(recipe, services=services)
 
 
 def test_the_nucleus_may_be_a_dependency_whose_configuration_a_script_uses() -> None:
@@ -170,13 +184,13 @@ def test_what_is_deployed_is_recorded_and_the_version_of_before_with_it() -> Non
 
 
 def test_the_revision_changes_with_scripts_artifacts_and_version_and_with_nothing_else() -> None:
-    def revision(script: str = "true", digests: dict[str, str] | None = None, **more: Any) -> str:
+    def revision(script: str = "true", content: str = "", **more: Any) -> str:
         made = targets(component({"run": script}, **more)).components[0]
-        return target_units(ROOT, made, digests or {})[0].revision
+        return target_units(ROOT, made, content)[0].revision
 
     same = {revision(), revision(ComponentPublisher="somebody")}
     assert len(same) == 1
-    others = {revision("false"), revision(digests={"f": "1"}), revision(digests={"f": "2"})}
+    others = {revision("false"), revision(content="1"), revision(content="2")}
     assert len(others | same) == 4
 
 

@@ -64,7 +64,12 @@ INSTALLED = install("active/exited")
         (main("activating/auto-restart timeout run"), "ERRORED", "RUN_TIMEOUT"),
         (main("activating/auto-restart exec-failed run"), "ERRORED", "RUN_IO_ERROR"),
         (main("activating/auto-restart timeout stop"), "ERRORED", "SHUTDOWN_TIMEOUT"),
-        (main("deactivating/stop exit-code recover"), "ERRORED", "RUN_ERROR"),
+        (main("deactivating/recover timeout stop"), "ERRORED", "SHUTDOWN_TIMEOUT"),
+        (main("deactivating/recover timeout stop", kind="run"), "ERRORED", "SHUTDOWN_TIMEOUT"),
+        # the script that failed gives the code, whatever the state was; a report has no script
+        (main("activating/auto-restart exit-code run", kind="startup"), "ERRORED", "STARTUP_ERROR"),
+        (main("activating/auto-restart exec-failed start", kind="run"), "ERRORED", "RUN_IO_ERROR"),
+        (main("activating/auto-restart notified-error run", kind="startup"), "ERRORED", "RUN_ERROR"),
         (main("inactive/dead exit-code run"), "ERRORED", "RUN_ERROR"),
         # given up
         (main("failed/failed exit-code run"), "BROKEN", "RUN_ERROR"),
@@ -90,7 +95,6 @@ def test_state_of_an_installed_component_follows_from_its_main_unit(status: Unit
         (install("activating/auto-restart exit-code start"), "ERRORED", "INSTALL_ERROR"),
         (install("activating/auto-restart timeout start"), "ERRORED", "INSTALL_TIMEOUT"),
         (install("activating/auto-restart exec-failed start"), "ERRORED", "INSTALL_IO_ERROR"),
-        (install("deactivating/stop exit-code recover"), "ERRORED", "INSTALL_ERROR"),
         (install("failed/failed exit-code start"), "BROKEN", "INSTALL_ERROR"),
         (install("failed/failed timeout start"), "BROKEN", "INSTALL_TIMEOUT"),
     ],
@@ -123,6 +127,15 @@ def test_a_component_without_units_is_nobodys() -> None:
         (main("activating/auto-restart signal run", exit_status=99), "signal 99"),
         (main("activating/auto-restart timeout start"), "startup script did not finish in time"),
         (main("activating/auto-restart notified-error run"), "component reported that it is in error"),
+        (
+            main("failed/failed timeout run", status_text="did not finish within 5 s"),
+            "run script did not finish within 5 s",
+        ),
+        (main("failed/failed signal run", exit_status=9, status_text="killed by signal 9"), "ended by SIGKILL; given"),
+        (
+            main("failed/failed signal run", exit_status=9, status_text="it used more"),
+            "ended by SIGKILL (it used more)",
+        ),
         (main("failed/failed exec-failed run", status_text="no such user: heat"), "(no such user: heat)"),
     ],
 )
@@ -134,6 +147,13 @@ def test_a_healthy_component_has_no_reason_and_a_waiting_one_says_for_what_it_wa
     assert component_health(main("active/running - run"), None).reason == ""
     waiting = main("inactive/waiting", status_text="waiting for ggl.org.sample.Sensor")
     assert component_health(waiting, INSTALLED).reason == "waiting for ggl.org.sample.Sensor"
+    delayed = main("activating/start - start", status_text="not started yet: cannot start a process")
+    assert component_health(delayed, INSTALLED).reason == "not started yet: cannot start a process"
+
+
+def test_a_paused_component_runs() -> None:
+    health = component_health(main("active/running - run", paused=True), INSTALLED)
+    assert (health.state, health.paused) == ("RUNNING", True)
 
 
 def test_pid_restarts_and_version_are_taken_along() -> None:

@@ -64,3 +64,12 @@ def test_a_report_is_about_the_install_unit_until_that_is_done_and_then_about_th
     assert watcher(replace(INSTALL, active_state="active"), MAIN).reporting_unit("A") == "ggl.A"
     assert watcher(MAIN).reporting_unit("A") == "ggl.A"
     assert watcher().reporting_unit("A") is None
+
+
+def test_units_of_a_deployments_steps_are_no_part_of_a_components_state() -> None:
+    bootstrap = UnitStatus("ggl.A.bootstrap", "A", "2.0.0", "bootstrap", active_state="failed")
+    made = watcher(UP, bootstrap)
+    made.update(bootstrap.name, bootstrap)
+    assert [(health.state, health.version) for health in made.list()] == [("RUNNING", "1.0.0")]
+    assert made.main_unit("A") == "ggl.A"
+    assert watcher(bootstrap).list() == []

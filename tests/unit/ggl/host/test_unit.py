@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ggl.host.status import UnitStatus
-from ggl.host.unit import Command, Condition, Start, Unit
+from ggl.host.unit import Command, Condition, Limits, Start, Unit
 from ggl.values import InvalidValue
 
 conditions = st.builds(Condition, st.sampled_from(["exists", "onpath"]), st.text(), st.booleans())
@@ -29,6 +29,7 @@ units = st.builds(
     recover=st.none() | commands,
     requires=st.lists(st.text()).map(tuple),
     restart_delay=st.floats(0, 1e6),
+    limits=st.builds(Limits, st.none() | st.integers(1, 1 << 40), st.none() | st.floats(0.01, 1000)),
 )
 
 
@@ -51,6 +52,11 @@ def test_a_status_comes_back_as_it_was() -> None:
         ({"stop": {"script": 7}}, "'script'"),
         ({"requires": [1]}, "'requires'"),
         ({"name": None}, "'name' is missing"),
+        ({"limits": {"memory": 0}}, "'memory' must be more than 0"),
+        ({"limits": {"memory": 1 << 53}}, "'memory'"),
+        ({"limits": {"memory": 1.5}}, "'memory' must be an integer"),
+        ({"limits": {"cpus": -1}}, "'cpus' must be more than 0"),
+        ({"limits": {"cpus": "1"}}, "'cpus' must be a number"),
     ],
 )
 def test_what_is_no_unit_is_refused_by_name(change: dict[str, object], says: str) -> None:

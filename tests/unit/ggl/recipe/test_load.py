@@ -156,7 +156,7 @@ def test_an_artifact_needs_an_address_we_can_fetch(uri: str | None, code: str) -
 
 
 def test_all_problems_are_reported_at_once() -> None:
-    error = complaint(ComponentName="a b", ComponentVersion="x", Manifests=[{"Artifacts": [{"Unarchive": "TAR"}]}])
+    error = complaint(ComponentName="a b", ComponentVersion="x", Manifests=[{"Artifacts": [{"Unarchive": "RAR"}]}])
     assert [p.path for p in error.problems] == [
         "ComponentName",
         "ComponentVersion",

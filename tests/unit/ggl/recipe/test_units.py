@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from ggl.host.unit import Condition, Unit
+from ggl.host.unit import Condition, Limits, Unit
 from ggl.paths import Root
 from ggl.recipe.lifecycle import parse_lifecycle
 from ggl.recipe.load import recipe_from_data
 from ggl.recipe.model import RecipeError
-from ggl.recipe.units import component_units
+from ggl.recipe.units import component_units, once_unit
 
 ROOT = Root(state=Path("/gg"), run=Path("/run/gg"), config=Path("/etc/gg"))
 
@@ -128,6 +128,63 @@ def test_the_revision_changes_with_the_recipe_or_the_artifacts_and_only_then() -
     assert units(lifecycle, content="other")[0].revision != first.revision
     assert units({"run": "r"}, content="digest")[0].revision != first.revision
     assert units(lifecycle, content="digest", user="x")[0].revision != first.revision
+
+
+def test_what_needs_no_restart_is_no_part_of_the_revision() -> None:
+    (first,) = units({"run": "r", "shutdown": "s"})
+    (other,) = units({"run": "r", "shutdown": "t"}, recipe={"ComponentDescription": "New"}, limits=Limits(memory=1))
+    assert other.revision == first.revision
+    assert (other.limits, other.stop) != (first.limits, first.stop)
+
+
+def test_a_dependency_that_is_added_or_changes_its_type_is_another_revision_but_installs_nothing_anew() -> None:
+    def revisions(**dependencies: str) -> tuple[str, ...]:
+        asked = {f"com.{name}": {"DependencyType": kind, "VersionRequirement": "*"} for name, kind in dependencies.items()}
+        asked["aws.greengrass.Nucleus"] = {"VersionRequirement": "*"}
+        return tuple(u.revision for u in units({"install": "i", "run": "r"}, recipe={"ComponentDependencies": asked}))
+
+    main, install = zip(revisions(), revisions(b="SOFT"), revisions(b="HARD"), strict=True)
+    assert len(set(main)) == 3
+    assert len(set(install)) == 1
+
+
+def test_only_what_an_installation_does_is_part_of_its_revision() -> None:
+    _, first = units({"install": "i", "run": "r"})
+    _, same = units({"install": "i", "run": "x", "recover": "c", "errorResetTime": 5}, limits=Limits(cpus=1.0))
+    assert same.revision == first.revision
+    assert same.limits == Limits()
+    for changed in (
+        units({"install": "j", "run": "r"}),
+        units({"install": "i", "run": "r"}, user="u"),
+        units({"install": "i", "run": "r"}, content="c"),
+        units({"install": "i", "run": "r"}, recipe={"ComponentVersion": "1.0.1"}),
+    ):
+        assert changed[1].revision != first.revision
+
+
+def test_limits_are_those_of_startup_and_run() -> None:
+    main, install = units({"install": "i", "run": "r"}, limits=Limits(memory=1024, cpus=1.5))
+    assert (main.limits, install.limits) == (Limits(1024, 1.5), Limits())
+
+
+def test_a_step_of_a_deployment_is_a_unit_that_runs_once() -> None:
+    steps = parse_lifecycle({"Setenv": {"A": "1"}, "bootstrap": "b", "uninstall": {"Script": "u", "Timeout": 7}}).steps
+    boot, end = (
+        once_unit("com.a", "1.0.0", steps[name], root=ROOT, user="u", shell="bash", environment={"X": "y"})
+        for name in ("bootstrap", "uninstall")
+    )
+    assert (boot.name, boot.phase, boot.component, boot.version) == (
+        "ggl.com.a.bootstrap",
+        "bootstrap",
+        "com.a",
+        "1.0.0",
+    )
+    assert (boot.restart, boot.requires, boot.install, boot.stop, boot.recover) == ("no", (), "", None, None)
+    assert (boot.user, boot.shell, boot.start[0].kind, boot.start[0].command.timeout) == ("u", "bash", "oneshot", 120.0)
+    assert boot.start[0].command.environment == {"A": "1", "X": "y"}
+    assert end.start[0].command.environment == {"A": "1", "X": "y", "GREENGRASS_COMPONENT_VERSION": "1.0.0"}
+    assert end.start[0].command.timeout == 7.0
+    assert "" != boot.revision != end.revision
 
 
 def test_units_survive_the_bus() -> None:

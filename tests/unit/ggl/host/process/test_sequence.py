@@ -25,7 +25,11 @@ UNIT = Unit("ggl.org.A")
 class Host(SimpleNamespace):
     """As much of a supervisor as a sequence needs."""
 
-    def spawn_script(self, _unit: Unit, command: Command, _stage: str) -> Child:
+    @property
+    def children(self) -> Host:
+        return self
+
+    def spawn_script(self, _unit: Unit, command: Command, _stage: str, _cgroups: tuple[str, ...] = ()) -> Child:
         def become(status_fd: int) -> None:
             os.write(status_fd, b"\0")
             os.execve("/bin/sh", ["sh", "-c", command.script], {VARIABLE: mark(self.state, UNIT.name)})

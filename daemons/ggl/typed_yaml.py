@@ -2,7 +2,7 @@
 
 PyYAML's own rules are those of YAML 1.1, where ``no`` is false, ``12:30`` is 750 and ``2024-01-01`` a date object. Here
 a plain scalar is null, true/false, a number or a string, as in the core schema of YAML 1.2, and a key is a string.
-Imported only when there is a YAML file to read.
+What ``dump`` writes is read back as the same values. Imported only when there is a YAML file to read or write.
 """
 
 from __future__ import annotations
@@ -34,6 +34,11 @@ class _Loader(_Base):  # type: ignore[misc]
         return mapping
 
 
+class _Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
 def _construct_integer(loader: Any, node: Any) -> int:
     text = loader.construct_scalar(node)
     base = {"0x": 16, "0o": 8}.get(text[:2], 10)
@@ -53,6 +58,16 @@ _Loader.add_implicit_resolver(
     [*"-+.0123456789"],
 )
 _Loader.add_implicit_resolver("tag:yaml.org,2002:merge", re.compile(r"^(?:<<)$"), ["<"])
+
+
+def _represent_text(dumper: Any, text: str) -> Any:
+    """PyYAML writes line ends beyond ASCII as they are, and reads them back as spaces: they are escaped here."""
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if text.isprintable() else '"')
+
+
+_Dumper.add_representer(str, _represent_text)
+# A resolver adds to a copy of the table: the dumper quotes what the loader would take for something else.
+_Dumper.yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
 _Loader.add_constructor("tag:yaml.org,2002:int", _construct_integer)
 
 
@@ -68,3 +83,9 @@ def parse(text: str, max_depth: int) -> Any:
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
     return yaml.load(text, Loader=_Loader)
+
+
+def dump(value: Any) -> str:
+    """The YAML text of a JSON value; keys keep their order."""
+    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False)
+    return text

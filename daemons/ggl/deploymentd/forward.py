@@ -1,0 +1,185 @@
+"""From a deployment document to what its activation will do. Nothing on the device is changed on the way.
+
+Three stages, since each may take its time and is shown: ``choose`` the versions, ``fetch`` the artifacts (into the
+deployment's staging area), ``work_out`` the activation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ggl.deploymentd.activation import Activation
+from ggl.deploymentd.artifacts import content_digest, prepare
+from ggl.deploymentd.contents import Contents, merge
+from ggl.deploymentd.current import GROUPS_PATH, LAST_DEPLOYMENTS_PATH, SERVICES, Current
+from ggl.deploymentd.errors import REJECTED_STALE, DeploymentError, Rejected
+from ggl.deploymentd.once import bootstrap_unit, is_bootstrap_due, uninstall_units
+from ggl.deploymentd.plan import make_plan
+from ggl.deploymentd.resolver import Demand, Known, resolve
+from ggl.deploymentd.targets import make_targets, service_operations, target_units
+from ggl.recipe.model import BUILT_IN
+from ggl.version import NUCLEUS_ALIAS, NUCLEUS_VERSION
+
+if TYPE_CHECKING:
+    from ggl.deploymentd.document import Document
+    from ggl.deploymentd.generation import Image
+    from ggl.deploymentd.staging import Staging
+    from ggl.deploymentd.store import Store
+    from ggl.deploymentd.targets import Target, Targets
+    from ggl.host.status import UnitStatus
+    from ggl.host.unit import Unit
+    from ggl.paths import Root
+
+CAPABILITIES = ("LARGE_CONFIGURATION", "SUB_DEPLOYMENTS", "LINUX_RESOURCE_LIMITS")
+DEFAULT_STORE_LIMIT = 10_000_000_000
+"""Bytes that recipes and artifacts may take up, where ``componentStoreMaxSizeBytes`` does not say."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """What a deployment finds: ``image`` is that of the current generation, ``statuses`` the host's units."""
+
+    root: Root
+    current: Current
+    image: Image
+    statuses: Mapping[str, UnitStatus]
+
+
+@dataclass(frozen=True)
+class Worked:
+    """The result."""
+
+    activation: Activation
+    changed: tuple[str, ...]
+    """The components that are started anew."""
+    configurations: Mapping[str, Mapping[str, Any]]
+    """The configurations that differ from those of now, by component."""
+    groups: Mapping[str, Mapping[str, str]]
+    """The roots of every group."""
+
+    def to_validate(self, current: Current) -> dict[str, Mapping[str, Any]]:
+        """The configurations of those components whose version stays: they are asked whether they agree."""
+        versions = self.activation.versions
+        return {
+            name: configuration
+            for name, configuration in self.configurations.items()
+            if name in versions and current.versions.get(name) == versions[name]
+        }
+
+
+def check(document: Document, current: Current, *, from_jobs: bool) -> None:
+    """Whether the document may be done at all. Raises ``DeploymentError``, ``Rejected`` when it is out of date."""
+    unknown = [name for name in document.required_capabilities if name not in CAPABILITIES]
+    if unknown:
+        text = f"the deployment needs what this runtime cannot do: {', '.join(unknown)}"
+        raise DeploymentError(text, "NUCLEUS_MISSING_REQUIRED_CAPABILITIES")
+    last = current.last_deployment(document.group)
+    if from_jobs and document.timestamp < last:
+        text = (
+            f"a deployment of the group {document.group} that was made later has been done already "
+            f"({document.timestamp} is before {last})"
+        )
+        raise Rejected(text, REJECTED_STALE)
+
+
+def choose(document: Document, current: Current, store: Store) -> dict[str, str]:
+    """Name and version of every component, each after those it depends on. Raises ``DeploymentError``."""
+    groups = {**current.groups, document.group: dict(document.roots)}
+    demands = [
+        Demand(name, version, "the deployment" if group == document.group else f"the group {group}")
+        for group, roots in groups.items()
+        for name, version in roots.items()
+    ]
+    # Only the nucleus has the version that requirements are written for; the others have numbers of their own.
+    provided = {name: NUCLEUS_VERSION if name == NUCLEUS_ALIAS else None for name in BUILT_IN}
+    return resolve(demands, Known(store.versions, store.dependencies, current.versions, provided))
+
+
+def fetch(
+    site: Site,
+    document: Document,
+    versions: Mapping[str, str],
+    store: Store,
+    staging: Staging,
+    progress: Callable[[str], None] = lambda _component: None,
+) -> tuple[Targets, dict[str, Contents]]:
+    """What every component shall be, and what its files are. ``progress`` is called before each component, and may
+    raise. Raises ``DeploymentError`` or ``OSError``."""
+    recipes = [store.recipe(name, version) for name, version in versions.items()]
+    targets = make_targets(site.root, recipes, document, site.current)
+    contents = {}
+    limit = site.current.store_limit or DEFAULT_STORE_LIMIT
+    for target in targets.components:
+        progress(target.name)
+        contents[target.name] = prepare(
+            site.root, staging, target.recipe, target.manifest, target.run_as.owner, store, limit
+        )
+    return targets, contents
+
+
+def work_out(site: Site, document: Document, targets: Targets, contents: Mapping[str, Contents]) -> Worked:
+    """The activation. Raises ``DeploymentError``."""
+    current, image = site.current, site.image
+    units: list[Unit] = []
+    bootstrap: list[Unit] = []
+    operations: list[Mapping[str, Any]] = list(targets.operations)
+    touched = dict.fromkeys(targets.changed)
+    for target in targets.components:
+        own = target_units(site.root, target, content_digest(contents[target.name]))
+        units += own
+        record = service_operations(target, current)
+        operations += record
+        if record or _differs(target, own, contents[target.name], image):
+            touched[target.name] = None
+        if is_bootstrap_due(target, current):
+            bootstrap.append(bootstrap_unit(site.root, target))
+    versions = {target.name: target.recipe.version for target in targets.components}
+    gone = tuple(name for name in current.versions if name not in versions)
+    plan = make_plan(units, site.statuses)
+    activation = Activation(
+        versions=versions,
+        requirements=_requirements(targets.components),
+        units=tuple(units),
+        contents=merge(contents.values()),
+        operations=tuple(operations),
+        commit=(*_groups(document), *({"op": "delete", "key_path": [SERVICES, name]} for name in gone)),
+        touched=(*touched, *gone),
+        removed=tuple(dict.fromkeys((*gone, *plan.removed))),
+        bootstrap=tuple(bootstrap),
+        uninstall=uninstall_units(site.root, gone, current, image.units),
+    )
+    groups = {**current.groups, document.group: document.roots}
+    return Worked(activation, plan.changed, targets.changed, groups)
+
+
+def _differs(target: Target, units: tuple[Unit, ...], contents: Contents, image: Image) -> bool:
+    if tuple(unit for unit in image.units if unit.component == target.name) != units:
+        return True
+    return any(image.contents.files.get(path) != file for path, file in contents.files.items())
+
+
+def _requirements(targets: tuple[Target, ...]) -> dict[str, dict[str, str]]:
+    return {
+        target.name: {
+            dependency.name: dependency.requirement
+            for dependency in target.recipe.dependencies
+            if dependency.name not in BUILT_IN
+        }
+        for target in targets
+    }
+
+
+def _groups(document: Document) -> list[dict[str, Any]]:
+    """The operations that record the roots of the group, and which deployment it had last.
+
+    What is there is deleted first: on a device whose clock was set back the writes would be older and lose.
+    """
+    roots, last = [*GROUPS_PATH, document.group], [*LAST_DEPLOYMENTS_PATH, document.group]
+    operations: list[dict[str, Any]] = [{"op": "delete", "key_path": roots}, {"op": "delete", "key_path": last}]
+    for name, version in document.roots.items():
+        root = {"version": version, "groupConfigArn": document.configuration_arn, "groupConfigName": document.group}
+        operations.append({"op": "write", "key_path": [*roots, name], "value": root})
+    done = {"timestamp": document.timestamp, "configArn": document.configuration_arn}
+    return [*operations, {"op": "write", "key_path": last, "value": done}]

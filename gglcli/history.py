@@ -1,0 +1,98 @@
+"""What was deployed: one deployment by its name, all of them as a table, one in every detail."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gglcli.client import command, connect
+from gglcli.deployment import INTERFACE, OUTCOMES, shown_status
+from gglcli.errors import INVALID, NOT_FOUND, CliError
+from gglcli.output import Block, Cell, Fields, Id, State, Table, Text, Time, duration
+
+LAST = "last"
+TYPES = {"LOCAL": "local", "DOCUMENT": "document", "IOT_JOBS": "job", "SHADOW": "shadow", "ROLLBACK": "rollback"}
+"""Where a deployment came from, in a word."""
+
+
+def find(text: str) -> dict[str, Any]:
+    """The deployment with the id ``text``, or the only one whose id begins so, or the last. Raises ``CliError``."""
+    with connect(INTERFACE) as client:
+        deployments = client.call("list")
+    if text == LAST and deployments:
+        last: dict[str, Any] = deployments[-1]
+        return last
+    found = [entry for entry in deployments if entry["deployment_id"].startswith(text)]
+    exact = [entry for entry in found if entry["deployment_id"] == text]
+    if len(exact or found) == 1:
+        one: dict[str, Any] = (exact or found)[0]
+        return one
+    why = f"several deployments begin with '{text}'" if found else f"there is no deployment '{text}'"
+    raise CliError(why, INVALID if found else NOT_FOUND, hint=f"'{command('deploy list')}' shows what there is")
+
+
+def table(deployments: Sequence[Mapping[str, Any]]) -> Table:
+    rows: list[list[Cell]] = [
+        [
+            *(Id(entry["deployment_id"]), State(shown_status(entry)), origin(entry), _generation(entry)),
+            *(Time(entry["created"]), roots_text(entry.get("roots") or {}) or entry.get("name")),
+        ]
+        for entry in deployments
+    ]
+    return Table(["DEPLOYMENT", "STATUS", "TYPE", "GENERATION", "AGE", "ROOTS"], rows, empty="no deployments")
+
+
+def _generation(entry: Mapping[str, Any]) -> int | None:
+    """The one that it made or went back to; a device before its first deployment is generation 0."""
+    there = entry["status"] == "SUCCEEDED" and entry.get("type") == "ROLLBACK"
+    return entry.get("generation") or (0 if there else None)
+
+
+def origin(entry: Mapping[str, Any]) -> str:
+    name = entry.get("type") or ""
+    return TYPES.get(name, name.lower())
+
+
+def roots_text(roots: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}={version}" for name, version in roots.items())
+
+
+def details(deployment: Mapping[str, Any]) -> list[Block]:
+    rows: list[tuple[str, Cell]] = [
+        ("deployment", deployment["deployment_id"]),
+        ("status", State(shown_status(deployment))),
+    ]
+    if outcome := OUTCOMES.get(deployment.get("detailed_status") or ""):
+        rows.append(("outcome", outcome))
+    rows += [
+        ("detail", deployment.get("detailed_status")),
+        ("type", origin(deployment)),
+        ("policy", (deployment.get("policy") or "").lower().replace("_", "-")),
+        ("group", deployment.get("group")),
+        ("requested by", deployment.get("requested_by")),
+        ("created", Time(deployment["created"])),
+    ]
+    if deployment.get("name"):
+        rows.insert(1, ("name", deployment["name"]))
+    if _generation(deployment) is not None:
+        rows.append(("generation", _generation(deployment)))
+    if deployment.get("finished"):
+        rows.append(("took", duration((deployment["finished"] - deployment["created"]) / 1000)))
+    if deployment["status"] != "SUCCEEDED":
+        rows.append(("step", deployment.get("step")))  # how far it is, or where it failed
+    if deployment.get("message", "").upper() not in ("", deployment["status"]):
+        rows.append(("message", deployment["message"]))
+    if deployment.get("cause"):
+        rows.append(("cause", deployment["cause"]))
+    for label, key in (("errors", "error_stack"), ("broken", "broken"), ("removed", "removed")):
+        if deployment.get(key):
+            rows.append((label, ", ".join(deployment[key])))
+    states, roots = deployment.get("states") or {}, deployment.get("roots") or {}
+    components = [
+        [name, version, State(states.get(name, "")), "root" if name in roots else "dependency"]
+        for name, version in sorted((deployment.get("components") or {}).items())
+    ]
+    blocks: list[Block] = [Fields(rows)]
+    if components:
+        blocks += [Text(""), Table(["COMPONENT", "VERSION", "STATE", "ROLE"], components)]
+    return blocks
