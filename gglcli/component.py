@@ -15,7 +15,7 @@ def details(data: dict[str, Any]) -> list[Block]:
     rows: list[tuple[str, Cell]] = [
         ("component", data["component"]),
         ("version", data["version"]),
-        ("previous version", data["previous_version"]),
+        ("previous", data["previous_version"]),
         ("state", State(data["state"])),
     ]
     if data["paused"]:

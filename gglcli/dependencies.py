@@ -10,8 +10,9 @@ from gglcli import output
 from gglcli.output import Cell, State, Table
 
 Node = dict[str, Any]
-"""``component``, ``type`` (HARD, SOFT, or empty at the top), ``version``, ``state``, ``children``; ``repeated`` is true when
-what is below it stands elsewhere already."""
+"""``component``, ``type`` (HARD, SOFT, or empty at the top), ``version``, ``state``, ``children``.
+
+``repeated`` is true when what is below it stands elsewhere already."""
 
 PROVIDED = "built in"
 ABSENT = "not deployed"

@@ -29,7 +29,7 @@ def _blocks(difference: Mapping[str, Any], head: str) -> list[Block]:
     ]
     if not parts:
         return [Text(f"{head}: nothing would change", "good")]
-    blocks: list[Block] = [Text(f"{head} would make these changes; nothing has been changed yet", "head")]
+    blocks: list[Block] = [Text(f"{head} would change:", "head")]
     for part in parts:
         blocks += [Text(""), part]
     if kept:

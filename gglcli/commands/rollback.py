@@ -6,12 +6,16 @@ from typing import Annotated, Any
 
 import typer
 
+from ggl.bus import BusError, ErrorCode
 from gglcli import output
-from gglcli.client import call
+from gglcli.client import call, command
 from gglcli.deployment import INTERFACE, ask, outcome
-from gglcli.errors import USAGE, CliError
+from gglcli.errors import NOT_FOUND, USAGE, CliError
 from gglcli.history import origin
 from gglcli.output import Cell, State, Table, Time, age
+
+SHOWN = 3
+"""So many components of a generation are named."""
 
 
 def rollback(
@@ -63,12 +67,22 @@ def rollback(
     if dry_run:
         from gglcli import difference
 
-        answer = ask("rollback", {**request, "dry_run": True})
+        answer = _ask({**request, "dry_run": True})
         difference.show(answer, f"the rollback {f'of {what}' if what else ''}to generation {answer['to']}")
         return
-    answer = ask("rollback", request)
+    answer = _ask(request)
     output.note(f"{what}back to {_described(answer['to'])}")
     outcome(answer["deployment_id"], wait=not no_wait)
+
+
+def _ask(request: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return ask("rollback", request)
+    except BusError as error:
+        if error.code != ErrorCode.NOENTRY:
+            raise
+        hint = f"'{command('rollback --list')}' shows what there is"
+        raise CliError(error.message, NOT_FOUND, hint=hint, trail=error.trail) from None
 
 
 def _list() -> None:
@@ -96,12 +110,14 @@ def _change(entry: dict[str, Any]) -> str:
     versions = entry["components"]
     words = [f"{name} {versions.get(name, '')}".strip() for name in entry["changed"]]
     words += [f"{name} removed" for name in entry["removed"]]
-    return ", ".join(words) or "configuration"
+    return ", ".join(words) or "nothing was restarted"
 
 
 def _described(number: int) -> str:
-    """A generation as people remember it: its age and what it was about."""
+    """A generation as people know it: its age and what runs in it."""
     entries = [entry for entry in call(INTERFACE, "generations") if entry["number"] == number]
     if not entries:
         return f"generation {number}"
-    return f"generation {number} ({age(entries[0]['created'])} old: {_change(entries[0])})"
+    names = [f"{name} {version}" for name, version in entries[0]["components"].items()]
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"generation {number} ({age(entries[0]['created'])} old: {', '.join(names[:SHOWN]) or 'nothing'}{more})"

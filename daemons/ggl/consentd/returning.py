@@ -29,7 +29,8 @@ class Returning:
     def __init__(
         self, context: Context, operations: Iterable[str], present: Callable[[], set[tuple[str, str]]]
     ) -> None:
-        self._context = context
+        self._loop = context.loop
+        self._bridge = Remote(context.loop, "gg_ipc", context.root)
         self._operations = frozenset(operations)
         self._present = present
         self._expected: set[tuple[str, str]] | None = None
@@ -43,8 +44,7 @@ class Returning:
             return
         self._waiting.append(go_on)
         if len(self._waiting) == 1:
-            self._context.loop.call_later(WAIT_SECONDS, self._time_is_up)
-            self._bridge = Remote(self._context.loop, "gg_ipc", self._context.root)
+            self._loop.call_later(WAIT_SECONDS, self._time_is_up)
             self._bridge.call("connections", {}, self._expect, self._unknown, timeout=WAIT_SECONDS)
 
     def arrived(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ggl.deploymentd.current import Current
 from ggl.deploymentd.generation import (
     DEFAULT_KEEP,
     Generation,
@@ -22,7 +23,6 @@ from ggl.deploymentd.queue import now
 
 if TYPE_CHECKING:
     from ggl.deploymentd.activation import Activation
-    from ggl.deploymentd.current import Current
     from ggl.deploymentd.record import Deployment
     from ggl.deploymentd.runtime import Runtime
 
@@ -41,12 +41,18 @@ def leave_operations(generations: Generations, image: Image, current: Current) -
 def commit_operations(
     deployment: Deployment, activation: Activation, runtime: Runtime, *, good: bool
 ) -> tuple[int, list[dict[str, Any]]]:
-    """The number of the generation that is current from now on, and the operations that record it."""
+    """The number of the generation that is current from now on, and the operations that record it.
+
+    A deployment that changed nothing makes none: going back from it would lead nowhere.
+    """
     generations, current = runtime.generations(), runtime.current()
     target = generations.get(deployment.target)
     if target is not None:
         spoilt = [] if good else put_operations(worse(target))
         return target.number, [*spoilt, current_operation(target.number)]
+    base = generations.get(deployment.base)
+    if good and base is not None and base.good and _is_same(deployment, activation, runtime, current):
+        return base.number, []
     generation = Generation(
         number=generations.next_number,
         parent=deployment.base,
@@ -71,3 +77,10 @@ def commit_operations(
         current_operation(generation.number),
         *drop_operations(known.outdated(keep)),
     ]
+
+
+def _is_same(deployment: Deployment, activation: Activation, runtime: Runtime, current: Current) -> bool:
+    if deployment.changed or activation.touched or activation.removed:
+        return False
+    image = runtime.image(deployment.base)
+    return image is not None and Current(image.services).groups == current.groups

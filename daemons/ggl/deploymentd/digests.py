@@ -3,7 +3,7 @@
 Large artifacts (models, images) take a device many seconds to read, and every deployment has to know the contents of
 all components. So the digest of a large file is remembered with what changes whenever the file does: its inode, size,
 and times of change to the nanosecond. A file that changed in the last moments is read again: it might change once
-more without its times telling.
+more without its times telling. Not so in the staging area, which nobody else can reach.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ class Digests:
 
     def __init__(self, root: Root) -> None:
         self._file = root.packages / ".digests.json"
+        self._staging = root.state / "deployments"
         self._known: dict[str, str] | None = None
         self._changed = False
 
@@ -53,8 +54,8 @@ class Digests:
         digest = self._load().get(identity)
         if digest is None:
             digest = file_digest(path).hex()
-            changed = max(before.st_ctime_ns, before.st_mtime_ns)
-            if _identity(os.stat(path)) == identity and changed < time.time_ns() - SETTLED_NS:
+            settled = max(before.st_ctime_ns, before.st_mtime_ns) < time.time_ns() - SETTLED_NS
+            if _identity(os.stat(path)) == identity and (settled or path.is_relative_to(self._staging)):
                 self._load()[identity] = digest
                 self._changed = True
         return digest

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ggl.recipe.load import check_component_name
+from ggl.recipe.version import is_version
 from ggl.values import InvalidValue, describe, get_dict, get_float, get_int, get_str, get_str_list
 
 LOCAL_GROUP = "LOCAL_DEPLOYMENT"
@@ -157,7 +158,7 @@ def decode(data: Mapping[str, Any]) -> Document:
         component = _fields(entry, "version", "configurationUpdate", "runWith")
         version = get_str(component, "version", "")
         if version:
-            roots[name] = version
+            roots[name] = _exact(name, version)
         elif not local:
             raise InvalidValue(f"component '{name}' of the deployment document has no version")
         update = _update(name, component.get("configurationUpdate"), component.get("runWith"))
@@ -225,10 +226,14 @@ def _fields(data: Mapping[str, Any], *names: str) -> dict[str, Any]:
 
 
 def _versions(data: Mapping[str, Any]) -> dict[str, str]:
-    versions = {_component(name): get_str(data, name) for name in data}
-    if not all(versions.values()):
-        raise InvalidValue("a component that is added needs a version")
-    return versions
+    return {_component(name): _exact(name, get_str(data, name)) for name in data}
+
+
+def _exact(name: str, version: str) -> str:
+    """``version``, which is no range: a deployment says what shall run. Raises ``InvalidValue``."""
+    if not is_version(version):
+        raise InvalidValue(f"the version of '{name}' must be an exact one like 1.0.0, not {version!r}")
+    return version
 
 
 def _component(name: str) -> str:

@@ -103,6 +103,7 @@ class Engine:
                 # away comes back.
                 if isinstance(error, InterruptedError) or self._journal.closing or outcome.is_passing(error):
                     raise
+                self._runtime.check_not_stopping()
                 self._fail(error)
 
     def _begin(self) -> None:
@@ -239,7 +240,7 @@ class Engine:
         self._activation = activation
         self._journal.enter(
             "stop",
-            f"stopping {count(changed)}" if changed else "nothing needs a restart",
+            "stopping what changes" if changed else "nothing needs a restart",
             operations,
             base=generations.current,
             broken_before=tuple(broken),

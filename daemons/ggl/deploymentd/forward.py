@@ -18,6 +18,7 @@ from ggl.deploymentd.errors import REJECTED_STALE, DeploymentError, Rejected
 from ggl.deploymentd.once import bootstrap_unit, is_bootstrap_due, uninstall_units
 from ggl.deploymentd.plan import make_plan
 from ggl.deploymentd.resolver import Demand, Known, resolve
+from ggl.deploymentd.space import STORE_LIMIT
 from ggl.deploymentd.targets import make_targets, service_operations, target_units
 from ggl.recipe.model import BUILT_IN
 from ggl.version import NUCLEUS_ALIAS, NUCLEUS_VERSION
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from ggl.paths import Root
 
 CAPABILITIES = ("LARGE_CONFIGURATION", "SUB_DEPLOYMENTS", "LINUX_RESOURCE_LIMITS")
-DEFAULT_STORE_LIMIT = 10_000_000_000
-"""Bytes that recipes and artifacts may take up, where ``componentStoreMaxSizeBytes`` does not say."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ def fetch(
     recipes = [store.recipe(name, version) for name, version in versions.items()]
     targets = make_targets(site.root, recipes, document, site.current)
     contents = {}
-    limit = site.current.store_limit or DEFAULT_STORE_LIMIT
+    limit = site.current.store_limit or STORE_LIMIT
     for target in targets.components:
         progress(target.name)
         contents[target.name] = prepare(

@@ -33,6 +33,7 @@ from ggl.deploymentd.outcome import failure_of
 from ggl.deploymentd.queue import AlreadyKnown, QueueFull, now
 from ggl.deploymentd.record import CANCELED, DOCUMENT, LOCAL, ROLLBACK_TYPE, TYPES, Deployment
 from ggl.deploymentd.runtime import Runtime
+from ggl.deploymentd.space import STORE_LIMIT
 from ggl.deploymentd.staging import Staging, stage, staging_of
 from ggl.deploymentd.store import Store
 from ggl.values import InvalidValue, get_bool, get_dict, get_float, get_int, get_str
@@ -140,7 +141,7 @@ class Requests:
         return {"deployment_id": name}
 
     def _stage(self, staging: Staging, recipes: str, artifacts: str, current: Current) -> None:
-        limit = current.store_limit or forward.DEFAULT_STORE_LIMIT
+        limit = current.store_limit or STORE_LIMIT
         try:
             staging.remove()
             stage(staging, recipes, artifacts, self._root.artifacts, limit)

@@ -119,6 +119,15 @@ class Runtime:
         """A call to the host that is not about units."""
         return self._try(host.INTERFACE, lambda client: client.call(method, params or {}))
 
+    def check_not_stopping(self) -> None:
+        """Raises ``InterruptedError`` when the whole runtime is being stopped: what components do then says nothing."""
+        try:
+            stopping = self.host("info").get("stopping")
+        except BusError:
+            return
+        if stopping:
+            raise InterruptedError("the runtime is being stopped")
+
     # -- components --------------------------------------------------------------------------------------------------
 
     def ask(self, interface: str, method: str, params: dict[str, Any], check: Callable[[], None]) -> Any:

@@ -63,6 +63,7 @@ def wait(runtime: Runtime, journal: Journal, activation: Activation, timeout: fl
             now = time.monotonic()
             remaining = settling.remaining(now)
             if remaining is not None and remaining <= 0:
+                runtime.check_not_stopping()
                 return
             if now >= deadline:
                 raise _too_late(settling, timeout)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from ggl.deploymentd.digests import Digests
 from ggl.deploymentd.errors import DeploymentError
+from ggl.host.unit import INSTALL_SUFFIX, ONCE_PHASES
 from ggl.log import get_logger
 from ggl.recipe.load import is_recipe_file, load_recipe
 from ggl.recipe.model import BUILT_IN, GENERIC, RecipeError
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 RESERVED = frozenset({"main", "DeploymentService", "FleetStatusService", "TelemetryAgent", "UpdateSystemPolicyService"})
 """Names under ``services`` in the configuration that are no components."""
 _RESERVED_PREFIX = "core."
-_RESERVED_SUFFIX = ".install"
+_RESERVED_SUFFIXES = (INSTALL_SUFFIX, *(f".{phase}" for phase in ONCE_PHASES))
 """Unit names: ``ggl.core.<daemon>`` is a daemon, ``ggl.<component>.install`` an install step."""
 
 _log = get_logger("deployment-store")
@@ -108,7 +109,7 @@ def check_deployable(recipe: Recipe) -> None:
     if recipe.type != GENERIC:
         text = f"{name} is a component of type {recipe.type}: only {GENERIC} can run here"
         raise DeploymentError(text, "COMPONENT_PACKAGE_LOADING_ERROR", "CUSTOM_PLUGIN_NOT_SUPPORTED")
-    if name in RESERVED or name in BUILT_IN or name.startswith(_RESERVED_PREFIX) or name.endswith(_RESERVED_SUFFIX):
+    if name in RESERVED or name in BUILT_IN or name.startswith(_RESERVED_PREFIX) or name.endswith(_RESERVED_SUFFIXES):
         text = f"{name} cannot be the name of a component here: it means something else to the runtime"
         raise DeploymentError(text, "COMPONENT_PACKAGE_LOADING_ERROR", "RECIPE_PARSE_ERROR")
 

@@ -96,7 +96,7 @@ def test_a_dry_run_shows_what_would_change_and_asks_for_nothing_else(ggl, runtim
     assert (
         result.out
         == """\
-the deployment would make these changes; nothing has been changed yet
+the deployment would change:
 
 group LOCAL_DEPLOYMENT: com.example.Hello 1.1.0 -> 1.2.0, remove com.example.Old
 

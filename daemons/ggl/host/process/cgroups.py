@@ -53,7 +53,7 @@ class Cgroup:
 
         Raises ``Unavailable`` when one of the limits cannot be set; then the others are in force.
         """
-        problems: dict[str, None] = {}
+        problems: dict[str, Unavailable] = {}
         for controller, value in (("memory", limits.memory), ("cpu", limits.cpus)):
             if value is None and controller not in self._places:
                 continue
@@ -62,9 +62,9 @@ class Cgroup:
                 for file, text in _settings(controller, place.version, value):
                     _write(place.parent / file, text)
             except Unavailable as error:
-                problems[str(error)] = None
+                problems[controller] = error
         if problems:
-            raise Unavailable("; ".join(problems))
+            raise Unavailable(f"{' and '.join(problems)}: {next(iter(problems.values()))}")
 
     def freeze(self, processes: Callable[[], Iterable[int]]) -> None:
         """Freeze ``processes``, and whatever they start meanwhile. Raises ``Unavailable``; then nothing is frozen."""

@@ -230,6 +230,7 @@ def test_a_content_that_is_nowhere_is_told_before_anything_changes(workshop: Wor
     place(workshop.root, staging, new)
     before = snapshot(workshop.root.packages)
     kept = workshop.root.packages / "kept" / old.files["artifacts/A/1.0.0/tool"].digest
+    kept.chmod(0o600)
     kept.write_bytes(b"damaged")
     with pytest.raises(DeploymentError, match=r"artifacts/A/1\.0\.0/tool .* is not on this device any more"):
         place(workshop.root, None, old)

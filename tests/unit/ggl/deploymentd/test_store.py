@@ -182,6 +182,12 @@ def test_a_large_file_is_read_once_until_it_changes(workshop: Workshop, monkeypa
     first = digest_of(workshop, model)
     assert digest_of(workshop, model) == first
     assert len(read) == 2  # it may have changed within one tick of the clock
+    staged = workshop.root.state / "deployments/d/artifacts/A/1.0.0/model"
+    staged.parent.mkdir(parents=True)
+    staged.write_bytes(bytes(digests.LARGE))
+    assert [digest_of(workshop, staged) for _ in range(2)] == [first] * 2
+    assert read.pop() == staged
+    assert len(read) == 2
     monkeypatch.setattr(digests, "SETTLED_NS", -1_000_000_000)
     assert [digest_of(workshop, model) for _ in range(3)] == [first] * 3
     assert len(read) == 3

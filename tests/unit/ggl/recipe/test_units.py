@@ -139,7 +139,9 @@ def test_what_needs_no_restart_is_no_part_of_the_revision() -> None:
 
 def test_a_dependency_that_is_added_or_changes_its_type_is_another_revision_but_installs_nothing_anew() -> None:
     def revisions(**dependencies: str) -> tuple[str, ...]:
-        asked = {f"com.{name}": {"DependencyType": kind, "VersionRequirement": "*"} for name, kind in dependencies.items()}
+        asked = {
+            f"com.{name}": {"VersionRequirement": "*", "DependencyType": kind} for name, kind in dependencies.items()
+        }
         asked["aws.greengrass.Nucleus"] = {"VersionRequirement": "*"}
         return tuple(u.revision for u in units({"install": "i", "run": "r"}, recipe={"ComponentDependencies": asked}))
 

@@ -1,0 +1,1 @@
+"""Deployments that are interrupted in every way there is, at every step they persist. Slow: ``make test-crash``."""
