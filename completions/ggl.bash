@@ -21,15 +21,21 @@ _ggl() {
             -*) case "$path $word" in
                 "up --timeout") skip=1 ;;
                 "down --timeout") skip=1 ;;
-                "deploy local -r"|"deploy local --recipe-dir"|"deploy local -a"|"deploy local --artifact-dir"|"deploy local -c"|"deploy local --add-component"|"deploy local --remove"|"deploy local --config"|"deploy local --group"|"deploy local --timeout") skip=1 ;;
+                "deploy local -r"|"deploy local --recipe-dir"|"deploy local -a"|"deploy local --artifact-dir"|"deploy local -c"|"deploy local --add-component"|"deploy local --remove"|"deploy local --config"|"deploy local --run-with"|"deploy local --system-limits"|"deploy local --group"|"deploy local --policy"|"deploy local --timeout") skip=1 ;;
+                "deploy file -r"|"deploy file --recipe-dir"|"deploy file -a"|"deploy file --artifact-dir"|"deploy file --timeout") skip=1 ;;
                 "deploy list -n"|"deploy list --limit") skip=1 ;;
-                "deploy show --timeout") skip=1 ;;
+                "deploy wait --timeout") skip=1 ;;
+                "rollback --to"|"rollback --component"|"rollback --timeout") skip=1 ;;
                 "component start --timeout") skip=1 ;;
                 "component stop --timeout") skip=1 ;;
                 "component restart --timeout") skip=1 ;;
                 "component remove --group"|"component remove --timeout") skip=1 ;;
+                "recovery -n"|"recovery --limit") skip=1 ;;
                 "config set --timestamp") skip=1 ;;
                 "config watch -n"|"config watch --count"|"config watch --timeout") skip=1 ;;
+                "config diff -g"|"config diff --generation"|"config diff -k"|"config diff --key") skip=1 ;;
+                "config dump -k"|"config dump --key"|"config dump --format") skip=1 ;;
+                "config load --replace") skip=1 ;;
                 "logs -n"|"logs --lines"|"logs --since"|"logs --until"|"logs -l"|"logs --level"|"logs -g"|"logs --grep"|"logs --trail") skip=1 ;;
                 "bus call --timeout") skip=1 ;;
                 "bus monitor -n"|"bus monitor --count"|"bus monitor --timeout") skip=1 ;;
@@ -39,25 +45,38 @@ _ggl() {
                 " down") path="down" ;;
                 " status") path="status" ;;
                 " deploy") path="deploy" ;;
+                " rollback") path="rollback" ;;
                 " component") path="component" ;;
+                " recovery") path="recovery" ;;
                 " config") path="config" ;;
                 " logs") path="logs" ;;
                 " bus") path="bus" ;;
                 " version") path="version" ;;
                 "deploy local") path="deploy local" ;;
+                "deploy file") path="deploy file" ;;
                 "deploy list") path="deploy list" ;;
                 "deploy show") path="deploy show" ;;
+                "deploy wait") path="deploy wait" ;;
+                "deploy cancel") path="deploy cancel" ;;
                 "component list") path="component list" ;;
                 "component show") path="component show" ;;
                 "component start") path="component start" ;;
                 "component stop") path="component stop" ;;
                 "component restart") path="component restart" ;;
+                "component pause") path="component pause" ;;
+                "component resume") path="component resume" ;;
                 "component remove") path="component remove" ;;
                 "config get") path="config get" ;;
                 "config list") path="config list" ;;
                 "config set") path="config set" ;;
                 "config unset") path="config unset" ;;
                 "config watch") path="config watch" ;;
+                "config diff") path="config diff" ;;
+                "config dump") path="config dump" ;;
+                "config load") path="config load" ;;
+                "config backup") path="config backup" ;;
+                "config restore") path="config restore" ;;
+                "config migrate") path="config migrate" ;;
                 "bus list") path="bus list" ;;
                 "bus call") path="bus call" ;;
                 "bus notify") path="bus notify" ;;
@@ -71,7 +90,7 @@ _ggl() {
     esac
     case "$path" in
     "")
-        [[ -z $kind && $cur != -* ]] && kind="=up down status deploy component config logs bus version"
+        [[ -z $kind && $cur != -* ]] && kind="=up down status deploy rollback component recovery config logs bus version"
         ;;
     "up")
         options="-F --foreground -w --wait --timeout"
@@ -89,22 +108,38 @@ _ggl() {
         options="-w --watch"
         ;;
     "deploy")
-        [[ -z $kind && $cur != -* ]] && kind="=local list show"
+        [[ -z $kind && $cur != -* ]] && kind="=local file list show wait cancel"
         ;;
     "deploy local")
-        options="-r --recipe-dir -a --artifact-dir -c --add-component --remove --config --group --rollback --no-build --no-wait --timeout"
+        options="-r --recipe-dir -a --artifact-dir -c --add-component --remove --config --run-with --system-limits --group --policy --rollback --no-build --dry-run -w --watch --no-wait --timeout"
         case "$prev" in
             -r|--recipe-dir) kind="@folder" ;;
             -a|--artifact-dir) kind="@folder" ;;
             -c|--add-component) kind="NAME=VERSION" ;;
             --remove) kind="COMPONENT" ;;
             --config) kind="@file" ;;
-            --group) kind="NAME" ;;
+            --run-with) kind="COMPONENT:posixUser=USER[:GROUP]" ;;
+            --system-limits) kind="@file" ;;
+            --group) kind="GROUP" ;;
+            --policy) kind="=rollback do-nothing" ;;
             --timeout) kind="SECONDS" ;;
         esac
         if [[ -z $kind && $cur != -* ]]; then
             case "$position" in
                 *) kind="@file" ;;
+            esac
+        fi
+        ;;
+    "deploy file")
+        options="-r --recipe-dir -a --artifact-dir --dry-run --no-wait --timeout"
+        case "$prev" in
+            -r|--recipe-dir) kind="@folder" ;;
+            -a|--artifact-dir) kind="@folder" ;;
+            --timeout) kind="SECONDS" ;;
+        esac
+        if [[ -z $kind && $cur != -* ]]; then
+            case "$position" in
+                0) kind="@file" ;;
             esac
         fi
         ;;
@@ -115,7 +150,14 @@ _ggl() {
         esac
         ;;
     "deploy show")
-        options="-w --wait --timeout"
+        if [[ -z $kind && $cur != -* ]]; then
+            case "$position" in
+                0) kind="DEPLOYMENT" ;;
+            esac
+        fi
+        ;;
+    "deploy wait")
+        options="--timeout"
         case "$prev" in
             --timeout) kind="SECONDS" ;;
         esac
@@ -125,10 +167,26 @@ _ggl() {
             esac
         fi
         ;;
+    "deploy cancel")
+        if [[ -z $kind && $cur != -* ]]; then
+            case "$position" in
+                0) kind="DEPLOYMENT" ;;
+            esac
+        fi
+        ;;
+    "rollback")
+        options="--to --component -l --list --dry-run --no-wait --timeout"
+        case "$prev" in
+            --to) kind="GENERATION" ;;
+            --component) kind="COMPONENT" ;;
+            --timeout) kind="SECONDS" ;;
+        esac
+        ;;
     "component")
-        [[ -z $kind && $cur != -* ]] && kind="=list show start stop restart remove"
+        [[ -z $kind && $cur != -* ]] && kind="=list show start stop restart pause resume remove"
         ;;
     "component list")
+        options="--tree"
         ;;
     "component show")
         if [[ -z $kind && $cur != -* ]]; then
@@ -170,6 +228,20 @@ _ggl() {
             esac
         fi
         ;;
+    "component pause")
+        if [[ -z $kind && $cur != -* ]]; then
+            case "$position" in
+                *) kind="COMPONENT" ;;
+            esac
+        fi
+        ;;
+    "component resume")
+        if [[ -z $kind && $cur != -* ]]; then
+            case "$position" in
+                *) kind="COMPONENT" ;;
+            esac
+        fi
+        ;;
     "component remove")
         options="--group --no-wait --timeout"
         case "$prev" in
@@ -182,8 +254,14 @@ _ggl() {
             esac
         fi
         ;;
+    "recovery")
+        options="-n --limit"
+        case "$prev" in
+            -n|--limit) kind="N" ;;
+        esac
+        ;;
     "config")
-        [[ -z $kind && $cur != -* ]] && kind="=get list set unset watch"
+        [[ -z $kind && $cur != -* ]] && kind="=get list set unset watch diff dump load backup restore migrate"
         ;;
     "config get")
         options="--timestamps"
@@ -228,6 +306,65 @@ _ggl() {
         if [[ -z $kind && $cur != -* ]]; then
             case "$position" in
                 0) kind="KEY" ;;
+            esac
+        fi
+        ;;
+    "config diff")
+        options="-g --generation -k --key"
+        case "$prev" in
+            -g|--generation) kind="N" ;;
+            -k|--key) kind="KEY" ;;
+        esac
+        if [[ -z $kind && $cur != -* ]]; then
+            case "$position" in
+                *) kind="@file" ;;
+            esac
+        fi
+        ;;
+    "config dump")
+        options="-k --key --format --timestamps"
+        case "$prev" in
+            -k|--key) kind="KEY" ;;
+            --format) kind="=yaml json" ;;
+        esac
+        if [[ -z $kind && $cur != -* ]]; then
+            case "$position" in
+                0) kind="@file" ;;
+            esac
+        fi
+        ;;
+    "config load")
+        options="--replace --dry-run"
+        case "$prev" in
+            --replace) kind="KEY" ;;
+        esac
+        if [[ -z $kind && $cur != -* ]]; then
+            case "$position" in
+                0) kind="@file" ;;
+            esac
+        fi
+        ;;
+    "config backup")
+        options="--force"
+        if [[ -z $kind && $cur != -* ]]; then
+            case "$position" in
+                0) kind="@file" ;;
+            esac
+        fi
+        ;;
+    "config restore")
+        options="--dry-run"
+        if [[ -z $kind && $cur != -* ]]; then
+            case "$position" in
+                0) kind="@file" ;;
+            esac
+        fi
+        ;;
+    "config migrate")
+        options="--dry-run"
+        if [[ -z $kind && $cur != -* ]]; then
+            case "$position" in
+                0) kind="@file" ;;
             esac
         fi
         ;;

@@ -22,6 +22,11 @@ app = new_group(
 )
 
 
+@app.callback()
+def _group() -> None:
+    """Typer makes a group of a single command only when there is a callback."""
+
+
 @subcommand(app, "list")
 def list_recoveries(
     limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=0, help="Of those over, the last N.")] = 20,

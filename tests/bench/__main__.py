@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 from ggl.host.process import launch
-from ggl.paths import Root, find_root
-from tests.bench import bus, commands, footprint, ipc
+from ggl.paths import find_root
+from tests.bench import bus, commands, deployment, footprint, ipc
 from tests.bench.rate import Baseline, Figure
 
 
@@ -27,16 +27,6 @@ def _memory(title: str, rows: list[tuple[str, int, int]]) -> None:
     print(f"| **sum** ({total / 1024:.1f} MB) | **{total:,}** | **{sum(private for _, _, private in rows):,}** |")
 
 
-def _without_deploymentd(root: Root) -> list[tuple[str, int, int]]:
-    """The footprint once the daemon that is only there for deployments has left."""
-    deadline = time.monotonic() + 30
-    rows = footprint.pss(root)
-    while "deploymentd" in [name for name, _, _ in rows] and time.monotonic() < deadline:
-        time.sleep(0.2)
-        rows = footprint.pss(root)
-    return rows
-
-
 def main() -> None:
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}\n")
     with tempfile.TemporaryDirectory(prefix="ggl-bench-") as directory:
@@ -50,7 +40,7 @@ def main() -> None:
             idle = footprint.pss(root)
             hello = commands.deploy_hello(root)
             busy = footprint.pss(root)
-            settled = _without_deploymentd(root)
+            settled = footprint.without_deploymentd(root)
             start_up = commands.start_up(root)
             print("| figure | per second | ratio to C ping-pong | goal |\n|---|---:|---:|---:|")
             print(f"| C ping-pong, 64 B | {baseline.per_second():,.0f} | 1.000 | |", flush=True)
@@ -58,7 +48,7 @@ def main() -> None:
                 _row(figure)
             for figure in ipc.figures(baseline, root):
                 _row(figure)
-            used = _without_deploymentd(root)
+            used = footprint.without_deploymentd(root)
             _memory("process of the idle runtime", idle)
             _memory("process right after a deployment", busy)
             _memory("process with one component, a few seconds later", settled)
@@ -68,6 +58,18 @@ def main() -> None:
                 print(f"| `{name}` | {taken:.3f} | {multiple:.1f} |")
         finally:
             launch.stop(root)
+        many = find_root(f"{directory}/many")
+        launch.start(many)
+        try:
+            taken_by, kibibytes = deployment.figures(many, Path(directory) / "small")
+        finally:
+            launch.stop(many)
+        print("\n| deployment | seconds |\n|---|---:|")
+        for name, taken in taken_by:
+            print(f"| {name} | {taken:.2f} |")
+        print("\n| memory of the runtime | PSS, KiB |\n|---|---:|")
+        for name, size in kibibytes:
+            print(f"| {name} | {size:,.0f} |")
         up, down = commands.up_and_down(Path(directory))
         print("\n| what a user waits for | seconds |\n|---|---:|")
         print(f"| start of the runtime to ready | {ready:.2f} |")

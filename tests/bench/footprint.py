@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from ggl.host.process.marker import mark, marked
@@ -19,3 +20,23 @@ def pss(root: Root) -> list[tuple[str, int, int]]:
         name = Path(f"/proc/{pid}/comm").read_text().strip()
         rows.append((name, fields["Pss"], fields["Private_Clean"] + fields["Private_Dirty"]))
     return sorted(rows)
+
+
+def without_deploymentd(root: Root) -> list[tuple[str, int, int]]:
+    """The same once the daemon that is only there for deployments has left."""
+    deadline = time.monotonic() + 30
+    rows = pss(root)
+    while "deploymentd" in [name for name, _, _ in rows] and time.monotonic() < deadline:
+        time.sleep(0.2)
+        rows = pss(root)
+    return rows
+
+
+def at_rest(root: Root) -> list[tuple[str, int, int]]:
+    """The same once every daemon that has nothing to hold has left."""
+    deadline = time.monotonic() + 90
+    rows = pss(root)
+    while len(rows) > 2 and time.monotonic() < deadline:
+        time.sleep(0.5)
+        rows = pss(root)
+    return rows

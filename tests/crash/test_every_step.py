@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from ggl.bus import BusError
+from ggl.bus import BusError, ErrorCode
 from ggl.deploymentd.record import ACTIVATING, PREPARING
 from ggl.paths import find_root
 from tests.integration.conftest import Runtime, wait_until
@@ -102,7 +102,11 @@ class Lab:
             },
         }
         request = {**folders(self.base / outcome), "document": document, "timeout": 60}
-        self.runtime.call("gg_deployment", "create_deployment", request)
+        try:
+            self.runtime.call("gg_deployment", "create_deployment", request)
+        except BusError as error:
+            # It was taken up, and struck down, before the answer was on its way.
+            assert error.code == ErrorCode.NOCONN, error
 
     def wait(self, deployment_id: str = DEPLOYMENT) -> dict[str, Any]:
         def look() -> dict[str, Any]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import pwd
 import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -17,6 +18,9 @@ from ggl.bus import BusError, Client, connect
 from ggl.host.process import launch
 from ggl.host.process.marker import mark, marked
 from ggl.paths import Root, find_root
+
+if TYPE_CHECKING:
+    from tests.integration.device import Device
 
 T = TypeVar("T")
 
@@ -110,3 +114,14 @@ def running() -> Iterator[Runtime]:
 def runtime() -> Iterator[Runtime]:
     with running() as runtime:
         yield runtime
+
+
+@pytest.fixture
+def device(runtime: Runtime, tmp_path: Path) -> Device:
+    """A runtime whose components run as whoever runs the tests, also where that is root."""
+    from tests.integration.device import USER, Device
+
+    device = Device(runtime, tmp_path)
+    if os.geteuid() == 0:
+        device.set_config(pwd.getpwuid(os.geteuid()).pw_name, *USER[1:])
+    return device

@@ -5,114 +5,13 @@ from __future__ import annotations
 import os
 import pwd
 import time
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ggl.bus import BusError, ErrorCode
-from tests.integration.conftest import Runtime, wait_until
-
-USER = "services", "aws.greengrass.NucleusLite", "configuration", "runWithDefault", "posixUser"
-
-
-class Device:
-    """A runtime, and the folders of a developer beside it."""
-
-    def __init__(self, runtime: Runtime, folder: Path) -> None:
-        self.runtime = runtime
-        self.recipes = folder / "recipes"
-        self.artifacts = folder / "artifacts"
-        self.recipes.mkdir()
-        self.artifacts.mkdir()
-
-    def recipe(
-        self,
-        name: str,
-        lifecycle: str,
-        version: str = "1.0.0",
-        depends: Mapping[str, str] | None = None,
-        defaults: str = "{}",
-        artifacts: tuple[str, ...] = (),
-    ) -> None:
-        needs = "".join(f'  {other}: {{VersionRequirement: "{range_}"}}\n' for other, range_ in (depends or {}).items())
-        uris = ", ".join(f"{{URI: 's3://bucket/{each}'}}" for each in artifacts)
-        (self.recipes / f"{name}.yaml").write_text(
-            f"RecipeFormatVersion: '2020-01-25'\nComponentName: {name}\nComponentVersion: {version}\n"
-            f"ComponentConfiguration: {{DefaultConfiguration: {defaults}}}\n"
-            + (f"ComponentDependencies:\n{needs}" if needs else "")
-            + f"Manifests:\n  - Platform: {{os: linux}}\n    Artifacts: [{uris}]\n    Lifecycle: {lifecycle}\n"
-        )
-
-    def artifact(self, name: str, file: str, content: str, version: str = "1.0.0") -> None:
-        path = self.artifacts / name / version / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content)
-
-    def submit(self, add: Mapping[str, str] | None = None, remove: tuple[str, ...] = (), **more: Any) -> str:
-        params = {
-            "recipe_directory_path": str(self.recipes),
-            "artifacts_directory_path": str(self.artifacts),
-            "root_component_versions_to_add": dict(add or {}),
-            "root_components_to_remove": list(remove),
-            **more,
-        }
-        identifier: str = self.runtime.call("gg_deployment", "create_local_deployment", params)["deployment_id"]
-        return identifier
-
-    def outcome(self, deployment_id: str) -> dict[str, Any]:
-        """What is said about the deployment when its stream ends."""
-        with self.runtime.client("gg_deployment") as client:
-            stream = client.subscribe("subscribe", {"deployment_id": deployment_id})
-            seen = [stream.result, *stream]
-        last: dict[str, Any] = seen[-1]
-        return last
-
-    def deploy(self, add: Mapping[str, str] | None = None, remove: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:
-        return self.outcome(self.submit(add, remove, **more))
-
-    def succeed(self, *add_and_remove: Any, **more: Any) -> dict[str, Any]:
-        outcome = self.deploy(*add_and_remove, **more)
-        assert outcome["status"] == "SUCCEEDED", outcome
-        return outcome
-
-    def health(self) -> dict[str, dict[str, Any]]:
-        return {each["component"]: each for each in self.runtime.call("gg_health", "list")}
-
-    def state(self, component: str) -> str:
-        state: str = self.health()[component]["state"]
-        return state
-
-    def pid(self, component: str) -> int:
-        pid: int = self.health()[component]["pid"]
-        return pid
-
-    def config(self, *path: str) -> Any:
-        try:
-            return self.runtime.call("gg_config", "read", {"key_path": ["services", *path]})
-        except BusError as error:
-            if error.code == ErrorCode.NOENTRY:
-                return None
-            raise
-
-    def staged(self) -> list[Path]:
-        return list((self.runtime.root.state / "deployments").glob("*"))
-
-    def work(self, component: str, file: str) -> str:
-        path = self.runtime.root.work / component / file
-        return path.read_text() if path.exists() else ""
-
-
-@pytest.fixture
-def device(runtime: Runtime, tmp_path: Path) -> Device:
-    if os.geteuid() == 0:
-        user = pwd.getpwuid(os.geteuid()).pw_name
-        runtime.call("gg_config", "write", {"key_path": list(USER), "value": user})
-    return Device(runtime, tmp_path)
-
-
-SLEEP = "{run: 'exec sleep 1000'}"
+from tests.integration.conftest import wait_until
+from tests.integration.device import SLEEP, Device
 
 
 def test_a_hello_component_runs_and_is_recorded(device: Device) -> None:

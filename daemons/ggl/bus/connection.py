@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ggl.bus.calls import Calls
 from ggl.bus.errors import BusError, ErrorCode
@@ -29,10 +29,14 @@ from ggl.bus.wire import (
     OutOfData,
     WireError,
     check,
-    new_unpacker,
+    give_back,
+    take_unpacker,
 )
 from ggl.log import get_logger
 from ggl.values import InvalidValue
+
+if TYPE_CHECKING:
+    from msgpack import Unpacker
 
 PAUSE_SERVING = 1024 * 1024
 """Bytes waiting for a client from which on its requests are left alone until it has read them."""
@@ -77,7 +81,8 @@ class Connection:
         self._methods = methods
         self._name = name
         self._on_close = on_close
-        self._unpacker = new_unpacker()
+        self._unpacker: Unpacker | None = None
+        self._begun = 0
         self._received = 0
         self._pauses = pauses
         self._paused = False
@@ -108,9 +113,13 @@ class Connection:
         if not data:
             self.close()
             return
+        unpacker = self._unpacker
+        if unpacker is None:
+            unpacker = self._unpacker = take_unpacker()
+            self._begun = self._received = unpacker.tell()
         self._received += len(data)
         try:
-            self._unpacker.feed(data)
+            unpacker.feed(data)
         except UNPACK_ERRORS as error:
             self.abort(f"it broke the protocol: {error or type(error).__name__}")
             return
@@ -121,6 +130,8 @@ class Connection:
         """Handle the frames that have come, until they are used up or their answers are not read."""
         unpacker = self._unpacker
         outbox = self._outbox
+        if unpacker is None:
+            return
         try:
             while not self.closed:
                 if outbox.queued > PAUSE_SERVING and self._pauses:
@@ -134,6 +145,9 @@ class Connection:
                     self._on_frame(frame)
                 # Knowing that nothing is left is cheaper than being told so by an exception.
                 if unpacker.tell() == self._received:
+                    self._unpacker = None
+                    if self._received - self._begun <= READ_SIZE:
+                        give_back(unpacker)
                     return
         except OutOfData:
             return
@@ -285,6 +299,8 @@ class Connection:
             self._on_close(self)
         if self.on_drain is not None:
             self.on_drain()
+        self.on_drain = self.observer = self._on_close = None
+        self._outbox.retire()
 
 
 def _with_trail(trail: str, work: Callable[[], Any]) -> Any:

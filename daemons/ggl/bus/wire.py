@@ -79,12 +79,28 @@ def pack(frame: list[Any]) -> bytes:
     return data
 
 
+_idle: list[msgpack.Unpacker] = []
+_MAX_IDLE = 4
+
+
+def take_unpacker() -> msgpack.Unpacker:
+    """An unpacker that holds nothing. Each costs 44 KB, so a connection has one only while something is coming in."""
+    return _idle.pop() if _idle else new_unpacker()
+
+
+def give_back(unpacker: msgpack.Unpacker) -> None:
+    """Let another connection use ``unpacker``, which must be used up; one with a large buffer is better dropped."""
+    if len(_idle) < _MAX_IDLE:
+        _idle.append(unpacker)
+
+
 def new_unpacker() -> msgpack.Unpacker:
     return msgpack.Unpacker(
         raw=False,
         strict_map_key=True,
         unicode_errors="surrogatepass",
         ext_hook=_refuse_extension,
+        read_size=4096,  # what the buffer begins with
         max_buffer_size=MAX_FRAME + READ_SIZE,
         max_str_len=MAX_FRAME,
         max_bin_len=MAX_FRAME,

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from ggl.deploymentd.archive import BadArchive, NoRoom
 from ggl.deploymentd.contents import ARTIFACTS, RECIPES, UNARCHIVED, Archive, Contents, File, Owner
 from ggl.deploymentd.digests import Digests, file_digest
-from ggl.deploymentd.errors import DeploymentError
+from ggl.deploymentd.errors import DeploymentError, recipe_codes
 from ggl.deploymentd.fetch import Context, fetcher
 from ggl.deploymentd.space import STORE_LIMIT, check_limit, check_space, no_room_to_unpack, room
 from ggl.deploymentd.unarchived import is_unpacked, made_from, unpack_to
@@ -122,7 +122,7 @@ def _have(work: _Work, artifact: Artifact) -> None:
     what = work.what(artifact)
     if artifact.scheme == "docker":
         text = f"{what} is a Docker image, which cannot be used"
-        raise DeploymentError(text, _DOWNLOAD, "UNSUPPORTED_ARTIFACT_SCHEME")
+        raise DeploymentError(text, *recipe_codes("UNSUPPORTED_ARTIFACT_SCHEME"))
     staged, stored = work.staged / artifact.file_name, work.stored / artifact.file_name
     path = staged if _is_file(staged) else stored
     if _is_file(path) and _is_genuine(work, artifact, path):
@@ -173,7 +173,7 @@ def _is_genuine(work: _Work, artifact: Artifact, path: Path) -> bool:
         found = bytes.fromhex(work.digests.of(path)) if algorithm == "sha256" else file_digest(path, algorithm)
     except (ValueError, TypeError):  # TypeError: an algorithm whose digests have no length of their own
         text = f"{work.what(artifact)} has a digest of the unknown algorithm {artifact.algorithm!r}"
-        raise DeploymentError(text, _DOWNLOAD, "HASHING_ALGORITHM_UNAVAILABLE") from None
+        raise DeploymentError(text, _PACKAGE, "HASHING_ALGORITHM_UNAVAILABLE") from None
     return hmac.compare_digest(_base64(artifact.digest), found)
 
 
@@ -228,6 +228,6 @@ def _unarchive(work: _Work, artifact: Artifact, archive: Archive, digest: str) -
         unpack_to(work.staging.unarchived / target, file, archive, digest, room(work.root.packages))
     except BadArchive as error:
         text = f"{work.recipe.name} {work.recipe.version}: cannot unpack {artifact.uri}: {error}"
-        raise DeploymentError(text, _PACKAGE, "IO_UNZIP_ERROR") from None
+        raise DeploymentError(text, _DOWNLOAD, "IO_ERROR", "IO_UNZIP_ERROR") from None
     except NoRoom:
         raise no_room_to_unpack(work.root.packages, file.name) from None

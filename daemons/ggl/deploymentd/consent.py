@@ -68,4 +68,4 @@ def validate(
     reasons += [f"{name} has not answered within {timeout:g} s" for name in sorted(answer["silent"])]
     if reasons:
         text = f"the new configuration is not accepted: {'; '.join(reasons)}"
-        raise DeploymentError(text, "COMPONENT_UPDATE_ERROR", "COMPONENT_CONFIGURATION_NOT_VALID")
+        raise DeploymentError(text, "COMPONENT_CONFIGURATION_NOT_VALID")

@@ -14,6 +14,7 @@ from ggl.version import NUCLEUS, NUCLEUS_ALIAS
 NUCLEUS_NAMES = (NUCLEUS, NUCLEUS_ALIAS)
 """The nucleus is known under both names; its configuration is stored under the first."""
 SERVICES = "services"
+TIME_SOURCE = "deploymentConfigurationTimeSource"
 GROUPS_PATH = (SERVICES, "DeploymentService", "GroupToRootComponents")
 LAST_DEPLOYMENTS_PATH = (SERVICES, "DeploymentService", "GroupToLastDeployment")
 
@@ -75,10 +76,9 @@ class Current:
         return value if type(value) is int and value > 0 else None
 
     @property
-    def stamps_with_processing_time(self) -> bool:
-        """Whether what a deployment merges counts from when it is done, rather than from when it was made."""
-        source = self.value(NUCLEUS, "configuration", "deploymentConfigurationTimeSource")
-        return isinstance(source, str) and source.lower() == "deploymentprocessingtime"
+    def time_source(self) -> Any:
+        """What says since when a deployment's configuration counts."""
+        return self.value(NUCLEUS, "configuration", TIME_SOURCE)
 
     def configuration(self, component: str) -> Stamped:
         """The stored configuration, with timestamps."""

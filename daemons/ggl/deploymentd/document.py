@@ -169,7 +169,7 @@ def decode(data: Mapping[str, Any]) -> Document:
     arn = get_str(data, "configurationArn", "")
     return Document(
         deployment_id=get_str(data, "deploymentId"),
-        group=get_str(data, "groupName", "") or get_str(data, "onBehalfOf", "") or _group_of(arn),
+        group=get_str(data, "groupName", "") or _parent_of(get_str(data, "onBehalfOf", "")) or _group_of(arn),
         timestamp=get_int(data, "creationTimestamp"),
         roots=roots,
         updates=updates,
@@ -177,8 +177,8 @@ def decode(data: Mapping[str, Any]) -> Document:
         configuration_arn=arn,
         failure_policy=_choice(data, "failureHandlingPolicy", ROLLBACK, (ROLLBACK, DO_NOTHING)),
         update_action=_choice(update_policy, "action", NOTIFY, (NOTIFY, SKIP_NOTIFY)),
-        update_timeout=get_float(update_policy, "timeout", 60.0),
-        validation_timeout=get_float(validation_policy, "timeout", 60.0),
+        update_timeout=_timeout(update_policy, "componentUpdatePolicy"),
+        validation_timeout=_timeout(validation_policy, "configurationValidationPolicy"),
         required_capabilities=tuple(get_str_list(data, "requiredCapabilities", [])),
         wait_timeout=get_float(data, "waitTimeout", DEFAULT_WAIT),
     )
@@ -243,6 +243,13 @@ def _component(name: str) -> str:
     return name
 
 
+def _timeout(data: Mapping[str, Any], policy: str) -> float:
+    timeout: float = get_float(data, "timeout", 60.0)
+    if not 0 <= timeout < math.inf:
+        raise InvalidValue(f"'timeout' of '{policy}' must be 0 seconds or more")
+    return timeout
+
+
 def _choice(data: Mapping[str, Any], key: str, default: str, choices: tuple[str, ...]) -> str:
     value = get_str(data, key, default).upper()
     if value not in choices:
@@ -301,6 +308,16 @@ def _json(what: str, value: Any) -> Any:
         return json.loads(value)
     except (ValueError, RecursionError) as error:
         raise InvalidValue(f"{what} is not JSON: {error}") from None
+
+
+def _parent_of(behalf: str) -> str:
+    """The group that a deployment to a part of it is meant for: the ARN of a thing group, or its name in our form."""
+    if not behalf.startswith("arn:"):
+        return behalf
+    parts = behalf.split(":", 5)
+    if len(parts) < 6 or not parts[5].startswith("thinggroup/"):
+        raise InvalidValue(f"'onBehalfOf' names no thing group: {behalf!r}")
+    return parts[5]
 
 
 def _group_of(arn: str) -> str:

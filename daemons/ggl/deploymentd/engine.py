@@ -26,7 +26,6 @@ the generation that ran before. A failure before ``start`` always leads back: ha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ggl.deploymentd import bootstrap, consent, forward, outcome, rollback, steps
@@ -155,8 +154,6 @@ class Engine:
         runtime, journal, deployment = self._runtime, self._journal, self._deployment
         current = runtime.current()
         document = self._document(inputs)
-        if current.stamps_with_processing_time:
-            document = replace(document, timestamp=now())
         forward.check(document, current, from_jobs=deployment.type == IOT_JOBS)
         staging = staging_of(self._root, deployment.deployment_id)
         store = Store(self._root, staging)

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 DEPLOYMENT_FAILURE = "DEPLOYMENT_FAILURE"
 DEPLOYMENT_REJECTED = "DEPLOYMENT_REJECTED"
 REJECTED_STALE = "REJECTED_STALE_DEPLOYMENT"
+PACKAGE_LOADING = "COMPONENT_PACKAGE_LOADING_ERROR"
 
 _TYPES = {
     "REQUEST_ERROR": """NUCLEUS_MISSING_REQUIRED_CAPABILITIES COMPONENT_CIRCULAR_DEPENDENCY_ERROR
@@ -56,6 +57,15 @@ _OF_THE_DOCUMENT = frozenset(
     )
 )
 """The sender's fault: the nucleus' for a local deployment, the service's for one from the cloud."""
+_OF_AN_ARTIFACT_URI = frozenset(
+    (
+        "EMPTY_ARTIFACT_URI",
+        "EMPTY_ARTIFACT_SCHEME",
+        "UNSUPPORTED_ARTIFACT_SCHEME",
+        "S3_ARTIFACT_URI_NOT_VALID",
+        "DOCKER_ARTIFACT_URI_NOT_VALID",
+    )
+)
 _OF_A_COMPONENT = frozenset(
     (
         "COMPONENT_UPDATE_ERROR",
@@ -80,6 +90,18 @@ class DeploymentError(Exception):
 
 class Rejected(DeploymentError):
     """The deployment is out of date: its group has had a newer one."""
+
+
+def recipe_codes(code: str) -> tuple[str, ...]:
+    """The codes, from general to specific, of a recipe that cannot be used for a reason whose own code is ``code``."""
+    if code == "COMPONENT_VERSION_REQUIREMENTS_NOT_MET":
+        return "NO_AVAILABLE_COMPONENT_VERSION", code
+    if code in _OF_AN_ARTIFACT_URI:
+        return PACKAGE_LOADING, "ARTIFACT_URI_NOT_VALID", code
+    if code.startswith("IO_"):
+        return PACKAGE_LOADING, "IO_ERROR", code
+    # What is wrong with a step has a code for the status of components, which deployments do not know.
+    return PACKAGE_LOADING, code if code in _TYPE_OF else "RECIPE_PARSE_ERROR"
 
 
 def error_stack(codes: Iterable[str], first: str = DEPLOYMENT_FAILURE) -> tuple[str, ...]:

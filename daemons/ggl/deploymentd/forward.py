@@ -7,16 +7,25 @@ deployment's staging area), ``work_out`` the activation.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ggl.deploymentd.activation import Activation
 from ggl.deploymentd.artifacts import content_digest, prepare
 from ggl.deploymentd.contents import Contents, merge
-from ggl.deploymentd.current import GROUPS_PATH, LAST_DEPLOYMENTS_PATH, SERVICES, Current
+from ggl.deploymentd.current import (
+    GROUPS_PATH,
+    LAST_DEPLOYMENTS_PATH,
+    NUCLEUS_NAMES,
+    SERVICES,
+    TIME_SOURCE,
+    Current,
+)
+from ggl.deploymentd.document import ComponentUpdate, Document
 from ggl.deploymentd.errors import REJECTED_STALE, DeploymentError, Rejected
 from ggl.deploymentd.once import bootstrap_unit, is_bootstrap_due, uninstall_units
 from ggl.deploymentd.plan import make_plan
+from ggl.deploymentd.queue import now
 from ggl.deploymentd.resolver import Demand, Known, resolve
 from ggl.deploymentd.space import STORE_LIMIT
 from ggl.deploymentd.targets import make_targets, service_operations, target_units
@@ -24,7 +33,6 @@ from ggl.recipe.model import BUILT_IN
 from ggl.version import NUCLEUS_ALIAS, NUCLEUS_VERSION
 
 if TYPE_CHECKING:
-    from ggl.deploymentd.document import Document
     from ggl.deploymentd.generation import Image
     from ggl.deploymentd.staging import Staging
     from ggl.deploymentd.store import Store
@@ -70,10 +78,6 @@ class Worked:
 
 def check(document: Document, current: Current, *, from_jobs: bool) -> None:
     """Whether the document may be done at all. Raises ``DeploymentError``, ``Rejected`` when it is out of date."""
-    unknown = [name for name in document.required_capabilities if name not in CAPABILITIES]
-    if unknown:
-        text = f"the deployment needs what this runtime cannot do: {', '.join(unknown)}"
-        raise DeploymentError(text, "NUCLEUS_MISSING_REQUIRED_CAPABILITIES")
     last = current.last_deployment(document.group)
     if from_jobs and document.timestamp < last:
         text = (
@@ -81,6 +85,10 @@ def check(document: Document, current: Current, *, from_jobs: bool) -> None:
             f"({document.timestamp} is before {last})"
         )
         raise Rejected(text, REJECTED_STALE)
+    unknown = [name for name in document.required_capabilities if name not in CAPABILITIES]
+    if unknown:
+        text = f"the deployment needs what this runtime cannot do: {', '.join(unknown)}"
+        raise DeploymentError(text, "NUCLEUS_MISSING_REQUIRED_CAPABILITIES")
 
 
 def choose(document: Document, current: Current, store: Store) -> dict[str, str]:
@@ -107,6 +115,8 @@ def fetch(
     """What every component shall be, and what its files are. ``progress`` is called before each component, and may
     raise. Raises ``DeploymentError`` or ``OSError``."""
     recipes = [store.recipe(name, version) for name, version in versions.items()]
+    if _counts_from_now(document, site.current):
+        document = replace(document, timestamp=now())
     targets = make_targets(site.root, recipes, document, site.current)
     contents = {}
     limit = site.current.store_limit or STORE_LIMIT
@@ -151,6 +161,16 @@ def work_out(site: Site, document: Document, targets: Targets, contents: Mapping
     )
     groups = {**current.groups, document.group: document.roots}
     return Worked(activation, plan.changed, targets.changed, groups)
+
+
+def _counts_from_now(document: Document, current: Current) -> bool:
+    """Whether what is merged counts from when it is done, rather than from when the deployment was made. A deployment
+    that changes this setting is done by it."""
+    source = current.time_source
+    for name in NUCLEUS_NAMES:
+        merge = document.updates.get(name, ComponentUpdate()).merge or {}
+        source = next((value for key, value in merge.items() if key.lower() == TIME_SOURCE.lower()), source)
+    return isinstance(source, str) and source.lower() == "deploymentprocessingtime"
 
 
 def _differs(target: Target, units: tuple[Unit, ...], contents: Contents, image: Image) -> bool:

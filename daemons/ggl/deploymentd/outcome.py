@@ -98,8 +98,8 @@ def _read(error: Exception) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
     if isinstance(error, OSError):
         return *_disk_failure(error), ()
     if isinstance(error, BusError):
-        code = "IO_WRITE_ERROR" if error.code == ErrorCode.NOMEM else "COMPONENT_UPDATE_ERROR"
-        return (code,), f"the runtime could not do it: {error.message}", ()
+        codes = ("IO_ERROR", "IO_WRITE_ERROR") if error.code == ErrorCode.NOMEM else ("COMPONENT_UPDATE_ERROR",)
+        return codes, f"the runtime could not do it: {error.message}", ()
     _log.exception("a deployment failed for a reason that should not exist")
     return (), f"internal error: {type(error).__name__}: {error}", ()
 

@@ -167,9 +167,9 @@ def _sources(
         elif digest in replaced or _digest(digests, kept / digest) == digest:
             sources[path] = kept / digest
         else:
-            code = "IO_READ_ERROR" if path.startswith(f"{ARTIFACTS}/") else "LOCAL_RECIPE_NOT_FOUND"
+            codes = ("IO_ERROR", "IO_READ_ERROR") if path.startswith(f"{ARTIFACTS}/") else ("LOCAL_RECIPE_NOT_FOUND",)
             text = f"the content that {path} should have is not on this device any more: deploy that component again"
-            raise DeploymentError(text, _FAILURE, code)
+            raise DeploymentError(text, _FAILURE, *codes)
     return sources
 
 
@@ -245,7 +245,8 @@ def _place_archives(root: Root, staging: Staging | None, contents: Contents) -> 
             try:
                 unpack_to(new, packages / archive.source, archive, digest, room(packages))
             except BadArchive as error:
-                raise DeploymentError(f"cannot unpack {archive.source}: {error}", _FAILURE, "IO_UNZIP_ERROR") from None
+                text = f"cannot unpack {archive.source}: {error}"
+                raise DeploymentError(text, "ARTIFACT_DOWNLOAD_ERROR", "IO_ERROR", "IO_UNZIP_ERROR") from None
             except NoRoom:
                 raise no_room_to_unpack(packages, archive.source) from None
         swaps.append((new, target, text))

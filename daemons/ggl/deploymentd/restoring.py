@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ggl.paths import Root
 
 _NOT_PUT_BACK = ("runtime", "_private")
-_IMPOSSIBLE = "COMPONENT_VERSION_REQUIREMENTS_NOT_MET"
+_IMPOSSIBLE = ("NO_AVAILABLE_COMPONENT_VERSION", "COMPONENT_VERSION_REQUIREMENTS_NOT_MET")
 
 
 def to_generation(
@@ -106,7 +106,7 @@ def one_component(
     version = source.components.get(component)
     if version is None:
         text = f"{component} was not there in generation {source.number}: remove it, or go back as a whole"
-        raise DeploymentError(text, _IMPOSSIBLE)
+        raise DeploymentError(text, *_IMPOSSIBLE)
     needs = source.requirements.get(component, {})
     components = {**target.components, component: version}
     requirements = {**target.requirements, component: needs}
@@ -196,7 +196,7 @@ def _check_requirements(components: Mapping[str, str], requirements: Mapping[str
                     f"{dependent} {components[dependent]} requires {name} {requirement}, but there "
                     f"{f'would be {version}' if version else 'is none'}: go back to a generation as a whole"
                 )
-                raise DeploymentError(text, _IMPOSSIBLE)
+                raise DeploymentError(text, *_IMPOSSIBLE)
 
 
 def _ordered(components: Mapping[str, str], requirements: Mapping[str, Mapping[str, str]]) -> dict[str, str]:

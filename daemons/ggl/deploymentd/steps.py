@@ -86,7 +86,8 @@ def remove(runtime: Runtime, journal: Journal, activation: Activation) -> None:
             failures.append(f"{unit.component}: {why_failed(status)}")
     runtime.unload(name for name, status in runtime.units().items() if status.phase in ONCE_PHASES)
     if failures:
-        raise DeploymentError(f"an uninstall script failed: {'; '.join(failures)}", "REMOVE_COMPONENT_ERROR")
+        text = f"an uninstall script failed: {'; '.join(failures)}"
+        raise DeploymentError(text, "COMPONENT_UPDATE_ERROR", "REMOVE_COMPONENT_ERROR")
 
 
 def run_once(runtime: Runtime, journal: Journal, unit: Unit, *, begun: bool = False) -> UnitStatus:

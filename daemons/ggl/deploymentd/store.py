@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ggl.deploymentd.digests import Digests
-from ggl.deploymentd.errors import DeploymentError
+from ggl.deploymentd.errors import DeploymentError, recipe_codes
 from ggl.host.unit import INSTALL_SUFFIX, ONCE_PHASES
 from ggl.log import get_logger
 from ggl.recipe.load import is_recipe_file, load_recipe
@@ -135,7 +135,7 @@ def _recipe_files(staging: Staging | None) -> Iterator[Path]:
 
 
 def recipe_failure(error: RecipeError) -> DeploymentError:
-    return DeploymentError(str(error), "COMPONENT_PACKAGE_LOADING_ERROR", error.code)
+    return DeploymentError(str(error), *recipe_codes(error.code))
 
 
 def _name(path: Path) -> str:

@@ -55,7 +55,7 @@ def hand_over(path: Path, mode: int, owner: Owner) -> None:
             os.chmod(path, mode)
     except PermissionError as error:
         text = f"the owner and the permissions of {path} cannot be set: {error.strerror}"
-        raise DeploymentError(text, "COMPONENT_PACKAGE_LOADING_ERROR", "SET_PERMISSION_ERROR") from None
+        raise DeploymentError(text, "ARTIFACT_DOWNLOAD_ERROR", "IO_ERROR", "SET_PERMISSION_ERROR") from None
 
 
 def wrong_owner(status: os.stat_result, owner: Owner) -> tuple[int, int] | None:

@@ -62,7 +62,7 @@ def require_manifest(recipe: Recipe, attributes: Mapping[str, str]) -> Manifest:
     device = ", ".join(f"{key}={value}" for key, value in sorted(attributes.items()))
     reasons = "; ".join(f"{m.path} wants {_mismatch(recipe, m, attributes)}" for m in recipe.manifests)
     text = f"none is for this device ({device}): {reasons}. Add one, or correct platformOverride of the nucleus"
-    raise RecipeError(Problem("Manifests", text, "LOCAL_RECIPE_NOT_FOUND"), recipe.file)
+    raise RecipeError(Problem("Manifests", text, "COMPONENT_VERSION_REQUIREMENTS_NOT_MET"), recipe.file)
 
 
 def attribute_matches(name: str, wanted: str | None, actual: str | None) -> bool:

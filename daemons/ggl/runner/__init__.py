@@ -39,7 +39,7 @@ def become_script(
     ``cgroups``: the files by which it enters the cgroups that limit it, with everything that it starts.
     """
     from ggl.bus.errors import BusError
-    from ggl.runner.user import UnknownUser, become, resolve
+    from ggl.runner.user import UnknownUser, become, hand_over, resolve
 
     status = EXIT_NOT_STARTED
     try:
@@ -47,8 +47,8 @@ def become_script(
         environment = _environment(unit, command, root, account.home)
         directory = root.work / (unit.component or unit.name)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if account.uid != os.geteuid():
-            os.chown(directory, account.uid, account.gid)
+        # A privileged step works in the component's directory, it does not take it away.
+        hand_over(directory, resolve(unit.user))
         _enter_cgroups(cgroups)  # as late as its user allows: what Python has used so far is not the script's
         become(account)
         _enter(directory, account.name)

@@ -95,6 +95,20 @@ def test_half_a_frame_waits_and_is_forgotten_with_its_sender(raw: Raw, client: C
     assert client.call("echo", {"value": 1}) == 1
 
 
+def test_frames_of_many_connections_that_come_in_pieces_are_not_mixed_up(raw: Raw) -> None:
+    frames = [pack([0, 5, "echo", [{"value": f"{number}" * 100}, ""]]) for number in range(6)]
+    with raw() as a, raw() as b, raw() as c:
+        for number, sock in enumerate((a, b, c)):
+            sock.sendall(frames[number][:40])
+        for number, sock in enumerate((a, b, c)):
+            sock.sendall(frames[number][40:] + frames[number + 3][:7])
+        answers = [msgpack.unpackb(sock.recv(65536)) for sock in (a, b, c)]
+        for number, sock in enumerate((a, b, c)):
+            sock.sendall(frames[number + 3][7:])
+        answers += [msgpack.unpackb(sock.recv(65536)) for sock in (a, b, c)]
+    assert [answer[3] for answer in answers] == [f"{number}" * 100 for number in range(6)]
+
+
 def test_a_frame_that_comes_byte_by_byte_is_understood(raw: Raw) -> None:
     with raw() as sock:
         for byte in pack([0, 5, "echo", [{"value": "slow"}, ""]]):

@@ -51,6 +51,26 @@ def test_a_cloud_document_is_decoded() -> None:
     assert (document.failure_policy, document.update_timeout, document.validation_timeout) == ("DO_NOTHING", 45, 30)
 
 
+def test_what_a_document_does_not_say() -> None:
+    arn = "arn:aws:greengrass:eu-west-1:111122223333:configuration:thing/heater-7:3"
+    document = decode({"deploymentId": "d", "creationTimestamp": 5, "configurationArn": arn})
+    assert document == Document("d", "thing/heater-7", 5, configuration_arn=arn)
+    assert (document.roots, document.failure_policy, document.update_action) == ({}, "ROLLBACK", "NOTIFY_COMPONENTS")
+    assert (document.update_timeout, document.validation_timeout) == (60, 60)
+    # Null says nothing, and neither does what nobody knows.
+    silent = dict.fromkeys(("components", "failureHandlingPolicy", "componentUpdatePolicy", "onBehalfOf"))
+    more = {"osPlatform": "linux", "schemaDate": "2099-01-01", "parentTargetArn": None}
+    said = {"deploymentId": "d", "creationTimestamp": 5, "configurationArn": arn}
+    assert decode({**said, **silent, **more, "components": {}}) == document
+
+
+@pytest.mark.parametrize(
+    "behalf", ["arn:aws:iot:eu-west-1:111122223333:thinggroup/everywhere", "thinggroup/everywhere"]
+)
+def test_a_deployment_to_a_part_of_a_group_counts_for_the_group(behalf: str) -> None:
+    assert decode({**CLOUD, "onBehalfOf": behalf}).group == "thinggroup/everywhere"
+
+
 def test_keys_are_found_in_any_case_and_a_merge_may_be_json_text() -> None:
     data = {
         "DEPLOYMENTID": "d",
@@ -75,6 +95,10 @@ def test_a_document_that_is_kept_on_disk_comes_back_the_same() -> None:
         ({"deploymentId": None}, "'deploymentId' is missing"),
         ({"creationTimestamp": "now"}, "'creationTimestamp' must be an integer"),
         ({"configurationArn": "arn:short"}, "names no target"),
+        ({"onBehalfOf": "arn:aws:iot:eu-west-1:111122223333:thing/t"}, "names no thing group"),
+        ({"componentUpdatePolicy": {"timeout": -1}}, "'timeout' of 'componentUpdatePolicy' must be 0 seconds or more"),
+        ({"configurationValidationPolicy": {"timeout": float("nan")}}, "'configurationValidationPolicy' must be 0"),
+        ({"components": {"C": {"version": "^1.0.0"}}}, "must be an exact one"),
         ({"components": {"C": {}}}, "component 'C' of the deployment document has no version"),
         ({"components": {"C": "1.0.0"}}, "component 'C' of the deployment document must be a map"),
         ({"failureHandlingPolicy": "PANIC"}, "must be ROLLBACK or DO_NOTHING"),

@@ -84,7 +84,7 @@ def test_every_attribute_must_match() -> None:
 def test_a_recipe_for_other_devices_says_why() -> None:
     with pytest.raises(RecipeError, match=r"architecture=aarch64, .*Manifests\[0\] wants os=darwin") as caught:
         require_manifest(recipe({"os": "darwin"}), DEVICE)
-    assert caught.value.code == "LOCAL_RECIPE_NOT_FOUND"
+    assert caught.value.code == "COMPONENT_VERSION_REQUIREMENTS_NOT_MET"
 
 
 def test_a_broken_regular_expression_is_reported_where_it_stands() -> None:
