@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-unit test-integration lint bench generate clean
+.PHONY: help demo test test-unit test-integration test-crash lint bench generate clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -33,6 +33,9 @@ test-unit: $(VENV)/.dev ## The tests of single packages
 
 test-integration: $(VENV)/.dev ## The tests with real daemons, sockets and components
 	$(BIN)/python -m pytest tests/integration
+
+test-crash: $(VENV)/.dev ## Deployments that are killed at every step, in every way (minutes)
+	$(BIN)/python -m pytest tests/crash
 
 bench: $(VENV)/.dev ## Measure; prints a table (needs a C compiler)
 	$(BIN)/python -m tests.bench

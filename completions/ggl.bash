@@ -30,7 +30,7 @@ _ggl() {
                 "component stop --timeout") skip=1 ;;
                 "component restart --timeout") skip=1 ;;
                 "component remove --group"|"component remove --timeout") skip=1 ;;
-                "recovery -n"|"recovery --limit") skip=1 ;;
+                "recovery list -n"|"recovery list --limit") skip=1 ;;
                 "config set --timestamp") skip=1 ;;
                 "config watch -n"|"config watch --count"|"config watch --timeout") skip=1 ;;
                 "config diff -g"|"config diff --generation"|"config diff -k"|"config diff --key") skip=1 ;;
@@ -66,6 +66,7 @@ _ggl() {
                 "component pause") path="component pause" ;;
                 "component resume") path="component resume" ;;
                 "component remove") path="component remove" ;;
+                "recovery list") path="recovery list" ;;
                 "config get") path="config get" ;;
                 "config list") path="config list" ;;
                 "config set") path="config set" ;;
@@ -255,6 +256,9 @@ _ggl() {
         fi
         ;;
     "recovery")
+        [[ -z $kind && $cur != -* ]] && kind="=list"
+        ;;
+    "recovery list")
         options="-n --limit"
         case "$prev" in
             -n|--limit) kind="N" ;;

@@ -5,6 +5,7 @@ Kept free of Typer, because scripts poll it: see ``__main__``.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -53,6 +54,7 @@ def stopped() -> dict[str, Any]:
         "healthy": False,
         "daemons": [],
         "components": [],
+        "recovering": [],
     }
 
 
@@ -83,7 +85,17 @@ def read(host: Client, health: Client | None = None) -> dict[str, Any]:
         "healthy": healthy,
         "daemons": sorted(daemons, key=lambda entry: str(entry["daemon"])),
         "components": components,
+        "recovering": recovering(),
     }
+
+
+def recovering() -> list[str]:
+    """The units whose recovery is under way; known from the files of the recovery daemon, without starting it."""
+    try:
+        names = os.listdir(root().state / "recovery")
+    except OSError:
+        return []
+    return sorted({name.rpartition(".")[0] for name in names if name.endswith((".json", ".open"))})
 
 
 def _daemon(unit: Mapping[str, Any]) -> dict[str, Any]:
@@ -139,7 +151,11 @@ def blocks(status: Mapping[str, Any]) -> list[Block]:
             ("uptime", duration(runtime["uptime_seconds"])),
         ]
     )
-    return [head, Text(""), daemons_table(status["daemons"]), Text(""), components_table(status["components"])]
+    shown: list[Block] = [head, Text(""), daemons_table(status["daemons"]), Text("")]
+    if status["recovering"]:
+        names = ", ".join(name.removeprefix("ggl.") for name in status["recovering"])
+        shown += [Text(f"recovery under way: {names} (see '{command('recovery list')}')", "bad"), Text("")]
+    return [*shown, components_table(status["components"])]
 
 
 def daemons_table(daemons: Sequence[Mapping[str, Any]]) -> Table:

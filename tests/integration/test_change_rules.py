@@ -262,13 +262,13 @@ def test_limits_that_are_deployed_are_enforced(row: Row) -> None:
 
 
 def test_a_broken_component_is_installed_anew_by_any_deployment_and_a_stopped_one_left_alone(row: Row) -> None:
-    row.recipe(run="echo run >> log; test -e good && exec sleep 1000", bootstrap=None)
     other = Row(row.device, f"Other{row.name}")
     other.recipe()
-    outcome = row.device.deploy({row.name: "1.0.0"})
-    assert outcome["broken"] == [row.name]
     other.first()
     row.device.runtime.call("gg_host", "stop", {"names": [f"ggl.{other.name}"]})
+    row.recipe(run="echo run >> log; test -e good && exec sleep 1000", bootstrap=None)
+    outcome = row.device.deploy({row.name: "1.0.0"})
+    assert outcome["broken"] == [row.name]
     (row.device.runtime.root.work / row.name / "good").touch()
     (row.device.runtime.root.work / row.name / "log").write_text("")
     assert row.device.succeed()["changed"] == [row.name]

@@ -80,6 +80,11 @@ class Remote:
         """Bytes that the daemon has not read yet."""
         return 0 if self._connection is None else self._connection.queued
 
+    @property
+    def waiting(self) -> bool:
+        """Whether a call has not been answered yet."""
+        return self._connection is not None and self._connection.calls.waiting
+
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()

@@ -99,7 +99,9 @@ class Requests:
             str(uuid4()),
             created=now(),
             type=ROLLBACK_TYPE,
-            name=f"{component} as in generation {to}" if component else f"to generation {way.target.number}",
+            name=f"{component} as in generation {way.target.number}"
+            if component
+            else f"to generation {way.target.number}",
             requested_by=get_str(params, "requested_by", ""),
             trail=trail,
         )

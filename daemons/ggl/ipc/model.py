@@ -28,6 +28,10 @@ SECRETS = "aws.greengrass.SecretManager"
 SHADOWS = "aws.greengrass.ShadowManager"
 CLIENT_DEVICES = "aws.greengrass.clientdevices.Auth"
 
+DEFAULT_TIMEOUT = 10.0
+COPY_TIMEOUT = 600.0
+"""Seconds that copying the folders of a local deployment may take."""
+
 Resources = Callable[[Mapping[str, Any]], "list[str]"]
 """Every resource a request touches; empty when the request lacks the member that names it. Raises ``InvalidValue``."""
 
@@ -42,6 +46,8 @@ class Operation:
     resources: Resources | None = None
     missing: str = ""
     """What is wrong with a request that names no resource: the text of its InvalidArgumentsError."""
+    timeout: float = DEFAULT_TIMEOUT
+    """Seconds that the daemon which serves it may take for its answer."""
 
     @property
     def name(self) -> str:
@@ -89,8 +95,8 @@ def _metric_names(request: Mapping[str, Any]) -> list[str]:
     return [get_str(metric, "name", "") for metric in metrics if isinstance(metric, dict)]
 
 
-def _cli(name: str, member: str | None = None, missing: str = "") -> Operation:
-    return Operation(name, None, CLI, _member(member, empty_is_missing=True) if member else _anything, missing)
+def _cli(name: str, member: str | None = None, missing: str = "", timeout: float = DEFAULT_TIMEOUT) -> Operation:
+    return Operation(name, None, CLI, _member(member, empty_is_missing=True) if member else _anything, missing, timeout)
 
 
 def _named_shadow(name: str) -> Operation:
@@ -105,7 +111,7 @@ OPERATIONS: dict[str, Operation] = {
         Operation("AuthorizeClientDeviceAction", None, CLIENT_DEVICES, _anything),
         _cli("CancelLocalDeployment"),
         _cli("CreateDebugPassword"),
-        _cli("CreateLocalDeployment"),
+        _cli("CreateLocalDeployment", timeout=COPY_TIMEOUT),
         Operation("DeferComponentUpdate"),
         _named_shadow("DeleteThingShadow"),
         Operation("GetClientDeviceAuthToken", None, CLIENT_DEVICES, _anything),

@@ -14,10 +14,11 @@ from collections.abc import Callable
 from typing import Any
 
 from ggl.bus import BusError, Loop, Remote
+from ggl.ipc.model import DEFAULT_TIMEOUT
 from ggl.paths import Root
 
 SWEEP_SECONDS = 20.0
-"""A connection is closed after one to two of these without use. Longer than any call may take."""
+"""A connection is closed after one to two of these without use."""
 CONGESTED = 1024 * 1024
 """Bytes that a daemon has not read yet from which on calls to it wait."""
 
@@ -41,12 +42,13 @@ class Backend:
         on_reply: Callable[[Any], None],
         on_error: Callable[[BusError], None],
         trail: str,
+        timeout: float = DEFAULT_TIMEOUT,
     ) -> None:
         self.used = True
         if self._waiting or self.remote.queued > CONGESTED:
-            self._waiting.append((method, params, on_reply, on_error, trail))
+            self._waiting.append((method, params, on_reply, on_error, trail, timeout))
         else:
-            self.remote.call(method, params, on_reply, on_error, trail)
+            self.remote.call(method, params, on_reply, on_error, trail, timeout)
 
     def _drained(self) -> None:
         while self._waiting and self.remote.queued <= CONGESTED:
@@ -69,7 +71,7 @@ class Backends:
 
     def _sweep(self) -> None:
         for interface, backend in list(self._backends.items()):
-            if not backend.used and not backend.subscriptions:
+            if not (backend.used or backend.subscriptions or backend.remote.waiting):
                 del self._backends[interface]
                 backend.remote.close()
             backend.used = False

@@ -12,6 +12,7 @@ from typing import Any
 from ggl.bus import BusError, Loop
 from ggl.bus.trail import current, new_trail
 from ggl.ipc.errors import IpcError, invalid_arguments, service_error
+from ggl.ipc.model import DEFAULT_TIMEOUT
 from ggl.ipcd.backends import Backend, Backends
 from ggl.ipcd.policies import PolicyCache
 from ggl.ipcd.relay import Relay, answer_of
@@ -98,7 +99,8 @@ class Bridge:
             current.trail = ""
             stream.fail(service_error(f"{stream.name} failed: {error.message}"))
 
-        self._backends[interface].call(stream.name, params, reply, fail, trail)
+        timeout = stream.operation.timeout if stream.operation is not None else DEFAULT_TIMEOUT
+        self._backends[interface].call(stream.name, params, reply, fail, trail, timeout)
 
     def _backend(self, name: str) -> Backend | None:
         interface = self._router.interface_of(name)

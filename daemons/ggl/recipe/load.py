@@ -138,7 +138,7 @@ def _dependencies(fields: Fields) -> tuple[Dependency, ...]:
         try:
             parse_requirement(requirement)
         except VersionError as error:
-            entry.wrong("VersionRequirement", str(error))
+            entry.wrong("VersionRequirement", str(error), "COMPONENT_DEPENDENCY_NOT_VALID")
         kind = entry.choice("DependencyType", ("HARD", "SOFT"), "HARD")
         found.append(Dependency(name, requirement, hard=kind == "HARD"))
     return tuple(found)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ggl.host.process.supervisor import Supervisor
 
 STOP_SECONDS = 5.0
+UNFINISHED_SECONDS = 2.0
+"""After which a daemon that left work behind is started again."""
 
 _log = get_logger("ggld")
 
@@ -129,6 +131,9 @@ class CoreDaemon:
         else:
             self._back_off.reset()
             self._watch(True)
+            if self._supervisor.is_unfinished(self.daemon):
+                # Something came while it was on its way out, or it could not finish.
+                self._timer = self._supervisor.loop.call_later(UNFINISHED_SECONDS, self.start)
         self._supervisor.changed(self)
         self._report_stopped()
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from ggl.bus.loop import Loop
-from ggl.catalog import DAEMONS, HOST_INTERFACE
+from ggl.catalog import DAEMONS, HOST_INTERFACE, Daemon
 from ggl.daemon import bind, socket_paths
 from ggl.host.process import store
 from ggl.host.process.children import Children, log_name
@@ -76,9 +76,13 @@ class Supervisor:
             if running.wanted and running.unit.phase not in ("install", *ONCE_PHASES):
                 self.loop.call_soon(running.start)
         for core in self.core.values():
-            directory = self.root.state / core.daemon.unfinished
-            if core.daemon.unfinished and directory.is_dir() and any(directory.iterdir()):
+            if self.is_unfinished(core.daemon):
                 core.start()
+
+    def is_unfinished(self, daemon: Daemon) -> bool:
+        """Whether ``daemon`` has something to go on with."""
+        directory = self.root.state / daemon.unfinished
+        return bool(daemon.unfinished) and directory.is_dir() and any(directory.iterdir())
 
     def stop_all(self, done: Callable[[], None]) -> None:
         """Components in reverse order of their dependencies, then the core daemons."""

@@ -1,0 +1,407 @@
+"""What the scripts of a component may count on, from its recipe to its end: steps, environment, failures, dependencies.
+
+Where each change leads is told in ``test_change_rules``; single rules of the supervisor in
+``test_process_host_lifecycle``.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import shlex
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.conftest import Runtime, alive, running, wait_until
+from tests.integration.device import NUCLEUS, SLEEP, USER, Device
+from tests.integration.test_process_host import component, deploy, sleeps
+from tests.integration.test_process_host_lifecycle import observed
+
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can run components as somebody else")
+EVERY_STEP = ("bootstrap", "install", "startup", "shutdown", "recover", "uninstall")
+
+
+def log(device: Device, component: str = "App") -> list[str]:
+    return device.work(component, "log").split()
+
+
+def host(device: Device, method: str, component: str = "App") -> None:
+    device.runtime.call("gg_host", method, {"names": [f"ggl.{component}"]})
+
+
+def soft(device: Device, name: str) -> None:
+    """The dependencies of ``name`` are SOFT ones."""
+    path = device.recipes / f"{name}.yaml"
+    path.write_text(path.read_text().replace('"*"}', '"*", DependencyType: SOFT}'))
+
+
+def fail_once(device: Device, component: str = "App") -> None:
+    """The component says that it is in error."""
+    device.runtime.call("gg_host", "notify", {"name": f"ggl.{component}", "state": "ERROR"})
+
+
+# -- every step --------------------------------------------------------------------------------------------------------
+
+
+def every_step(device: Device, script: str, **more: Any) -> list[str]:
+    """What each step of a component's life says, in the order they run; ``$STEP`` is its name."""
+    device.runtime.root.state.chmod(0o755)
+    steps = {name: {"Script": f"STEP={name}; {script}", **more.pop(name, {})} for name in EVERY_STEP}
+    lifecycle = {"Setenv": {"MODE": "normal", "AWS_REGION": "mars"}, **steps}
+    device.recipe("App", str(lifecycle))
+    device.succeed({"App": "1.0.0"}, **more)
+    fail_once(device)
+    wait_until(lambda: "recover" in device.work("App", "log"))
+    wait_until(lambda: device.state("App") == "RUNNING")
+    device.succeed(remove=("App",))
+    return device.work("App", "log").splitlines()
+
+
+def test_variables_of_the_lifecycle_and_of_the_step_are_set_above_those_of_the_runtime(device: Device) -> None:
+    device.set_config("earth", *NUCLEUS[1:], "awsRegion")
+    script = 'echo "$STEP $MODE $AWS_REGION $AWS_DEFAULT_REGION" >> log'
+    said = every_step(device, script, recover={"Setenv": {"MODE": "own"}})
+    expected = [
+        f"{step} {'own' if step == 'recover' else 'normal'} mars earth"
+        for step in ("bootstrap", "install", "startup", "recover", "shutdown", "startup", "shutdown", "uninstall")
+    ]
+    assert said == expected
+
+
+@ROOT_ONLY
+@pytest.mark.parametrize("user", ["tester", "tester:nogroup", "54321:54322"])
+def test_every_step_runs_as_its_user_in_its_directory_unless_it_is_privileged(device: Device, user: str) -> None:
+    name, _, group = user.partition(":")
+    numeric = name.isdecimal()
+    uid = int(name) if numeric else pwd.getpwnam(name).pw_uid
+    gid = int(group) if numeric else grp.getgrnam(group).gr_gid if group else pwd.getpwnam(name).pw_gid
+    home = "/" if numeric else pwd.getpwnam(name).pw_dir
+    script = 'echo "$STEP $(id -u):$(id -g) $HOME $(pwd) $(stat -c %u:%a .)" >> log'
+    root = {"RequiresPrivilege": True}
+    # The first one to run is privileged: the directory and the log belong to the component all the same.
+    said = every_step(
+        device,
+        f"umask 0; {script}",
+        bootstrap=root,
+        shutdown=root,
+        component_to_run_with_info={"App": {"posixUser": user}},
+    )
+    work = device.runtime.root.work / "App"
+    for line in said:
+        step, ids, where, directory, owner = line.split()
+        privileged = step in ("bootstrap", "shutdown")
+        expected = ("0:0", pwd.getpwuid(0).pw_dir) if privileged else (f"{uid}:{gid}", home)
+        if not privileged or os.environ.get("HOME") == pwd.getpwuid(0).pw_dir:
+            assert (ids, where) == expected, line
+        assert (directory, owner) == (str(work), f"{uid}:700"), line
+
+
+def test_a_step_whose_condition_holds_is_skipped_and_nothing_is_wrong(device: Device) -> None:
+    (device.runtime.root.state / "flag").touch()
+    held = {"Skipif": "exists ~root/flag"}
+    steps = {name: {"Script": f"echo {name} >> log; exit 1", **held} for name in EVERY_STEP}
+    device.recipe("App", str({**steps, "run": "echo run >> log; exec sleep 1000"}))
+    device.succeed({"App": "1.0.0"})
+    fail_once(device)
+    wait_until(lambda: log(device), lambda lines: lines == ["run", "run"])
+    device.succeed(remove=("App",))
+    assert log(device) == ["run", "run"]
+
+
+def test_scripts_are_run_by_the_shell_that_is_configured(device: Device) -> None:
+    lifecycle = {"install": "echo $0 > log", "run": "exec sleep 1000"}
+    device.recipe("App", str(lifecycle))
+    device.succeed({"App": "1.0.0"})
+    assert log(device) == ["sh"]
+    device.set_config("bash", *NUCLEUS[1:], "runWithDefault", "posixShell")
+    device.succeed()
+    assert log(device) == ["bash"]
+
+
+# -- bootstrap ---------------------------------------------------------------------------------------------------------
+
+
+def instance(device: Device) -> str:
+    found: str = device.runtime.call("gg_host", "info")["instance"]
+    return found
+
+
+def bootstraps(device: Device, top: str, base: str = "true", **more: Any) -> str:
+    """Deploy Top, which needs Base; each has a bootstrap step that leaves its name in one file."""
+    file = shlex.quote(str(device.recipes.parent / "order"))
+    for name, script, needs in (("Base", base, {}), ("Top", top, {"Base": "*"})):
+        step = {"Script": f"echo {name} >> {file}; {script}", **more}
+        device.recipe(
+            name, str({"bootstrap": step, "run": f"echo {name}-run >> {file}; exec sleep 1000"}), "1.0.0", needs
+        )
+    return device.submit({"Top": "1.0.0"})
+
+
+def order(device: Device) -> list[str]:
+    file = device.recipes.parent / "order"
+    return file.read_text().split() if file.exists() else []
+
+
+def test_bootstraps_run_in_the_order_of_dependencies_before_anything_starts(device: Device) -> None:
+    before = instance(device)
+    outcome = device.outcome(bootstraps(device, "echo said", "sleep 0.3"))
+    assert outcome["status"] == "SUCCEEDED", outcome
+    assert order(device) == ["Base", "Top", "Base-run", "Top-run"]
+    wait_until(lambda: " INFO said\n" in device.runtime.log("Top"))
+    assert instance(device) == before, "nobody asked for a restart"
+
+
+def test_code_100_restarts_the_runtime_before_the_next_bootstrap(device: Device) -> None:
+    before = instance(device)
+    outcome = device.outcome_after_all(bootstraps(device, "true", "exit 100"))
+    assert outcome["status"] == "SUCCEEDED", outcome
+    assert order(device) == ["Base", "Top", "Base-run", "Top-run"]
+    assert instance(device) != before
+
+
+def test_code_101_reboots_the_device_before_the_next_bootstrap(device: Device) -> None:
+    rebooted = device.recipes.parent / "rebooted"
+    device.set_config(f"touch {shlex.quote(str(rebooted))}", *NUCLEUS[1:], "rebootCommand")
+    identifier = bootstraps(device, "true", "exit 101")
+    wait_until(rebooted.exists)
+    assert order(device) == ["Base"]
+    device.runtime.down()  # as the reboot would
+    device.runtime.up()
+    assert device.outcome_after_all(identifier)["status"] == "SUCCEEDED"
+    assert order(device) == ["Base", "Top", "Base-run", "Top-run"]
+
+
+@pytest.mark.parametrize(
+    ("script", "more", "code"),
+    [
+        ("exit 1", {}, "COMPONENT_BOOTSTRAP_ERROR"),
+        ("exit 102", {}, "COMPONENT_BOOTSTRAP_ERROR"),
+        ("kill -9 $$", {}, "COMPONENT_BOOTSTRAP_ERROR"),
+        ("exec sleep 1000", {"Timeout": 0.5}, "COMPONENT_BOOTSTRAP_TIMEOUT"),
+    ],
+)
+def test_any_other_end_of_a_bootstrap_fails_the_deployment(
+    device: Device, script: str, more: dict[str, Any], code: str
+) -> None:
+    outcome = device.outcome(bootstraps(device, "true", script, **more))
+    assert (outcome["status"], outcome["detailed_status"]) == ("FAILED", "FAILED_ROLLBACK_COMPLETE")
+    assert code in outcome["error_stack"]
+    assert (order(device), device.health()) == (["Base"], {})
+
+
+def test_a_bootstrap_runs_on_the_way_back_where_the_recipe_says_so(device: Device) -> None:
+    for name, wanted in (("Again", True), ("Once", False)):
+        step = {"Script": "echo {kernel:rootPath} > /dev/null; echo old >> log", "BootstrapOnRollback": wanted}
+        device.recipe(name, str({"bootstrap": step, "run": "exec sleep 1000"}))
+    device.succeed({"Again": "1.0.0", "Once": "1.0.0"})
+    for name in ("Again", "Once"):
+        device.recipe(name, str({"bootstrap": "echo new >> log", "run": "exit 1"}), "2.0.0")
+    outcome = device.deploy({"Again": "2.0.0", "Once": "2.0.0"})
+    assert outcome["detailed_status"] == "FAILED_ROLLBACK_COMPLETE", outcome
+    assert (log(device, "Again"), log(device, "Once")) == (["old", "new", "old"], ["old", "new"])
+
+
+# -- install and shutdown ----------------------------------------------------------------------------------------------
+
+
+def test_an_installation_runs_whenever_the_runtime_starts(device: Device) -> None:
+    device.recipe("App", "{install: 'echo install >> log', run: 'echo run >> log; exec sleep 1000'}")
+    device.succeed({"App": "1.0.0"})
+    device.runtime.down()
+    device.runtime.up()
+    wait_until(lambda: log(device), lambda lines: lines == ["install", "run"] * 2)
+    device.runtime.kill(device.runtime.call("gg_host", "info")["pid"])
+    device.runtime.up()
+    wait_until(lambda: log(device), lambda lines: lines == ["install", "run"] * 3)
+
+
+def test_an_installation_that_fails_is_recovered_from_before_it_is_tried_again(device: Device) -> None:
+    install = "echo install >> log; test -e fixed"
+    device.recipe(
+        "App", str({"install": install, "recover": "echo recover >> log; touch fixed", "run": "exec sleep 1000"})
+    )
+    device.succeed({"App": "1.0.0"})
+    assert log(device) == ["install", "recover", "install"]
+
+
+@pytest.mark.parametrize("step", ["startup", "run"])
+def test_the_shutdown_script_runs_once_whenever_a_component_goes_down(device: Device, step: str) -> None:
+    script = {"startup": "sleep 1000 & exit 0", "run": "exec sleep 1000"}[step]
+
+    def recipe(version: str) -> None:
+        stop = {"Script": f"echo {version} >> log", "Timeout": 5}
+        device.recipe("App", str({step: script, "shutdown": stop}), version)
+
+    def goes_down(how: Callable[[], Any], version: str = "1") -> None:
+        (device.runtime.root.work / "App" / "log").write_text("")
+        how()
+        wait_until(lambda: log(device), lambda lines: lines == [f"{version}.0.0"])
+        wait_until(lambda: device.health().get("App", {}).get("state") != "STOPPING")
+
+    recipe("1.0.0")
+    device.succeed({"App": "1.0.0"})
+    device.runtime.root.work.joinpath("App").mkdir(exist_ok=True)
+    goes_down(lambda: host(device, "stop"))
+    host(device, "stop")
+    assert log(device) == ["1.0.0"], "it was down"
+    for how in (
+        lambda: host(device, "restart"),
+        lambda: fail_once(device),
+        lambda: os.killpg(device.pid("App"), signal.SIGKILL) if step == "run" else fail_once(device),
+    ):
+        host(device, "start")
+        wait_until(lambda: device.state("App") == "RUNNING")
+        goes_down(how)
+        wait_until(lambda: device.state("App") == "RUNNING")
+    recipe("2.0.0")
+    goes_down(lambda: device.succeed({"App": "2.0.0"}))
+    goes_down(lambda: (device.runtime.down(), device.runtime.up()), "2")
+    wait_until(lambda: device.state("App") == "RUNNING")
+    goes_down(lambda: device.succeed(remove=("App",)), "2")
+
+
+def test_a_run_that_ends_well_goes_through_its_shutdown(runtime: Runtime) -> None:
+    from ggl.host.unit import Command
+
+    with observed(runtime) as until:
+        deploy(runtime, *component("org.A", "sleep 1000 & sleep 0.2", stop=Command("echo bye > bye")))
+        until("RUNNING")
+        assert [each["state"] for each in until("FINISHED")] == ["STOPPING", "FINISHED"]
+    assert sleeps(runtime) == []
+    assert (runtime.root.work / "org.A" / "bye").exists()
+
+
+def test_a_component_that_breaks_is_shut_down_and_nothing_of_it_is_left(device: Device) -> None:
+    steps = {"startup": "echo startup >> log; sleep 1000 & exit 1", "shutdown": "echo shutdown >> log"}
+    device.recipe("App", str({**steps, "recover": "echo recover >> log"}))
+    assert device.deploy({"App": "1.0.0"})["broken"] == ["App"]
+    wait_until(lambda: log(device), lambda lines: len(lines) == 8)
+    assert log(device) == ["startup", "recover", "shutdown", "startup", "recover", "shutdown", "startup", "shutdown"]
+    wait_until(lambda: sleeps(device.runtime), lambda pids: not pids)
+
+
+def test_processes_that_any_step_has_left_end_with_the_component(device: Device) -> None:
+    left = "sleep 1000 & setsid sleep 1000 & :"
+    device.recipe("App", str({"install": left, "startup": left, "shutdown": left}))
+    device.succeed({"App": "1.0.0"})
+    wait_until(lambda: sleeps(device.runtime), lambda pids: len(pids) == 4)
+    host(device, "restart")
+    wait_until(lambda: device.state("App") == "RUNNING")
+    host(device, "stop")
+    assert sleeps(device.runtime) == []
+
+
+# -- failures ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_component_that_left_running_in_order_has_a_clean_record(device: Device) -> None:
+    """Errors of one phase count in a row: a stop that came from elsewhere, here from a dependency, ends the row."""
+    device.recipe("Base", SLEEP)
+    device.recipe("Top", "{run: 'echo run >> log; exec sleep 1000'}", depends={"Base": "*"})
+    device.succeed({"Top": "1.0.0"})
+
+    def restarted(how: Callable[[], None]) -> None:
+        before = device.pid("Top")
+        how()
+        wait_until(lambda: device.health()["Top"], lambda h: h["state"] == "RUNNING" and h["pid"] not in (0, before))
+
+    for _ in range(2):
+        for _ in range(2):
+            restarted(lambda: fail_once(device, "Top"))
+        restarted(lambda: host(device, "restart", "Base"))
+    assert device.state("Top") == "RUNNING"
+
+
+def test_a_finished_component_starts_again_without_an_installation(device: Device) -> None:
+    device.recipe("App", "{install: 'echo install >> log', run: 'echo run >> log'}")
+    device.succeed({"App": "1.0.0"})
+    wait_until(lambda: device.state("App") == "FINISHED")
+    host(device, "start")
+    wait_until(lambda: log(device), lambda lines: lines == ["install", "run", "run"])
+    wait_until(lambda: device.state("App") == "FINISHED")
+    host(device, "restart")
+    wait_until(lambda: log(device), lambda lines: lines == ["install", "run", "run", "run"])
+
+
+# -- dependencies ------------------------------------------------------------------------------------------------------
+
+
+def test_who_needs_a_component_softly_gets_it_and_does_not_care(device: Device) -> None:
+    device.recipe("Base", "{startup: 'sleep 1; exit 1'}")
+    device.recipe("Top", SLEEP, depends={"Base": "*"})
+    soft(device, "Top")
+    identifier = device.submit({"Top": "1.0.0"})
+    wait_until(lambda: device.health().get("Top", {}).get("state") == "RUNNING")
+    assert device.state("Base") in ("STARTING", "ERRORED")
+    pid = device.pid("Top")
+    assert device.outcome(identifier)["broken"] == ["Base"]
+    assert (device.state("Top"), device.pid("Top"), device.state("Base")) == ("RUNNING", pid, "BROKEN")
+
+
+def test_who_needs_a_broken_component_waits_in_installed(device: Device) -> None:
+    device.recipe("Base", "{run: 'test -e {kernel:rootPath}/good && exec sleep 1000; exit 1'}")
+    device.recipe("Top", "{install: 'true', run: 'exec sleep 1000'}", depends={"Base": "*"})
+    assert device.deploy({"Top": "1.0.0"})["broken"] == ["Base"]
+    top = device.health()["Top"]
+    assert (top["state"], top["reason"]) == ("INSTALLED", "waiting for ggl.Base")
+    (device.runtime.root.state / "good").touch()
+    host(device, "restart", "Base")
+    wait_until(lambda: device.state("Top") == "RUNNING")
+
+
+def test_independent_components_start_side_by_side(device: Device) -> None:
+    """Each waits for the other one to have begun."""
+    for name, other in (("One", "Two"), ("Two", "One")):
+        wait = f"touch {{kernel:rootPath}}/{name}; while ! test -e {{kernel:rootPath}}/{other}; do sleep 0.02; done"
+        device.recipe(name, str({"startup": {"Script": wait, "Timeout": 20}}))
+    device.succeed({"One": "1.0.0", "Two": "1.0.0"})
+
+
+def test_a_component_waits_until_its_dependency_is_updated(device: Device) -> None:
+    device.recipe("Base", "{startup: 'echo $(date +%s%N) > at'}")
+    device.recipe("Top", "{run: 'echo $(date +%s%N) > at; exec sleep 1000'}", depends={"Base": "*"})
+    device.succeed({"Top": "1.0.0"})
+    pid = device.pid("Top")
+    device.recipe("Base", "{startup: 'sleep 0.3; echo $(date +%s%N) > at'}", "1.0.1")
+    device.succeed({"Base": "1.0.1"})
+    wait_until(lambda: device.pid("Top"), lambda now: now not in (0, pid))
+    wait_until(lambda: device.work("Top", "at") > device.work("Base", "at"))
+
+
+def test_what_has_not_stopped_in_time_is_killed_with_the_runtime(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The time that all components together get is 30 seconds; here it is half of one."""
+    from ggl.host.process import supervisor
+    from ggl.host.unit import Command
+
+    assert supervisor.STOP_ALL_SECONDS == 30.0
+    patch = "from ggl.host.process import supervisor\nsupervisor.STOP_ALL_SECONDS = 0.5\n"
+    (tmp_path / "sitecustomize.py").write_text(patch)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    with running() as runtime:
+        slow = Command("echo begun > begun; sleep 1000", timeout=1000.0)
+        deploy(runtime, *component("org.A", "exec sleep 1000", stop=slow))
+        pid = runtime.wait_for_unit("ggl.org.A", "active")["main_pid"]
+        runtime.down()
+        assert not alive(pid)
+        assert (runtime.root.work / "org.A" / "begun").exists()
+        assert "not stopped within 0.5 s: ggl.org.A" in runtime.log("ggl.core.ggld")
+
+
+# -- whom a component runs as ------------------------------------------------------------------------------------------
+
+
+@ROOT_ONLY
+def test_a_default_user_who_does_not_exist_is_refused_though_nobody_needs_him_yet(device: Device) -> None:
+    for value in ("no-such-user", "54321"):
+        merge = {"MERGE": {"runWithDefault": {"posixUser": value}}}
+        outcome = device.deploy(component_to_configuration={"aws.greengrass.Nucleus": merge})
+        assert outcome["detailed_status"] == "FAILED_NO_STATE_CHANGE", outcome
+        assert "RUN_WITH_CONFIG_NOT_VALID" in outcome["error_stack"]
+    assert device.config(*USER[1:]) == pwd.getpwuid(os.geteuid()).pw_name
