@@ -13,9 +13,18 @@ create_local_deployment    recipe_directory_path, artifacts_directory_path (abso
                            root_component_versions_to_add {name: version},
                            root_components_to_remove [name],
                            component_to_configuration {name: {MERGE, RESET}},
-                           component_to_run_with_info {name: {posixUser}}, group_name,
+                           component_to_run_with_info {name: {posixUser,
+                           systemResourceLimits: {memory, cpus}}}, group_name,
                            failure_handling_policy, timeout (seconds), requested_by;
                            all of them optional
+create_deployment          document (a deployment document); type (DOCUMENT, IOT_JOBS or        ``{deployment_id}``
+                           SHADOW), recipe_directory_path, artifacts_directory_path, timeout,
+                           requested_by
+rollback                   to (a generation; default: the previous good one), component,        ``{deployment_id, to}``,
+                           timeout, requested_by; dry_run                                       or the difference
+preview                    those of one of the first two                                        the difference
+cancel                     deployment_id                                                        ``{canceled, status,
+                                                                                                message}``
 list                                                                                            the deployments, oldest
                                                                                                 first
 get                        deployment_id                                                        the deployment, or
@@ -23,9 +32,15 @@ get                        deployment_id                                        
 subscribe                  deployment_id                                                        the deployment; then one
                                                                                                 item for each change,
                                                                                                 the last when it is over
+generations                                                                                     their summaries, oldest
+                                                                                                first
+generation                 number                                                               one of them with
+                                                                                                configuration, files and
+                                                                                                groups
 =========================  ===================================================================  ========================
 
-A deployment is ``{deployment_id, status, detailed_status, created, finished, step, message, error_stack, error_types,
-cause, broken, components, changed, removed, roots, group, requested_by, states, trail}``; see ``record``. The folders
-of a request have been copied when it is answered.
+A deployment is shown without its inner part; see ``record``. For the difference see ``difference``. The folders of a
+request have been copied, and the deployment is in the queue durably, when it is answered.
+
+IPC operations: CreateLocalDeployment, CancelLocalDeployment, GetLocalDeploymentStatus, ListLocalDeployments.
 """

@@ -56,8 +56,10 @@ class Activation:
         }
 
     @staticmethod
-    def from_dict(data: Mapping[str, Any]) -> Activation:
+    def from_dict(data: Any) -> Activation:
         """Raises ``InvalidValue``."""
+        if not isinstance(data, dict):
+            raise InvalidValue("there is no activation")
         return Activation(
             versions=get_dict(data, "versions"),
             requirements=get_dict(data, "requirements"),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ggl.bus.errors import BusError
 from ggl.deploymentd.errors import DeploymentError
+from ggl.deploymentd.outcome import is_passing
 from ggl.deploymentd.steps import run_once, why_failed
 from ggl.log import get_logger
 
@@ -73,6 +74,8 @@ def _ask_for_restart(runtime: Runtime, journal: Journal, code: int, instance: st
         else:
             runtime.host("restart_runtime")
     except BusError as error:
+        if is_passing(error):
+            raise  # nobody knows whether it comes: it will be seen, or asked for again
         text = f"a bootstrap step asks to restart {what} (exit code {code}), which failed: {error.message}"
         raise DeploymentError(text, "COMPONENT_UPDATE_ERROR", "COMPONENT_BOOTSTRAP_ERROR") from None
     journal.sleep(PATIENCE)

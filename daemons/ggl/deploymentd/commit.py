@@ -17,7 +17,6 @@ from ggl.deploymentd.generation import (
     current_operation,
     drop_operations,
     put_operations,
-    worse,
 )
 from ggl.deploymentd.queue import now
 
@@ -27,15 +26,19 @@ if TYPE_CHECKING:
     from ggl.deploymentd.runtime import Runtime
 
 
-def leave_operations(generations: Generations, image: Image, current: Current) -> list[dict[str, Any]]:
+def leave_operations(generations: Generations, image: Image | None, current: Current) -> list[dict[str, Any]]:
     """The present generation as it is left: with what components have stored since it was made.
 
-    The device before its first deployment becomes generation 0.
+    The device before its first deployment becomes generation 0. A generation whose image is lost gets no new one:
+    without its units and files there is no going back to it.
     """
     generation = generations.get(generations.current)
-    first = [] if generation is not None else [current_operation(generations.current)]
-    generation = generation or Generation(generations.current, created=now(), components=current.versions)
-    return [*put_operations(generation, replace(image, services=current.services)), *first]
+    if generation is None:
+        first = Generation(generations.current, created=now(), components=current.versions)
+        image = image or (Image() if not generations.known else None)
+        left = None if image is None else replace(image, services=current.services)
+        return [*put_operations(first, left), current_operation(first.number)]
+    return [] if image is None else put_operations(generation, replace(image, services=current.services))
 
 
 def commit_operations(
@@ -48,13 +51,13 @@ def commit_operations(
     generations, current = runtime.generations(), runtime.current()
     target = generations.get(deployment.target)
     if target is not None:
-        spoilt = [] if good else put_operations(worse(target))
-        return target.number, [*spoilt, current_operation(target.number)]
+        learned = [] if good == target.good else put_operations(replace(target, good=good))
+        return target.number, [*learned, current_operation(target.number)]
     base = generations.get(deployment.base)
     if good and base is not None and base.good and _is_same(deployment, activation, runtime, current):
         return base.number, []
     generation = Generation(
-        number=generations.next_number,
+        number=_number(deployment, generations),
         parent=deployment.base,
         created=now(),
         good=good,
@@ -77,6 +80,13 @@ def commit_operations(
         current_operation(generation.number),
         *drop_operations(known.outdated(keep)),
     ]
+
+
+def _number(deployment: Deployment, generations: Generations) -> int:
+    """A new one; but what was recorded without an answer being heard is recorded again under its number."""
+    current = generations.get(generations.current)
+    made = current is not None and current.deployment_id == deployment.deployment_id
+    return generations.current if made and generations.current != deployment.base else generations.next_number
 
 
 def _is_same(deployment: Deployment, activation: Activation, runtime: Runtime, current: Current) -> bool:

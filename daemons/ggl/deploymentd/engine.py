@@ -91,7 +91,10 @@ class Engine:
     def run(self) -> None:
         """Raises ``InterruptedError`` when the daemon ends, and ``BusError`` when the runtime cannot be reached: the
         deployment is then under way still, and is to be taken up again."""
-        self._begin()
+        try:
+            self._begin()
+        except Canceled:
+            return  # while it was on its way here; it is over
         while not self._deployment.is_over:
             try:
                 self._go()
@@ -116,7 +119,12 @@ class Engine:
         else:
             self._journal.write(attempts=deployment.attempts + 1)
             data = self._runtime.get(ACTIVATIONS, deployment.deployment_id)
-            self._activation = Activation.from_dict(data)
+            try:
+                self._activation = Activation.from_dict(data)
+            except InvalidValue as error:
+                text = f"what was still to be done cannot be read any more: {error}"
+                lost = outcome.failure_of(DeploymentError(text, "DEPLOYMENT_INTERRUPTED"), deployment)
+                self._go_back(dict(deployment.failure) or lost, None)
 
     def _go(self) -> None:
         deployment = self._deployment
@@ -232,7 +240,7 @@ class Engine:
         broken = [each["component"] for each in runtime.healths() if each.get("state") == "BROKEN"]
         operations = [
             put(ACTIVATIONS, deployment.deployment_id, activation.to_dict()),
-            *leave_operations(generations, self._image(), runtime.current()),
+            *leave_operations(generations, runtime.image(generations.current), runtime.current()),
         ]
         self._activation = activation
         self._journal.enter(
@@ -301,7 +309,8 @@ class Engine:
             self._end(**outcome.failed(how, failure))
             return
         generation, operations = commit_operations(deployment, self._activation, self._runtime, good=not failure)
-        result = outcome.failed(FAILED_ROLLBACK_NOT_REQUESTED, failure) if failure else outcome.success()
+        how = FAILED_UNABLE_TO_ROLLBACK if deployment.unable else FAILED_ROLLBACK_NOT_REQUESTED
+        result = outcome.failed(how, failure) if failure else outcome.success()
         self._end(operations, generation=generation, **result)
 
     # -- ends --------------------------------------------------------------------------------------------------------
@@ -312,10 +321,10 @@ class Engine:
         if not deployment.is_activating:
             detailed = REJECTED if isinstance(error, Rejected) else FAILED_NO_STATE_CHANGE
             self._end(**outcome.failed(detailed, failure))
-        elif deployment.rolling_back:
+        elif deployment.rolling_back or deployment.unable:
             self._go_on(outcome.also(dict(deployment.failure), error, deployment), unable=True)
         elif self._must_go_back(deployment):
-            self._go_back(failure)
+            self._go_back(failure, self._activation)
         else:
             self._go_on(dict(deployment.failure) or failure)
 
@@ -330,7 +339,8 @@ class Engine:
         _log.error("deployment %s: %s: %s", self._deployment.deployment_id, step, failure["cause"])
         more = {**more, "failure": failure, "broken": tuple(failure["broken"])}
         if step == "commit":
-            how = FAILED_UNABLE_TO_ROLLBACK if self._deployment.rolling_back else FAILED_ROLLBACK_NOT_REQUESTED
+            unable = self._deployment.rolling_back or more.get("unable", False)
+            how = FAILED_UNABLE_TO_ROLLBACK if unable else FAILED_ROLLBACK_NOT_REQUESTED
             self._end(**outcome.failed(how, failure))
         elif step == "remove":
             self._to_commit(**more)
@@ -339,13 +349,20 @@ class Engine:
         else:
             self._journal.enter(ACTIVATING[ACTIVATING.index(step) + 1], "going on as far as possible", **more)
 
-    def _go_back(self, failure: dict[str, Any]) -> None:
+    def _go_back(self, failure: dict[str, Any], forward: Activation | None) -> None:
+        """``forward``: what was being done; ``None`` when that cannot be read."""
         deployment = self._deployment
         _log.error("deployment %s: %s: %s", deployment.deployment_id, deployment.step, failure["cause"])
         try:
-            self._activation = rollback.undo(self._root, self._runtime, deployment, self._activation)
-        except (DeploymentError, InvalidValue) as error:
-            self._end(**outcome.failed(FAILED_UNABLE_TO_ROLLBACK, outcome.also(failure, error, deployment)))
+            self._activation = rollback.undo(self._root, self._runtime, deployment, forward)
+        except DeploymentError as error:
+            failure = outcome.also(failure, error, deployment)
+            if forward is None:
+                steps.start_again(self._runtime, deployment.changed)
+                self._end(**outcome.failed(FAILED_UNABLE_TO_ROLLBACK, failure))
+            else:
+                # Then on, as far as it goes: what was stopped is not to stay so.
+                self._go_on(failure, unable=True)
             return
         self._journal.enter(
             "stop",

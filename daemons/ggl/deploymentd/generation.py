@@ -12,7 +12,7 @@ generation then has that one as its parent. So a generation's ancestors are what
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ggl.deploymentd.activation import units_from
@@ -191,8 +191,3 @@ def current_operation(number: int) -> dict[str, Any]:
 def drop_operations(numbers: Iterable[int]) -> list[dict[str, Any]]:
     tables = (SUMMARIES, IMAGES)
     return [{"op": "drop", "table": table, "key": key_of(number)} for number in numbers for table in tables]
-
-
-def worse(generation: Generation) -> Generation:
-    """The generation, known not to come up any more."""
-    return replace(generation, good=False)

@@ -11,7 +11,8 @@ are records of their own, which go when the deployment is over.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from threading import Condition, RLock
 from typing import Any, Protocol
@@ -62,6 +63,7 @@ class Queue:
         self._writing = RLock()
         self._closed = False
         self._last_sequence = 0
+        self._reserved: set[str] = set()
 
     def load(self, records: Records) -> None:
         """Take over what is stored; once, before anything else. A record that cannot be read is left out."""
@@ -96,6 +98,20 @@ class Queue:
             self._keep(records, deployment, [put(INPUTS, name, inputs)])
         return deployment
 
+    @contextmanager
+    def reserved(self, deployment_id: str) -> Iterator[None]:
+        """Nobody else adds a deployment with this id, or clears up after one, in the meantime."""
+        with self._changed:
+            while deployment_id in self._reserved:
+                self._changed.wait()
+            self._reserved.add(deployment_id)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._reserved.remove(deployment_id)
+                self._changed.notify_all()
+
     def update(
         self,
         records: Records | None,
@@ -106,10 +122,13 @@ class Queue:
         """Change a deployment, and do ``operations`` in the same transaction. Without ``records`` the change is for
         watchers only and not kept.
 
-        Raises ``Canceled`` for the step that begins to change the device, when somebody has asked to cancel.
+        Raises ``Canceled`` for the step that begins to change the device, when somebody has asked to cancel; and when
+        it is over, which it stays.
         """
         with self._writing:
             before = self._all[deployment_id]
+            if before.is_over:
+                raise Canceled
             deployment = replace(before, **changes)
             if before.canceling and deployment.is_activating and not before.is_activating:
                 raise Canceled

@@ -36,6 +36,7 @@ from ggl.deploymentd.runtime import Runtime
 from ggl.deploymentd.space import STORE_LIMIT
 from ggl.deploymentd.staging import Staging, stage, staging_of
 from ggl.deploymentd.store import Store
+from ggl.deploymentd.worker import clear_up
 from ggl.values import InvalidValue, get_bool, get_dict, get_float, get_int, get_str
 
 if TYPE_CHECKING:
@@ -115,6 +116,8 @@ class Requests:
                 raise BusError(ErrorCode.NOENTRY, f"there is no deployment '{deployment_id}'") from None
         deployment = self._queue.get(deployment_id)
         assert deployment is not None, "it was found just now"
+        if deployment.status == CANCELED:
+            clear_up(self._root, self._queue, deployment_id)
         if canceled:
             message = "it is canceled" if deployment.status == CANCELED else "it will be canceled"
         elif deployment.is_over:
@@ -125,17 +128,16 @@ class Requests:
 
     def _add(self, deployment: Deployment, inputs: Mapping[str, Any], recipes: str, artifacts: str) -> dict[str, Any]:
         name = deployment.deployment_id
-        known = self._queue.get(name)
-        if known is not None and not known.is_over:
-            raise BusError(ErrorCode.BUSY, f"deployment {name} is {known.status} already")
-        with self._runtime(deployment.trail) as runtime:
+        with self._queue.reserved(name), self._runtime(deployment.trail) as runtime:
+            known = self._queue.get(name)
+            if known is not None and not known.is_over:
+                raise BusError(ErrorCode.BUSY, f"deployment {name} is {known.status} already")
             staging = staging_of(self._root, name)
             self._stage(staging, recipes, artifacts, runtime.current())
             try:
                 self._queue.add(runtime, replace(deployment, message="waiting for its turn"), inputs)
             except (QueueFull, AlreadyKnown) as error:
-                if isinstance(error, QueueFull):
-                    staging.remove()
+                staging.remove()
                 raise BusError(ErrorCode.BUSY, str(error)) from None
             except BusError:
                 staging.remove()

@@ -72,7 +72,8 @@ def to_generation(
         removed=gone,
         bootstrap=rollback_bootstrap_units(root, lifecycles, image.units),
         uninstall=uninstall_units(root, gone, current, present.units),
-        excused=_with_dependents(broken, image.units),
+        # What a device that was taken over is said to have had, and nothing ever ran.
+        excused=_with_dependents({*broken, *target.components} - up | set(broken), image.units),
     )
 
 

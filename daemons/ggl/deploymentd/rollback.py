@@ -12,6 +12,7 @@ from ggl.deploymentd.errors import DeploymentError
 from ggl.deploymentd.generation import Generation, Generations, Image
 from ggl.deploymentd.plan import make_plan
 from ggl.deploymentd.restoring import is_other, one_component, scope_of, to_generation
+from ggl.recipe.model import BUILT_IN
 
 if TYPE_CHECKING:
     from ggl.deploymentd.activation import Activation
@@ -61,20 +62,27 @@ def way_back(root: Root, runtime: Runtime, to: int | None, component: str | None
     return WayBack(target, activation, _configurations(image, scope), Current(image.services).groups)
 
 
-def undo(root: Root, runtime: Runtime, deployment: Deployment, forward: Activation) -> Activation:
-    """Back to what ran before ``deployment``, which was doing ``forward``. Raises ``DeploymentError``."""
+def undo(root: Root, runtime: Runtime, deployment: Deployment, forward: Activation | None) -> Activation:
+    """Back to what ran before ``deployment``, which was doing ``forward``; without that, everything is put back.
+
+    Raises ``DeploymentError``.
+    """
     generations = runtime.generations()
     target = generations.get(deployment.base)
     if target is None:
         raise NoGeneration(f"what ran before (generation {deployment.base}) is not known any more")
-    present = Image({}, forward.units, forward.contents)
+    current = runtime.current()
+    if forward is None:
+        present, scope = Image(), {*target.components, *current.versions, *BUILT_IN}
+    else:
+        present, scope = Image({}, forward.units, forward.contents), set(forward.touched)
     return to_generation(
         root,
         target,
         _image(runtime, target),
-        runtime.current(),
+        current,
         present,
-        set(forward.touched),
+        scope,
         deployment.broken_before,
         groups=False,
     )

@@ -19,6 +19,7 @@ from ggl.host.status import UnitStatus
 from ggl.host.unit import Unit
 from ggl.log import get_logger
 from ggl.paths import Root
+from ggl.values import InvalidValue
 
 T = TypeVar("T")
 
@@ -78,9 +79,13 @@ class Runtime:
         return read_generations(self.scan(SUMMARIES))
 
     def image(self, number: int) -> Image | None:
-        """What makes generation ``number`` run; ``None`` when that is not kept. Raises ``InvalidValue``."""
+        """What makes generation ``number`` run; ``None`` when that is not kept, or cannot be read."""
         data = self.get(IMAGES, key_of(number))
-        return None if data is None else Image.from_dict(data)
+        try:
+            return None if data is None else Image.from_dict(data)
+        except InvalidValue as error:
+            _log.error("what generation %s consists of cannot be read: %s", number, error)
+            return None
 
     def _read(self, method: str, params: dict[str, Any]) -> Any:
         try:
@@ -147,12 +152,14 @@ class Runtime:
                         check()
                         try:
                             return subscription.next(_LOOK)
+                        except StopIteration:
+                            raise BusError(ErrorCode.NOCONN, f"{interface} ended without an answer") from None
                         except BusError as error:
                             if error.code != ErrorCode.TIMEOUT:
                                 raise
-            except (BusError, StopIteration) as error:
-                passing = isinstance(error, StopIteration) or error.code in _PASSING
-                if not passing or time.monotonic() > deadline or self._closing():
+                        deadline = time.monotonic() + PATIENCE
+            except BusError as error:
+                if error.code not in _PASSING or time.monotonic() > deadline or self._closing():
                     raise
                 _log.info("%s cannot be asked (%s), trying again", interface, error)
                 time.sleep(0.2)

@@ -50,6 +50,13 @@ def start(runtime: Runtime, activation: Activation, changed: Collection[str]) ->
     runtime.load(activation.units, names)
 
 
+def start_again(runtime: Runtime, components: Collection[str]) -> None:
+    """Start the units that the host has of ``components``: the last that can be done when nothing else is known."""
+    statuses = runtime.units().values()
+    down = (each for each in statuses if each.component in components and each.phase == "main" and not each.wanted)
+    runtime.load((), [each.name for each in down])
+
+
 def wait(runtime: Runtime, journal: Journal, activation: Activation, timeout: float) -> None:
     """Until every component is up. Raises ``DeploymentError`` when one is broken, or after ``timeout`` seconds."""
     changed = set(journal.deployment.changed)

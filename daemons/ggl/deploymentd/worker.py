@@ -76,8 +76,16 @@ def _run(root: Root, queue: Queue, runtime: Runtime, deployment: Deployment) -> 
     _log.info("deployment %s: %s", name, "is taken up again" if deployment.step else "begins")
     Engine(root, runtime, Journal(queue, runtime, name)).run()
     _clean(root, runtime)
-    staging_of(root, name).remove()
+    clear_up(root, queue, name)
     queue.prune(runtime)
+
+
+def clear_up(root: Root, queue: Queue, deployment_id: str) -> None:
+    """Remove what was staged for a deployment that is over; but it may have been requested again already."""
+    with queue.reserved(deployment_id):
+        deployment = queue.get(deployment_id)
+        if deployment is None or deployment.is_over:
+            staging_of(root, deployment_id).remove()
 
 
 def _clean(root: Root, runtime: Runtime) -> None:

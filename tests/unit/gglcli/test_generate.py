@@ -64,7 +64,7 @@ def complete(line: str) -> set[str]:
 def test_bash_completes_commands_options_and_choices(root) -> None:
     assert complete("ggl comp") == {"component"}
     assert complete("ggl component re") == {"restart", "remove", "resume"}
-    assert complete("ggl --root /x component re") == {"restart", "remove"}
+    assert complete("ggl --root /x component re") == {"restart", "remove", "resume"}
     assert complete("ggl component restart --no") == {"--no-wait"}
     assert complete("ggl logs --level W") == {"WARN"}
     assert "--json" in complete("ggl status --")
