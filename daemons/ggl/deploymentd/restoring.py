@@ -46,6 +46,7 @@ def to_generation(
     that need not come up. ``groups``: whether the roots of the groups are put back too.
     """
     gone = tuple(name for name in current.versions if name not in target.components)
+    up = {unit.component for unit in image.units}
     operations: list[Mapping[str, Any]] = []
     for name in sorted(scope):
         if name in BUILT_IN:
@@ -72,8 +73,8 @@ def to_generation(
         removed=gone,
         bootstrap=rollback_bootstrap_units(root, lifecycles, image.units),
         uninstall=uninstall_units(root, gone, current, present.units),
-        # What a device that was taken over is said to have had, and nothing ever ran.
-        excused=_with_dependents({*broken, *target.components} - up | set(broken), image.units),
+        # A device that was taken over may know of components that have never run here.
+        excused=_with_dependents({*broken, *(name for name in target.components if name not in up)}, image.units),
     )
 
 

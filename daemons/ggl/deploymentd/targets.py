@@ -83,6 +83,7 @@ def make_targets(
     values = {name: ComponentValues(name, NUCLEUS_VERSION, _built_in(name, changes, current)) for name in BUILT_IN}
     values |= {recipe.name: ComponentValues(recipe.name, recipe.version) for recipe in recipes}
     nucleus = values[NUCLEUS].configuration
+    _check_defaults(_map(nucleus.get("runWithDefault")), current, euid)
     replacing = _is_true(nucleus.get("interpolateComponentConfiguration"))
     for recipe in recipes:
         defaults, entry = recipe.default_configuration, updates.get(recipe.name, ComponentUpdate())
@@ -257,6 +258,14 @@ def _limits(name: str, run_with: Mapping[str, Any], defaults: Mapping[str, Any])
         text = f"{name} cannot run here: runWithDefault of the nucleus configuration: {error}"
         raise DeploymentError(text, "RUN_WITH_CONFIG_NOT_VALID") from None
     return Limits(wanted.memory, wanted.cpus)
+
+
+def _check_defaults(defaults: Mapping[str, Any], current: Current, euid: int | None) -> None:
+    """Other defaults must be good for something, also while every component has a user of its own."""
+    before = plain(current.configuration(NUCLEUS)).get("runWithDefault")
+    user = _text(defaults, "posixUser")
+    if defaults != before and user:
+        run_as("a component without a posixUser of its own", "", user, euid)
 
 
 def _lacks_configuration(name: str, current: Current) -> bool:

@@ -110,6 +110,9 @@ class UnitCourse(UnitState):
         self._sequence.begin()
         self._thaw()
         had_started = self.active in ("active", "activating") and self.sub != "auto-restart"
+        if had_started:
+            # Whatever it goes down for: this phase has ended without an error.
+            self._failures.succeeded("run" if self.active == "active" else "start")
         self._set("deactivating", "stop", "success", self._stage if finishing else "stop")
 
         def ended(overdue: str) -> None:
@@ -130,7 +133,12 @@ class UnitCourse(UnitState):
                 self._bounds.end()
             then()
 
-        self._sequence.end_processes(self.name, ended, at_once)
+        units = [self.name]
+        install = self._supervisor.installed_by(self.unit)
+        if install is not None:
+            self._sequence.take_over(install._sequence)
+            units.append(install.name)
+        self._sequence.end_processes(tuple(units), ended, at_once)
 
     def _down(self) -> None:
         """No process is left."""

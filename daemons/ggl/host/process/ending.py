@@ -29,14 +29,16 @@ _log = get_logger("ggld")
 
 
 class Ending:
-    """Ends the processes of ``unit``: those in ``groups``, and those that left them but carry its mark.
+    """Ends the processes of ``units``: those in ``groups``, and those that left them but carry the mark of one.
 
     ``done`` is called when none is left: at once if there are none to begin with.
     """
 
-    def __init__(self, supervisor: Supervisor, unit: str, groups: set[int], done: Callable[[], None]) -> None:
+    def __init__(
+        self, supervisor: Supervisor, units: tuple[str, ...], groups: set[int], done: Callable[[], None]
+    ) -> None:
         self._supervisor = supervisor
-        self._unit = unit
+        self._units = units
         self._groups = groups
         self._done = done
         self._strays: list[int] = []
@@ -70,7 +72,8 @@ class Ending:
         send(self._strays, number)
 
     def _find_strays(self) -> list[int]:
-        return [pid for pid in self._supervisor.strays.of(self._unit) if not _in_groups(pid, self._groups)]
+        strays = self._supervisor.strays
+        return [pid for unit in self._units for pid in strays.of(unit) if not _in_groups(pid, self._groups)]
 
     def _check(self) -> None:
         now = time.monotonic()
@@ -87,11 +90,11 @@ class Ending:
             self._empty = not self._strays
         if now >= self._kill_from and (self._groups or self._strays):
             if now >= self._kill_from + KILL_SECONDS:
-                _log.error("%s: SIGKILL does not end it; its processes are left alone", self._unit)
+                _log.error("%s: SIGKILL does not end it; its processes are left alone", self._units[0])
                 self._done()
                 return
             if not self._killing:
-                _log.warning("%s: SIGTERM did not end it within %g s, sending SIGKILL", self._unit, TERM_SECONDS)
+                _log.warning("%s: SIGTERM did not end it within %g s, sending SIGKILL", self._units[0], TERM_SECONDS)
             self._killing = True
             self._signal(signal.SIGKILL)
         delay = _POLL_SECONDS if now < max(self._begun, self._kill_from) + 1.0 else _SLOW_POLL_SECONDS

@@ -61,8 +61,13 @@ class Sequence:
     def later(self, seconds: float, callback: Callable[[], None]) -> None:
         self._timer = self._supervisor.loop.call_later(seconds, callback)
 
-    def end_processes(self, unit: str, done: Callable[[], None], at_once: bool = False) -> None:
-        """End every process that is left of ``unit``, then call ``done``. ``at_once``: with SIGKILL."""
+    def take_over(self, other: Sequence) -> None:
+        """The process groups of ``other`` are ours from now on."""
+        self._groups |= other._groups
+        other._groups.clear()
+
+    def end_processes(self, units: tuple[str, ...], done: Callable[[], None], at_once: bool = False) -> None:
+        """End every process that is left of ``units``, then call ``done``. ``at_once``: with SIGKILL."""
 
         def ended() -> None:
             self._ending = None
@@ -72,7 +77,7 @@ class Sequence:
             self._steps.clear()
             done()
 
-        self._ending = Ending(self._supervisor, unit, self._groups, ended)
+        self._ending = Ending(self._supervisor, units, self._groups, ended)
         self._ending.begin(at_once)
 
     def forget_empty_groups(self) -> None:

@@ -194,6 +194,11 @@ class Supervisor:
         if install is not None and install.active == "failed":
             install.start()
 
+    def installed_by(self, unit: Unit) -> RunningUnit | None:
+        """The unit that has installed ``unit``. What it left running is the component's, and ends with it."""
+        install = self.units.get(unit.install)
+        return install if install is not None and install.sub == "exited" else None
+
     def stop_install(self, unit: Unit, done: Callable[[], None]) -> None:
         """``unit`` is not to come up any more: its installation, if it is under way, is stopped. Then ``done``."""
         install = self.units.get(unit.install)

@@ -78,14 +78,14 @@ def test_a_group_whose_leader_is_gone_is_ended_with_the_others(host: Host) -> No
     host.run_until(lambda: outcomes)
     assert sequence._groups == {leader}
     ended: list[bool] = []
-    sequence.end_processes(UNIT.name, lambda: ended.append(True))
+    sequence.end_processes((UNIT.name,), lambda: ended.append(True))
     host.run_until(lambda: ended)
     assert host.strays.of(UNIT.name) == []
 
 
 def test_the_end_of_nothing_comes_at_once(host: Host) -> None:
     ended: list[bool] = []
-    Sequence(host).end_processes(UNIT.name, lambda: ended.append(True))  # type: ignore[arg-type]
+    Sequence(host).end_processes((UNIT.name,), lambda: ended.append(True))  # type: ignore[arg-type]
     assert ended == [True]
 
 
@@ -93,7 +93,7 @@ def test_a_new_sequence_leaves_the_processes_of_the_old_one_alone_and_hears_noth
     sequence = Sequence(host)  # type: ignore[arg-type]
     pid, outcomes = run(host, sequence, "trap '' TERM; while :; do sleep 0.05; done")
     ended: list[bool] = []
-    sequence.end_processes(UNIT.name, lambda: ended.append(True))
+    sequence.end_processes((UNIT.name,), lambda: ended.append(True))
     sequence.begin()
     os.kill(pid, signal.SIGKILL)
     host.run_until(lambda: not host.reaper.expects(pid))
