@@ -39,30 +39,38 @@ def difference(
         for entry in _values(component, plain(current.configuration(component)), after)
     ]
     configured = {entry["component"] for entry in configuration}
+    files = _files(image.contents, activation.contents)
+    refiled = {path.split("/")[1] for paths in files.values() for path in paths}
     return {
-        "components": _components(activation, image, current, set(changed), configured),
+        "components": _components(activation, image, current, set(changed), configured, refiled),
         "configuration": configuration,
-        "files": _files(image.contents, activation.contents),
+        "files": files,
         "roots": _roots(current.groups, groups),
     }
 
 
 def _components(
-    activation: Activation, image: Image, current: Current, changed: set[str], configured: set[str]
+    activation: Activation,
+    image: Image,
+    current: Current,
+    changed: set[str],
+    configured: set[str],
+    refiled: set[str],
 ) -> list[dict[str, Any]]:
+    """``configured`` have another configuration, ``refiled`` other files."""
     entries = []
     before = current.versions
     for name, version in activation.versions.items():
         old = [unit for unit in image.units if unit.component == name]
         new = [unit for unit in activation.units if unit.component == name]
-        reasons = _reasons(old, new)
+        reasons = _reasons(old, new) + (["artifacts"] if name in refiled else [])
         if name not in before:
             action, reasons = "add", []
         elif before[name] != version:
             action = "update"
         elif name in changed:
             action = "restart" if _revisions(old, "install") == _revisions(new, "install") else "reinstall"
-            reasons = reasons or ["it is broken or stopped"]
+            reasons = reasons or ["it is not up"]
         elif name in configured:
             action = "configure"
         elif "limits" in reasons:
@@ -101,8 +109,6 @@ def _reasons(old: list[Unit], new: list[Unit]) -> list[str]:
             found["install script"] = None
             continue
         parts = [word for field, word in _PARTS if getattr(was, field) != getattr(unit, field)]
-        if was.revision != unit.revision and not parts:
-            parts = ["artifacts"]
         if unit.phase == "install":
             parts = ["install script" if part == "script" else part for part in parts]
         found.update(dict.fromkeys(parts))

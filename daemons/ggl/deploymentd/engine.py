@@ -231,6 +231,7 @@ class Engine:
             policy=DO_NOTHING,
             wait_timeout=get_float(inputs, "timeout"),
             target=-1 if component else way.target.number,
+            roots={name: version for roots in way.groups.values() for name, version in roots.items()},
         )
 
     def _activate(self, activation: Activation, changed: tuple[str, ...], **more: Any) -> None:
@@ -238,14 +239,15 @@ class Engine:
         runtime, deployment = self._runtime, self._deployment
         generations = runtime.generations()
         broken = [each["component"] for each in runtime.healths() if each.get("state") == "BROKEN"]
+        current = runtime.current()
         operations = [
             put(ACTIVATIONS, deployment.deployment_id, activation.to_dict()),
-            *leave_operations(generations, runtime.image(generations.current), runtime.current()),
+            *leave_operations(generations, runtime.image(generations.current), current),
         ]
         self._activation = activation
         self._journal.enter(
             "stop",
-            "stopping what changes" if changed else "nothing needs a restart",
+            "stopping what changes" if set(changed) & set(current.versions) else "nothing has to stop",
             operations,
             base=generations.current,
             broken_before=tuple(broken),
