@@ -164,6 +164,8 @@ def test_a_dependency_that_is_added_or_changes_its_type_restarts_and_another_ran
     path = row.device.recipes / f"{row.name}.yaml"
     path.write_text(path.read_text().replace('"*"', '">=1.0.0"'))
     changed(row, NOTHING)
+    row.recipe()
+    changed(row, RESTART)
 
 
 # -- configuration -----------------------------------------------------------------------------------------------------
@@ -196,7 +198,7 @@ def test_another_user_installs_anew_and_owns_everything(row: Row) -> None:
     row.recipe(install="echo install >> log; umask 077; mkdir -p deep; echo x >> deep/file; id -un >> who")
     row.first()
     assert row.device.work(row.name, "who").split() == ["root"]
-    users = {row.name: {"posixUser": NOBODY}}
+    users = {row.name: {"posixUser": NOBODY, "windowsUser": "ignored"}}
     changed(row, REINSTALL, component_to_run_with_info=users)
     assert row.device.work(row.name, "who").split() == ["root", NOBODY]
     root, uid = row.device.runtime.root, pwd.getpwnam(NOBODY).pw_uid

@@ -1,7 +1,7 @@
 """What the scripts of a component may count on, from its recipe to its end: steps, environment, failures, dependencies.
 
-Where each change leads is told in ``test_change_rules``; single rules of the supervisor in
-``test_process_host_lifecycle``.
+Where each change leads is told in ``test_change_rules``, what belongs to a deployment in ``test_bootstrap``; single rules
+of the supervisor in ``test_process_host_lifecycle``.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import grp
 import os
 import pwd
-import shlex
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -94,10 +93,10 @@ def test_every_step_runs_as_its_user_in_its_directory_unless_it_is_privileged(de
     work = device.runtime.root.work / "App"
     for line in said:
         step, ids, where, directory, owner = line.split()
-        privileged = step in ("bootstrap", "shutdown")
-        expected = ("0:0", pwd.getpwuid(0).pw_dir) if privileged else (f"{uid}:{gid}", home)
-        if not privileged or os.environ.get("HOME") == pwd.getpwuid(0).pw_dir:
-            assert (ids, where) == expected, line
+        if step in ("bootstrap", "shutdown"):
+            assert ids == "0:0", line
+        else:
+            assert (ids, where) == (f"{uid}:{gid}", home), line
         assert (directory, owner) == (str(work), f"{uid}:700"), line
 
 
@@ -121,89 +120,6 @@ def test_scripts_are_run_by_the_shell_that_is_configured(device: Device) -> None
     device.set_config("bash", *NUCLEUS[1:], "runWithDefault", "posixShell")
     device.succeed()
     assert log(device) == ["bash"]
-
-
-# -- bootstrap ---------------------------------------------------------------------------------------------------------
-
-
-def instance(device: Device) -> str:
-    found: str = device.runtime.call("gg_host", "info")["instance"]
-    return found
-
-
-def bootstraps(device: Device, top: str, base: str = "true", **more: Any) -> str:
-    """Deploy Top, which needs Base; each has a bootstrap step that leaves its name in one file."""
-    file = shlex.quote(str(device.recipes.parent / "order"))
-    for name, script, needs in (("Base", base, {}), ("Top", top, {"Base": "*"})):
-        step = {"Script": f"echo {name} >> {file}; {script}", **more}
-        device.recipe(
-            name, str({"bootstrap": step, "run": f"echo {name}-run >> {file}; exec sleep 1000"}), "1.0.0", needs
-        )
-    return device.submit({"Top": "1.0.0"})
-
-
-def order(device: Device) -> list[str]:
-    file = device.recipes.parent / "order"
-    return file.read_text().split() if file.exists() else []
-
-
-def test_bootstraps_run_in_the_order_of_dependencies_before_anything_starts(device: Device) -> None:
-    before = instance(device)
-    outcome = device.outcome(bootstraps(device, "echo said", "sleep 0.3"))
-    assert outcome["status"] == "SUCCEEDED", outcome
-    assert order(device) == ["Base", "Top", "Base-run", "Top-run"]
-    wait_until(lambda: " INFO said\n" in device.runtime.log("Top"))
-    assert instance(device) == before, "nobody asked for a restart"
-
-
-def test_code_100_restarts_the_runtime_before_the_next_bootstrap(device: Device) -> None:
-    before = instance(device)
-    outcome = device.outcome_after_all(bootstraps(device, "true", "exit 100"))
-    assert outcome["status"] == "SUCCEEDED", outcome
-    assert order(device) == ["Base", "Top", "Base-run", "Top-run"]
-    assert instance(device) != before
-
-
-def test_code_101_reboots_the_device_before_the_next_bootstrap(device: Device) -> None:
-    rebooted = device.recipes.parent / "rebooted"
-    device.set_config(f"touch {shlex.quote(str(rebooted))}", *NUCLEUS[1:], "rebootCommand")
-    identifier = bootstraps(device, "true", "exit 101")
-    wait_until(rebooted.exists)
-    assert order(device) == ["Base"]
-    device.runtime.down()  # as the reboot would
-    device.runtime.up()
-    assert device.outcome_after_all(identifier)["status"] == "SUCCEEDED"
-    assert order(device) == ["Base", "Top", "Base-run", "Top-run"]
-
-
-@pytest.mark.parametrize(
-    ("script", "more", "code"),
-    [
-        ("exit 1", {}, "COMPONENT_BOOTSTRAP_ERROR"),
-        ("exit 102", {}, "COMPONENT_BOOTSTRAP_ERROR"),
-        ("kill -9 $$", {}, "COMPONENT_BOOTSTRAP_ERROR"),
-        ("exec sleep 1000", {"Timeout": 0.5}, "COMPONENT_BOOTSTRAP_TIMEOUT"),
-    ],
-)
-def test_any_other_end_of_a_bootstrap_fails_the_deployment(
-    device: Device, script: str, more: dict[str, Any], code: str
-) -> None:
-    outcome = device.outcome(bootstraps(device, "true", script, **more))
-    assert (outcome["status"], outcome["detailed_status"]) == ("FAILED", "FAILED_ROLLBACK_COMPLETE")
-    assert code in outcome["error_stack"]
-    assert (order(device), device.health()) == (["Base"], {})
-
-
-def test_a_bootstrap_runs_on_the_way_back_where_the_recipe_says_so(device: Device) -> None:
-    for name, wanted in (("Again", True), ("Once", False)):
-        step = {"Script": "echo {kernel:rootPath} > /dev/null; echo old >> log", "BootstrapOnRollback": wanted}
-        device.recipe(name, str({"bootstrap": step, "run": "exec sleep 1000"}))
-    device.succeed({"Again": "1.0.0", "Once": "1.0.0"})
-    for name in ("Again", "Once"):
-        device.recipe(name, str({"bootstrap": "echo new >> log", "run": "exit 1"}), "2.0.0")
-    outcome = device.deploy({"Again": "2.0.0", "Once": "2.0.0"})
-    assert outcome["detailed_status"] == "FAILED_ROLLBACK_COMPLETE", outcome
-    assert (log(device, "Again"), log(device, "Once")) == (["old", "new", "old"], ["old", "new"])
 
 
 # -- install and shutdown ----------------------------------------------------------------------------------------------
@@ -344,14 +260,26 @@ def test_who_needs_a_component_softly_gets_it_and_does_not_care(device: Device) 
 
 
 def test_who_needs_a_broken_component_waits_in_installed(device: Device) -> None:
-    device.recipe("Base", "{run: 'test -e {kernel:rootPath}/good && exec sleep 1000; exit 1'}")
-    device.recipe("Top", "{install: 'true', run: 'exec sleep 1000'}", depends={"Base": "*"})
+    device.recipe("Base", "{startup: 'test -e {kernel:rootPath}/good'}")
+    device.recipe("Top", "{install: 'true', run: 'echo run >> log; exec sleep 1000'}", depends={"Base": "*"})
     assert device.deploy({"Top": "1.0.0"})["broken"] == ["Base"]
     top = device.health()["Top"]
     assert (top["state"], top["reason"]) == ("INSTALLED", "waiting for ggl.Base")
+    assert log(device, "Top") == []
     (device.runtime.root.state / "good").touch()
     host(device, "restart", "Base")
     wait_until(lambda: device.state("Top") == "RUNNING")
+
+
+def test_who_needs_a_component_that_is_stopped_or_has_finished_goes_on(device: Device) -> None:
+    device.recipe("Base", SLEEP)
+    device.recipe("Once", "{run: 'sleep 0.5'}")
+    device.recipe("Top", SLEEP, depends={"Base": "*", "Once": "*"})
+    device.succeed({"Top": "1.0.0"})
+    pid = device.pid("Top")
+    host(device, "stop", "Base")
+    wait_until(lambda: device.state("Once") == "FINISHED")
+    assert (device.state("Base"), device.state("Top"), device.pid("Top")) == ("FINISHED", "RUNNING", pid)
 
 
 def test_independent_components_start_side_by_side(device: Device) -> None:
