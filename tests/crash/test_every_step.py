@@ -58,7 +58,9 @@ class Lab:
             folder = self.base / outcome
             bootstrap = "bootstrap: 'echo once >> bootstrapped'"
             recipe(folder, "Base", "2.0.0", f"{{install: 'true', {bootstrap}, run: 'exec sleep 1000'}}", archive="two")
-            recipe(folder, "App", "1.0.0", "{run: 'exec sleep 1000 # {configuration:/mode}'}", "{mode: a, own: 1}", "Base")
+            recipe(
+                folder, "App", "1.0.0", "{run: 'exec sleep 1000 # {configuration:/mode}'}", "{mode: a, own: 1}", "Base"
+            )
             artifact(folder, "App", "1.0.0", "data", "changed")
             recipe(folder, "New", new_version, f"{{run: '{script}'}}")
         artifact(self.base / "first", "App", "1.0.0", "data", "first")
@@ -137,9 +139,7 @@ class Lab:
         packages = self.runtime.root.packages
         return {
             "services": services,
-            "units": {
-                each["name"]: (each["revision"], each["active_state"]) for each in units if each["component"]
-            },
+            "units": {each["name"]: (each["revision"], each["active_state"]) for each in units if each["component"]},
             "files": {
                 str(path.relative_to(packages)): (digest(path), path.stat().st_mode)
                 for path in sorted(packages.rglob("*"))
@@ -154,7 +154,9 @@ class Lab:
         return len(path.read_text().splitlines()) if path.exists() else 0
 
 
-def recipe(folder: Path, name: str, version: str, lifecycle: str, defaults: str = "{}", needs: str = "", archive: str = "") -> None:
+def recipe(
+    folder: Path, name: str, version: str, lifecycle: str, defaults: str = "{}", needs: str = "", archive: str = ""
+) -> None:
     recipes = folder / "recipes"
     recipes.mkdir(parents=True, exist_ok=True)
     artifacts = "[]"

@@ -161,6 +161,15 @@ def test_on_the_way_back_a_bootstrap_runs_where_the_recipe_says_so(device: Devic
     assert device.work("App", "ran").split()[-1] == ("one" if again else "three")
 
 
+def test_on_the_way_back_another_section_of_the_same_version_counts_as_well(device: Device) -> None:
+    with_bootstrap(device, "App", "echo one >> ran", more=", BootstrapOnRollback: true")
+    device.succeed({"App": "1.0.0"})
+    with_bootstrap(device, "App", "echo two >> ran", more=", BootstrapOnRollback: true")
+    device.succeed({"App": "1.0.0"})
+    assert device.rollback()["status"] == "SUCCEEDED"
+    assert device.work("App", "ran").split() == ["one", "two", "one"]
+
+
 def test_a_bootstrap_that_fails_on_the_way_back_is_a_rollback_that_failed(device: Device) -> None:
     with_bootstrap(device, "App", "test ! -e worse", more=", BootstrapOnRollback: true")
     device.succeed({"App": "1.0.0"})

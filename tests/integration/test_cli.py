@@ -121,7 +121,7 @@ def test_status(ggl: Ggl) -> None:
     text = ggl("status").out
     assert re.search(rf"^{HELLO} +1\.0\.0 +RUNNING +\d+ +0 +\d+[smhd]$", text, re.MULTILINE)
     status = ggl("status", "--json").json
-    assert set(status) == {"runtime", "healthy", "daemons", "components"}
+    assert set(status) == {"runtime", "healthy", "daemons", "components", "recovering"}
     assert (status["healthy"], status["runtime"]["root"]) == (True, str(ggl.root))
     assert [each["component"] for each in status["components"]] == [HELLO, UPPER]
     assert all(each["since"] > 1_600_000_000_000 for each in status["components"])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -188,6 +189,10 @@ def test_roots_are_recorded_unless_the_way_back_was_taken(device: Device) -> Non
     assert (outcome["status"], outcome["detailed_status"]) == ("FAILED", "FAILED_ROLLBACK_NOT_REQUESTED")
     assert roots(device) == {HEATERS: both}
     assert device.config("DeploymentService", "GroupToLastDeployment", HEATERS, "timestamp") == 2000
+    # What nobody wants any more goes, also where something else does not come up.
+    outcome = job(device, HEATERS, {"Bad": "1.0.0"}, 3000, failureHandlingPolicy="DO_NOTHING")
+    assert (outcome["detailed_status"], outcome["removed"]) == ("FAILED_ROLLBACK_NOT_REQUESTED", ["Good"])
+    assert list(device.health()) == ["Bad"]
 
 
 # -- versions ----------------------------------------------------------------------------------------------------------
@@ -329,17 +334,17 @@ def test_what_belongs_to_the_component_survives_its_update_and_goes_with_it(devi
     assert recorded.keys() & {"previousVersion", "runtime", "_private"} == set()
 
 
-def test_what_goes_runs_and_is_recorded_until_the_rest_is_up(device: Device) -> None:
+def test_what_goes_runs_and_is_recorded_until_the_rest_is_up(device: Device, tmp_path: Path) -> None:
     device.recipe("Old", SLEEP)
     device.succeed({"Old": "1.0.0"})
-    device.recipe("New", "{startup: 'until test -e go; do sleep 0.02; done'}")
+    device.recipe("New", f"{{startup: 'until test -e {tmp_path}/go; do sleep 0.02; done'}}")
     identifier = device.submit({"New": "1.0.0"}, ("Old",))
     wait_until(lambda: device.health().get("New", {}).get("state") == "STARTING")
     assert device.reaches(identifier, "wait")["changed"] == ["New"]
     assert device.state("Old") == "RUNNING"
     assert device.config("Old", "version") == "1.0.0"
     assert roots(device) == {LOCAL: {"Old": "1.0.0"}}
-    (device.runtime.root.work / "New" / "go").touch()
+    (tmp_path / "go").touch()
     assert device.outcome(identifier)["removed"] == ["Old"]
     assert device.config("Old") is None
     assert (list(device.health()), roots(device)) == (["New"], {LOCAL: {"New": "1.0.0"}})
@@ -381,8 +386,8 @@ def test_a_failure_before_anything_changed_leaves_everything_as_it_was(device: D
         return device.pid("A"), services, store(device), device.generations()
 
     before = seen()
-    device.recipe("A", SLEEP, version="2.0.0", artifacts=("missing",))
-    device.recipe("Plugin", SLEEP)
+    device.recipe("Needs", SLEEP, artifacts=("missing",))
+    device.recipe("Plain", SLEEP)
     asked = {"A": {"version": "1.0.0", "configurationUpdate": {"merge": {"k": 1}}}}
     for components, more, codes, types in (
         (
@@ -392,13 +397,13 @@ def test_a_failure_before_anything_changed_leaves_everything_as_it_was(device: D
             ["REQUEST_ERROR"],
         ),
         (
-            {"A": "2.0.0"},
+            {**asked, "Needs": "1.0.0"},
             {},
             ["ARTIFACT_DOWNLOAD_ERROR", "RECIPE_MISSING_ARTIFACT_HASH_ALGORITHM"],
             ["COMPONENT_RECIPE_ERROR"],
         ),
         (
-            {**asked, "Plugin": {"version": "1.0.0", "runWith": {"posixUser": "nobody-has-this-name"}}},
+            {**asked, "Plain": {"version": "1.0.0", "runWith": {"posixUser": "nobody-has-this-name"}}},
             {},
             ["RUN_WITH_CONFIG_NOT_VALID"],
             ["REQUEST_ERROR"],

@@ -345,6 +345,6 @@ def test_a_component_rejects_and_accepts_a_configuration(runtime: Runtime, meter
             assert deployed(runtime, METER)["configuration"]["a"] == 3
         else:
             assert (done["status"], done["detailed_status"]) == ("FAILED", "FAILED_NO_STATE_CHANGE")
-            assert "COMPONENT_CONFIGURATION_NOT_VALID" in done["error_stack"]
+            assert done["error_stack"] == ["DEPLOYMENT_FAILURE", "COMPONENT_CONFIGURATION_NOT_VALID"]
             assert "7 is too much" in done["cause"]
             assert deployed(runtime, METER)["configuration"]["a"] == 1

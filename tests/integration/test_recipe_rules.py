@@ -1,7 +1,7 @@
 """What the scripts of a component may count on, from its recipe to its end: steps, environment, failures, dependencies.
 
-Where each change leads is told in ``test_change_rules``, what belongs to a deployment in ``test_bootstrap``; single rules
-of the supervisor in ``test_process_host_lifecycle``.
+Where each change leads is told in ``test_change_rules``, what belongs to a deployment in ``test_bootstrap``; single
+rules of the supervisor in ``test_process_host_lifecycle``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.integration.conftest import Runtime, alive, running, wait_until
-from tests.integration.device import NUCLEUS, SLEEP, USER, Device
+from tests.integration.device import NUCLEUS, SLEEP, Device
 from tests.integration.test_process_host import component, deploy, sleeps
 from tests.integration.test_process_host_lifecycle import observed
 
@@ -125,12 +125,15 @@ def test_scripts_are_run_by_the_shell_that_is_configured(device: Device) -> None
 # -- install and shutdown ----------------------------------------------------------------------------------------------
 
 
-def test_an_installation_runs_whenever_the_runtime_starts(device: Device) -> None:
+def test_installations_and_what_had_finished_run_again_whenever_the_runtime_starts(device: Device) -> None:
+    device.recipe("Once", "{run: 'echo run >> log'}")
     device.recipe("App", "{install: 'echo install >> log', run: 'echo run >> log; exec sleep 1000'}")
-    device.succeed({"App": "1.0.0"})
+    device.succeed({"App": "1.0.0", "Once": "1.0.0"})
+    wait_until(lambda: device.state("Once") == "FINISHED")
     device.runtime.down()
     device.runtime.up()
     wait_until(lambda: log(device), lambda lines: lines == ["install", "run"] * 2)
+    wait_until(lambda: log(device, "Once"), lambda lines: lines == ["run"] * 2)
     device.runtime.kill(device.runtime.call("gg_host", "info")["pid"])
     device.runtime.up()
     wait_until(lambda: log(device), lambda lines: lines == ["install", "run"] * 3)
@@ -320,16 +323,3 @@ def test_what_has_not_stopped_in_time_is_killed_with_the_runtime(
         assert not alive(pid)
         assert (runtime.root.work / "org.A" / "begun").exists()
         assert "not stopped within 0.5 s: ggl.org.A" in runtime.log("ggl.core.ggld")
-
-
-# -- whom a component runs as ------------------------------------------------------------------------------------------
-
-
-@ROOT_ONLY
-def test_a_default_user_who_does_not_exist_is_refused_though_nobody_needs_him_yet(device: Device) -> None:
-    for value in ("no-such-user", "54321"):
-        merge = {"MERGE": {"runWithDefault": {"posixUser": value}}}
-        outcome = device.deploy(component_to_configuration={"aws.greengrass.Nucleus": merge})
-        assert outcome["detailed_status"] == "FAILED_NO_STATE_CHANGE", outcome
-        assert "RUN_WITH_CONFIG_NOT_VALID" in outcome["error_stack"]
-    assert device.config(*USER[1:]) == pwd.getpwuid(os.geteuid()).pw_name

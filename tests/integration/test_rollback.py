@@ -263,6 +263,22 @@ def test_what_components_stored_since_is_kept_where_no_deployment_changed_anythi
     assert device.config("App", "configuration") == {"a": 2, "seen": 2}
 
 
+def test_going_to_where_the_device_is_repairs_what_runs_and_takes_back_no_values(device: Device) -> None:
+    device.recipe("App", SLEEP, defaults="{a: 1}")
+    device.recipe("Counter", SLEEP, defaults="{count: 0}")
+    device.succeed({"App": "1.0.0", "Counter": "1.0.0"})
+    device.succeed(component_to_configuration={"App": {"MERGE": {"a": 2}}})
+    device.set_config(41, "Counter", "configuration", "count")
+    assert device.rollback()["generation"] == 1
+    device.set_config("since", "App", "configuration", "seen")
+    device.runtime.call("gg_host", "unload", {"names": ["ggl.App"]})
+    outcome = device.rollback(to=1)
+    assert (outcome["status"], outcome["changed"], device.generation()) == ("SUCCEEDED", ["App"], 1)
+    assert device.config("Counter", "configuration") == {"count": 41}
+    assert device.config("App", "configuration") == {"a": 1, "seen": "since"}
+    assert device.state("App") == "RUNNING"
+
+
 def test_the_roots_of_every_group_go_back(device: Device) -> None:
     for name in ("A", "B"):
         device.recipe(name, SLEEP)
@@ -468,7 +484,10 @@ def test_a_deployment_whose_own_record_is_lost_goes_back(device: Device) -> None
 
 
 def test_when_nothing_is_known_any_more_what_was_stopped_is_started(device: Device) -> None:
-    device.recipe("App", "{run: 'exec sleep 1000', shutdown: 'sleep 3'}")
+    device.recipe(
+        "App", "{run: 'cat {artifacts:path}/file && exec sleep 1000', shutdown: 'sleep 3'}", artifacts=("file",)
+    )
+    device.artifact("App", "file", "content")
     device.succeed({"App": "1.0.0"})
     device.recipe("App", SLEEP, "2.0.0")
     identifier = device.submit({"App": "2.0.0"})
@@ -479,4 +498,6 @@ def test_when_nothing_is_known_any_more_what_was_stopped_is_started(device: Devi
     outcome = device.outcome_after_all(identifier)
     assert outcome["detailed_status"] == "FAILED_UNABLE_TO_ROLLBACK", outcome
     wait_until(lambda: device.state("App"), lambda state: state == "RUNNING")
+    wait_until(device.staged, lambda staged: not staged)
+    assert store(device) == {"App/1.0.0/file": "content"}  # nobody knows that it is needed, or that it is not
     device.succeed({"App": "2.0.0"})

@@ -30,6 +30,7 @@ def ask_for_update(runtime: Runtime, journal: Journal, deployment_id: str, timeo
 
     Raises ``DeploymentError`` after ``LONGEST_DEFERRAL``, and what ``Journal.check`` raises.
     """
+    timeout = min(timeout, LONGEST_DEFERRAL)
     params = {"deployment_id": deployment_id, "is_ggc_restarting": restarting, "timeout": timeout}
     give_up = time.monotonic() + LONGEST_DEFERRAL
     while True:
@@ -62,6 +63,7 @@ def validate(
     configurations: Mapping[str, Mapping[str, Any]],
 ) -> None:
     """Let the components that want to know look at their new configuration. Raises ``DeploymentError``."""
+    timeout = min(timeout, LONGEST_DEFERRAL)
     params = {"deployment_id": deployment_id, "timeout": timeout, "configurations": configurations}
     answer = runtime.ask(INTERFACE, "validate", params, check)
     reasons = [f"{name} refuses it{f': {why}' if why else ''}" for name, why in sorted(answer["rejected"].items())]

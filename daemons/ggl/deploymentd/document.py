@@ -167,10 +167,22 @@ def decode(data: Mapping[str, Any]) -> Document:
     update_policy = _fields(get_dict(data, "componentUpdatePolicy", {}), "action", "timeout")
     validation_policy = _fields(get_dict(data, "configurationValidationPolicy", {}), "timeout")
     arn = get_str(data, "configurationArn", "")
+    identifier = get_str(data, "deploymentId")
+    if not identifier:
+        raise InvalidValue("'deploymentId' must not be empty")
+    timestamp = get_int(data, "creationTimestamp")
+    if timestamp < 0:
+        raise InvalidValue(f"'creationTimestamp' must be milliseconds since 1970, not {timestamp}")
+    group = get_str(data, "groupName", "") or _parent_of(get_str(data, "onBehalfOf", "")) or _group_of(arn)
+    if len(group) > len("thinggroup/") + GROUP_LIMIT:
+        raise InvalidValue(f"a group name has at most {GROUP_LIMIT} characters, unlike {group[:140]!r}")
+    wait = get_float(data, "waitTimeout", DEFAULT_WAIT)
+    if not 0 < wait < math.inf:
+        raise InvalidValue("'waitTimeout' must be more than 0 seconds")
     return Document(
-        deployment_id=get_str(data, "deploymentId"),
-        group=get_str(data, "groupName", "") or _parent_of(get_str(data, "onBehalfOf", "")) or _group_of(arn),
-        timestamp=get_int(data, "creationTimestamp"),
+        deployment_id=identifier,
+        group=group,
+        timestamp=timestamp,
         roots=roots,
         updates=updates,
         name=get_str(data, "deploymentName", ""),
@@ -180,7 +192,7 @@ def decode(data: Mapping[str, Any]) -> Document:
         update_timeout=_timeout(update_policy, "componentUpdatePolicy"),
         validation_timeout=_timeout(validation_policy, "configurationValidationPolicy"),
         required_capabilities=tuple(get_str_list(data, "requiredCapabilities", [])),
-        wait_timeout=get_float(data, "waitTimeout", DEFAULT_WAIT),
+        wait_timeout=wait,
     )
 
 

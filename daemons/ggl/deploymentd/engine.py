@@ -28,6 +28,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ggl.bus.errors import BusError
 from ggl.deploymentd import bootstrap, consent, forward, outcome, rollback, steps
 from ggl.deploymentd.activation import Activation
 from ggl.deploymentd.commit import commit_operations, leave_operations
@@ -320,7 +321,9 @@ class Engine:
     def _fail(self, error: Exception) -> None:
         deployment = self._deployment
         failure = outcome.failure_of(error, deployment)
-        if not deployment.is_activating:
+        if deployment.canceling and not deployment.is_activating:
+            self._end(**outcome.cancellation())  # as was promised
+        elif not deployment.is_activating:
             detailed = REJECTED if isinstance(error, Rejected) else FAILED_NO_STATE_CHANGE
             self._end(**outcome.failed(detailed, failure))
         elif deployment.rolling_back or deployment.unable:
@@ -356,8 +359,21 @@ class Engine:
         deployment = self._deployment
         _log.error("deployment %s: %s: %s", deployment.deployment_id, deployment.step, failure["cause"])
         try:
-            self._activation = rollback.undo(self._root, self._runtime, deployment, forward)
-        except DeploymentError as error:
+            back = rollback.undo(self._root, self._runtime, deployment, forward)
+            self._journal.enter(
+                "stop",
+                f"going back to what ran before: {failure['cause']}",
+                [put(ACTIVATIONS, deployment.deployment_id, back.to_dict())],
+                rolling_back=True,
+                failure=failure,
+                broken=tuple(failure["broken"]),
+                tasks={},
+                restarting={},
+            )
+        except (DeploymentError, BusError) as error:
+            # What the disk does not take now it may take later; but not if it has not for so long.
+            if isinstance(error, BusError) and (outcome.is_passing(error) or deployment.attempts <= MAX_ATTEMPTS):
+                raise
             failure = outcome.also(failure, error, deployment)
             if forward is None:
                 steps.start_again(self._runtime, deployment.changed)
@@ -365,17 +381,8 @@ class Engine:
             else:
                 # Then on, as far as it goes: what was stopped is not to stay so.
                 self._go_on(failure, unable=True)
-            return
-        self._journal.enter(
-            "stop",
-            f"going back to what ran before: {failure['cause']}",
-            [put(ACTIVATIONS, deployment.deployment_id, self._activation.to_dict())],
-            rolling_back=True,
-            failure=failure,
-            broken=tuple(failure["broken"]),
-            tasks={},
-            restarting={},
-        )
+        else:
+            self._activation = back
 
     def _end(self, operations: Iterable[Mapping[str, Any]] = (), **changes: Any) -> None:
         name = self._deployment.deployment_id

@@ -33,7 +33,12 @@ def is_bootstrap_due(target: Target, current: Current) -> bool:
         return False
     if current.versions.get(target.name) != target.recipe.version:
         return True
-    return bool(_section(target.raw_lifecycle) != _section(current.lifecycle(target.name)))
+    return is_other_bootstrap(target.raw_lifecycle, current.lifecycle(target.name))
+
+
+def is_other_bootstrap(lifecycle: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether the bootstrap sections of two lifecycles say different things."""
+    return bool(_section(lifecycle) != _section(other))
 
 
 def bootstrap_unit(root: Root, target: Target) -> Unit:

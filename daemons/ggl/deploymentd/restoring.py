@@ -16,7 +16,7 @@ from ggl.deploymentd.contents import RECIPES, Contents, merge
 from ggl.deploymentd.current import GROUPS_PATH, SERVICES, Current, configuration_path
 from ggl.deploymentd.errors import DeploymentError
 from ggl.deploymentd.generation import Generation, Generations, Image
-from ggl.deploymentd.once import rollback_bootstrap_units, uninstall_units
+from ggl.deploymentd.once import is_other_bootstrap, rollback_bootstrap_units, uninstall_units
 from ggl.host.unit import COMPONENT_PREFIX
 from ggl.recipe.model import BUILT_IN
 from ggl.recipe.version import VersionError, parse_requirement, satisfies
@@ -56,11 +56,13 @@ def to_generation(
     commit: list[Mapping[str, Any]] = [{"op": "delete", "key_path": [SERVICES, name]} for name in gone]
     if groups:
         commit.append(_restore(GROUPS_PATH, _node(image.services, GROUPS_PATH[1:]) or {}))
-    # A component runs its bootstrap on the way back when that leads to another version of it.
+    # On the way back a bootstrap is due by the rules of the way there, but only where the recipe wants that.
+    lifecycles = {name: _lifecycle(image.services, name) for name in target.components}
     lifecycles = {
-        name: _lifecycle(image.services, name)
-        for name, version in target.components.items()
-        if current.versions.get(name) != version
+        name: lifecycle
+        for name, lifecycle in lifecycles.items()
+        if current.versions.get(name) != target.components[name]
+        or is_other_bootstrap(lifecycle, current.lifecycle(name))
     }
     return Activation(
         versions=target.components,
@@ -80,11 +82,11 @@ def to_generation(
 
 def scope_of(generations: Generations, target: Generation) -> set[str]:
     """The components to put back when going to ``target``: those that deployments have changed on the way."""
+    touched = generations.touched_between(generations.current, target.number)
+    if touched is not None:
+        return touched
     current = generations.get(generations.current)
-    if current is None or current.number == target.number:
-        return {*target.components, *BUILT_IN}
-    touched = generations.touched_between(current.number, target.number)
-    return {*target.components, *current.components, *BUILT_IN} if touched is None else touched
+    return {*target.components, *(current.components if current else ()), *BUILT_IN}
 
 
 def is_other(component: str, one: tuple[Generation, Image], other: tuple[Generation, Image]) -> bool:

@@ -10,9 +10,11 @@ staging area before the deployment is ready to be put in place, and then it is m
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +32,7 @@ _BYTECODE = "__pycache__"
 """What the sender's Python left beside the modules is no part of a component."""
 MAX_RECIPES = 1000
 """Recipe files of one deployment: more than that is somebody's home directory."""
+_LONGEST_NAME = 100
 
 _log = get_logger("deployment-staging")
 
@@ -57,8 +60,11 @@ class Staging:
 
 
 def staging_of(root: Root, deployment_id: str) -> Staging:
-    # Ids of cloud deployments come from outside: whatever they hold, they are one name.
-    return Staging(_base(root) / deployment_id.replace("/", "+").replace(":", ".").strip("."))
+    # Ids of cloud deployments come from outside: whatever they hold, they are one name, and each another one.
+    name = re.sub("[^A-Za-z0-9_-]", "+", deployment_id)
+    if not name or name != deployment_id or len(name) > _LONGEST_NAME:
+        name = f"{name[:_LONGEST_NAME]}.{sha256(deployment_id.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
+    return Staging(_base(root) / name)
 
 
 def stage(staging: Staging, recipes: str, artifacts: str, store: Path, limit: int = STORE_LIMIT) -> None:

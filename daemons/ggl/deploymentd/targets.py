@@ -74,6 +74,7 @@ def make_targets(
     """Raises ``DeploymentError``."""
     recipes = tuple(recipes)
     known = {recipe.name for recipe in recipes}
+    _check_names({*known, *current.versions})
     for name in document.updates:
         if name not in known and name not in BUILT_IN:
             text = f"the deployment configures {name}, which is not part of it"
@@ -264,8 +265,21 @@ def _check_defaults(defaults: Mapping[str, Any], current: Current, euid: int | N
     """Other defaults must be good for something, also while every component has a user of its own."""
     before = plain(current.configuration(NUCLEUS)).get("runWithDefault")
     user = _text(defaults, "posixUser")
-    if defaults != before and user:
+    if defaults == before:
+        return
+    if user:
         run_as("a component without a posixUser of its own", "", user, euid)
+    _limits("a component without limits of its own", {}, defaults)
+
+
+def _check_names(names: Iterable[str]) -> None:
+    """The configuration knows no upper and lower case: two such components would be one in it."""
+    seen: dict[str, str] = {}
+    for name in sorted(names):
+        other = seen.setdefault(name.lower(), name)
+        if other != name:
+            text = f"the components {other} and {name} differ in letter case only: rename one, or remove it first"
+            raise DeploymentError(text, "COMPONENT_METADATA_NOT_VALID_IN_DEPLOYMENT")
 
 
 def _lacks_configuration(name: str, current: Current) -> bool:

@@ -91,7 +91,11 @@ def clear_up(root: Root, queue: Queue, deployment_id: str) -> None:
 def _clean(root: Root, runtime: Runtime) -> None:
     """Remove from the store what no generation needs."""
     try:
-        images = [runtime.image(number) for number in runtime.generations().known]
-        cleanup.clean(root, [image.contents for image in images if image is not None])
+        known = runtime.generations().known
+        images = {number: image for number in known if (image := runtime.image(number)) is not None}
+        if lost := known.keys() - images.keys():
+            _log.warning("the component store is not cleared up: what generation %s needs is not known", min(lost))
+            return
+        cleanup.clean(root, [image.contents for image in images.values()])
     except (BusError, InvalidValue, OSError, shutil.Error) as error:
         _log.warning("the component store could not be cleared up: %s", error)

@@ -72,15 +72,18 @@ def test_a_deployment_to_a_part_of_a_group_counts_for_the_group(behalf: str) -> 
 
 
 def test_keys_are_found_in_any_case_and_a_merge_may_be_json_text() -> None:
-    data = {
+    data: dict[str, Any] = {
         "DEPLOYMENTID": "d",
         "CreationTimestamp": 1,
         "configurationARN": "arn:aws:greengrass:r:1:configuration:thing/t:1",
         "Components": {"C": {"Version": "1.0.0", "ConfigurationUpdate": {"MERGE": '{"Mixed": 1}', "RESET": ["/x"]}}},
     }
+    data["COMPONENTUPDATEPOLICY"] = {"Action": "skip_notify_components", "TIMEOUT": 5}
+    data["Components"]["C"]["RUNWITH"] = {"PosixUser": "u", "SYSTEMRESOURCELIMITS": {"Memory": 7, "CPUS": 2}}
     document = decode(data)
     assert (document.group, document.roots) == ("thing/t", {"C": "1.0.0"})
-    assert document.updates["C"] == ComponentUpdate({"Mixed": 1}, ("/x",))
+    assert document.updates["C"] == ComponentUpdate({"Mixed": 1}, ("/x",), RunWith("u", 7, 2))
+    assert (document.update_action, document.update_timeout) == ("SKIP_NOTIFY_COMPONENTS", 5)
 
 
 def test_a_document_that_is_kept_on_disk_comes_back_the_same() -> None:
@@ -94,6 +97,8 @@ def test_a_document_that_is_kept_on_disk_comes_back_the_same() -> None:
     [
         ({"deploymentId": None}, "'deploymentId' is missing"),
         ({"creationTimestamp": "now"}, "'creationTimestamp' must be an integer"),
+        ({"creationTimestamp": -1}, "'creationTimestamp' must be milliseconds since 1970"),
+        ({"onBehalfOf": "g" * 140}, "a group name has at most 128 characters"),
         ({"configurationArn": "arn:short"}, "names no target"),
         ({"onBehalfOf": "arn:aws:iot:eu-west-1:111122223333:thing/t"}, "names no thing group"),
         ({"componentUpdatePolicy": {"timeout": -1}}, "'timeout' of 'componentUpdatePolicy' must be 0 seconds or more"),
@@ -119,6 +124,7 @@ def test_a_local_request_changes_the_roots_of_its_group() -> None:
     document = local_document(request, "d", 9, {"A": "1.0.0", "B": "1.0.0", "D": "1.0.0"})
     assert document.roots == {"A": "2.0.0", "C": "1.0.0", "D": "1.0.0"}
     assert (document.group, document.timestamp, document.update_action) == (LOCAL_GROUP, 9, "SKIP_NOTIFY_COMPONENTS")
+    assert (document.validation_timeout, document.failure_policy) == (20, "DO_NOTHING")
 
 
 def test_a_component_that_is_removed_and_added_is_a_root() -> None:

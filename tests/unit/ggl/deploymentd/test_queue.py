@@ -142,6 +142,17 @@ def test_one_that_runs_is_canceled_until_the_step_that_changes_something() -> No
     assert not queue.get("a").canceling  # type: ignore[union-attr]
 
 
+def test_one_that_was_canceled_while_it_was_taken_up_stays_so() -> None:
+    disk, queue = Disk(), Queue()
+    queue.add(disk, deployment("a"), {})
+    taken_up = queue.next()
+    assert taken_up is not None
+    queue.cancel(disk, "a")
+    with pytest.raises(Canceled):
+        queue.update(disk, "a", status=IN_PROGRESS)
+    assert restarted(disk).get("a").status == CANCELED  # type: ignore[union-attr]
+
+
 def test_an_id_can_be_deployed_again_when_the_deployment_is_over() -> None:
     disk, queue = Disk(), Queue()
     queue.add(disk, deployment("a"), {})

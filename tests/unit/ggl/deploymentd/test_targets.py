@@ -73,6 +73,25 @@ def test_configuration_for_a_component_that_is_not_deployed_is_refused() -> None
     assert "Typo, which is not part of it" in refusal(component({}), updates={"Typo": ComponentUpdate({})})
 
 
+def test_two_names_that_differ_in_letter_case_only_are_refused() -> None:
+    assert "the components APP and App differ in letter case only" in refusal(
+        component({}, "App"), component({}, "APP")
+    )
+    assert "components App and app differ" in refusal(component({}, "app"), services={"App": {"version": "1.0.0"}})
+
+
+def test_defaults_of_the_nucleus_must_be_good_for_something_when_they_change() -> None:
+    def change(defaults: dict[str, Any]) -> Any:
+        return {"aws.greengrass.Nucleus": ComponentUpdate({"runWithDefault": defaults})}
+
+    assert "there is no user 'nobody-here'" in refusal(updates=change({"posixUser": "nobody-here"}), euid=0)
+    assert "needs a group" in refusal(updates=change({"posixUser": 54321}), euid=0)
+    assert "must be more than 0" in refusal(updates=change({"systemResourceLimits": {"memory": 0}}))
+    before = {"aws.greengrass.NucleusLite": {"configuration": {"runWithDefault": {"posixUser": "nobody-here"}}}}
+    targets(services=before, euid=0)  # nobody needs it, and nobody touched it
+    targets(updates=change({"posixUser": OTHER.pw_name}), euid=0)
+
+
 def test_a_component_for_another_platform_is_refused_with_the_reason() -> None:
     recipe = recipe_from_data(
         {

@@ -1,0 +1,75 @@
+"""What the engine does when the configuration store takes only little: the limit of its size is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ggl.bus.errors import BusError, ErrorCode
+from ggl.deploymentd import rollback
+from ggl.deploymentd.activation import Activation
+from ggl.deploymentd.current import Current
+from ggl.deploymentd.engine import MAX_ATTEMPTS, Engine
+from ggl.deploymentd.generation import IMAGES, Generation, Generations, Image
+from ggl.deploymentd.queue import ACTIVATIONS, Journal, Queue
+from ggl.deploymentd.record import Deployment
+from ggl.paths import find_root
+
+
+class Runtime:
+    """Nothing runs on it, and its disk takes small records only."""
+
+    def __init__(self) -> None:
+        self.refused: list[str] = []
+
+    def transaction(self, operations: Sequence[Mapping[str, Any]]) -> None:
+        for each in operations:
+            if each["op"] == "put" and each["table"] in (ACTIVATIONS, IMAGES):
+                self.refused.append(each["table"])
+                raise BusError(ErrorCode.NOMEM, "no space left")
+
+    def get(self, _table: str, _key: str) -> Any:
+        return Activation(touched=("App",)).to_dict()
+
+    def generations(self) -> Generations:
+        return Generations({1: Generation(1)}, 1)
+
+    def image(self, _number: int) -> Image:
+        return Image()
+
+    def current(self) -> Current:
+        return Current()
+
+    def units(self) -> dict[str, Any]:
+        return {}
+
+    def unload(self, names: Any) -> None:
+        assert not list(names)
+
+    def check_not_stopping(self) -> None:
+        pass
+
+
+def test_a_way_back_that_cannot_be_written_is_tried_again_and_at_last_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rollback, "undo", lambda *_: Activation())
+    runtime: Any = Runtime()
+    queue = Queue()
+    deployment = Deployment("d", created=1, base=1, policy="ROLLBACK", changed=("App",))
+    queue.add(runtime, deployment, {})
+    queue.update(runtime, "d", status="IN_PROGRESS", step="wait", attempts=MAX_ATTEMPTS - 1)
+    engine = Engine(find_root(str(tmp_path)), runtime, Journal(queue, runtime, "d"))
+    monkeypatch.setattr(engine, "_wait", lambda: (_ for _ in ()).throw(OSError(5, "broken")))
+    with pytest.raises(BusError, match="no space left"):
+        engine.run()
+    assert queue.get("d").status == "IN_PROGRESS"  # type: ignore[union-attr]
+    engine.run()
+    over = queue.get("d")
+    assert over is not None
+    assert (over.status, over.detailed_status) == ("FAILED", "FAILED_UNABLE_TO_ROLLBACK")
+    assert "and the way back failed: the runtime could not do it: no space left" in over.cause
+    assert runtime.refused == [ACTIVATIONS, ACTIVATIONS, IMAGES]
