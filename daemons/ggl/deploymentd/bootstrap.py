@@ -33,7 +33,7 @@ _log = get_logger("deployment")
 
 def run(runtime: Runtime, journal: Journal, activation: Activation) -> None:
     """Run what has not been run. Raises ``DeploymentError``; ``InterruptedError`` when a restart comes."""
-    instance = str(runtime.host("info").get("instance", ""))
+    instance = runtime.instance()
     waiting = journal.deployment.restarting
     if waiting:
         if waiting.get("instance") == instance:
@@ -70,9 +70,9 @@ def _ask_for_restart(runtime: Runtime, journal: Journal, code: int, instance: st
     journal.note(message=f"restarting {what}")
     try:
         if code == REBOOT:
-            runtime.host("reboot", {"command": runtime.current().reboot_command})
+            runtime.reboot()
         else:
-            runtime.host("restart_runtime")
+            runtime.restart_runtime()
     except BusError as error:
         if is_passing(error):
             raise  # nobody knows whether it comes: it will be seen, or asked for again

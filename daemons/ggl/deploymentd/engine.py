@@ -28,23 +28,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ggl.bus.errors import BusError
-from ggl.deploymentd import bootstrap, consent, forward, outcome, rollback, steps
+from ggl.bus.errors import BusError, ErrorCode
+from ggl.deploymentd import bootstrap, consent, outcome, rollback, steps
 from ggl.deploymentd.activation import Activation
 from ggl.deploymentd.commit import commit_operations, leave_operations
-from ggl.deploymentd.document import (
-    DO_NOTHING,
-    NOTIFY,
-    ROLLBACK,
-    Document,
-    decode,
-    decode_request,
-    encode,
-    local_document,
-)
+from ggl.deploymentd.document import ROLLBACK
 from ggl.deploymentd.errors import DeploymentError, Rejected
-from ggl.deploymentd.generation import Image
-from ggl.deploymentd.queue import ACTIVATIONS, INPUTS, Canceled, Journal, forget, now, put
+from ggl.deploymentd.preparation import Prepared, count, prepare
+from ggl.deploymentd.queue import ACTIVATIONS, Canceled, Journal, forget, now, put
 from ggl.deploymentd.record import (
     ACTIVATING,
     FAILED_NO_STATE_CHANGE,
@@ -52,17 +43,14 @@ from ggl.deploymentd.record import (
     FAILED_ROLLBACK_NOT_REQUESTED,
     FAILED_UNABLE_TO_ROLLBACK,
     IN_PROGRESS,
-    IOT_JOBS,
     QUEUED,
     REJECTED,
-    ROLLBACK_TYPE,
     STEPS,
     SUCCEEDED,
 )
 from ggl.deploymentd.staging import staging_of
-from ggl.deploymentd.store import Store
 from ggl.log import get_logger
-from ggl.values import InvalidValue, get_float, get_int, get_str
+from ggl.values import InvalidValue
 
 if TYPE_CHECKING:
     from ggl.deploymentd.record import Deployment
@@ -72,6 +60,10 @@ if TYPE_CHECKING:
 MAX_ATTEMPTS = 10
 """How often one step is taken up again after an interruption: what kills the runtime each time must end somehow."""
 _BEFORE_START = ("stop", "place", "configure", "bootstrap")
+_NOTHING_MORE: dict[str, Any] = {
+    **{name: {} for name in ("states", "components", "roots")},
+    **dict.fromkeys(("changed", "removed", "broken"), ()),
+}
 
 _log = get_logger("deployment")
 
@@ -133,7 +125,7 @@ class Engine:
             text = f"it was interrupted {deployment.attempts} times at the step '{deployment.step}'"
             raise DeploymentError(text, "DEPLOYMENT_INTERRUPTED")
         if not deployment.is_activating:
-            self._prepare()
+            self._activate(prepare(self._root, self._runtime, self._journal))
         taken: dict[str, Callable[[], None]] = {
             "stop": self._stop,
             "place": self._place,
@@ -147,102 +139,15 @@ class Engine:
         while not self._deployment.is_over:
             taken[self._deployment.step]()
 
-    # -- before anything changes -------------------------------------------------------------------------------------
+    # -- the change, or the way back ---------------------------------------------------------------------------------
 
-    def _prepare(self) -> None:
-        deployment = self._deployment
-        inputs = self._runtime.get(INPUTS, deployment.deployment_id)
-        if not isinstance(inputs, dict):
-            raise InvalidValue("what was to be deployed is not known any more")
-        if deployment.type == ROLLBACK_TYPE:
-            self._prepare_rollback(inputs)
-        else:
-            self._prepare_document(inputs)
-
-    def _prepare_document(self, inputs: dict[str, Any]) -> None:
-        runtime, journal, deployment = self._runtime, self._journal, self._deployment
-        current = runtime.current()
-        document = self._document(inputs)
-        forward.check(document, current, from_jobs=deployment.type == IOT_JOBS)
-        staging = staging_of(self._root, deployment.deployment_id)
-        store = Store(self._root, staging)
-        store.check()
-        journal.check()
-        journal.enter("resolve", "choosing versions")
-        versions = forward.choose(document, current, store)
-        journal.check()
-        journal.enter("download", f"preparing {count(versions)}" if versions else "no component is left")
-        journal.note(components=versions)
-
-        def progress(component: str) -> None:
-            journal.check()
-            journal.note(message=f"preparing {component}")
-
-        site = forward.Site(self._root, current, self._image(), runtime.units())
-        targets, contents = forward.fetch(site, document, versions, store, staging, progress)
-        journal.check()
-        journal.enter("prepare", "working out what changes")
-        worked = forward.work_out(site, document, targets, contents)
-        if document.update_action == NOTIFY:
-            journal.check()
-            journal.enter("notify", "asking the components whether the update may begin", notified=True)
-            restarting = bool(worked.activation.bootstrap)
-            consent.ask_for_update(
-                runtime, journal, deployment.deployment_id, document.update_timeout, restarting=restarting
-            )
-        if proposed := worked.to_validate(current):
-            journal.check()
-            journal.enter("validate", "asking the components whether they accept their new configuration")
-            consent.validate(runtime, journal.check, deployment.deployment_id, document.validation_timeout, proposed)
-        self._activate(
-            worked.activation,
-            worked.changed,
-            # What a bootstrap step did cannot be told from outside: then there is no staying half way.
-            policy=ROLLBACK if worked.activation.bootstrap else document.failure_policy,
-            wait_timeout=document.wait_timeout,
-        )
-
-    def _document(self, inputs: dict[str, Any]) -> Document:
-        """The document; from now on the deployment goes on with this one, whatever happens."""
-        deployment = self._deployment
-        operations = []
-        if "document" in inputs:
-            document = decode(inputs["document"])
-        else:
-            request = decode_request(inputs["request"])
-            roots = self._runtime.current().groups.get(request.group, {})
-            document = local_document(request, deployment.deployment_id, deployment.created, roots)
-            operations.append(put(INPUTS, deployment.deployment_id, {"document": encode(document)}))
-        self._journal.write(
-            operations,
-            roots=dict(document.roots),
-            group=document.group,
-            policy=document.failure_policy,
-            name=document.name,
-        )
-        return document
-
-    def _prepare_rollback(self, inputs: dict[str, Any]) -> None:
-        self._journal.enter("prepare", "working out what changes")
-        to, component = get_int(inputs, "to", None), get_str(inputs, "component", "")
-        way = rollback.way_back(self._root, self._runtime, to, component)
-        self._activate(
-            way.activation,
-            rollback.changed_by(way.activation, self._runtime.units()),
-            policy=DO_NOTHING,
-            wait_timeout=get_float(inputs, "timeout"),
-            target=-1 if component else way.target.number,
-            roots={name: version for roots in way.groups.values() for name, version in roots.items()},
-        )
-
-    def _activate(self, activation: Activation, changed: tuple[str, ...], **more: Any) -> None:
+    def _activate(self, prepared: Prepared) -> None:
         """The step from which on there is no way out but through: all it needs is on the disk now."""
-        runtime, deployment = self._runtime, self._deployment
-        generations = runtime.generations()
+        runtime, activation, changed = self._runtime, prepared.activation, prepared.changed
+        generations, current = runtime.generations(), runtime.current()
         broken = [each["component"] for each in runtime.healths() if each.get("state") == "BROKEN"]
-        current = runtime.current()
         operations = [
-            put(ACTIVATIONS, deployment.deployment_id, activation.to_dict()),
+            put(ACTIVATIONS, self._deployment.deployment_id, activation.to_dict()),
             *leave_operations(generations, runtime.image(generations.current), current),
         ]
         self._activation = activation
@@ -255,13 +160,8 @@ class Engine:
             components=dict(activation.versions),
             changed=tuple(changed),
             removed=activation.removed,
-            **more,
+            **prepared.record,
         )
-
-    def _image(self) -> Image:
-        return self._runtime.image(self._runtime.generations().current) or Image()
-
-    # -- the change, or the way back ---------------------------------------------------------------------------------
 
     def _stop(self) -> None:
         steps.stop(self._runtime, self._activation, early=self._deployment.rolling_back)
@@ -387,15 +287,16 @@ class Engine:
     def _end(self, operations: Iterable[Mapping[str, Any]] = (), **changes: Any) -> None:
         name = self._deployment.deployment_id
         over = {"finished": now(), "canceling": False, "tasks": {}, "restarting": {}, "failure": {}, **changes}
-        self._journal.write([*operations, *forget(name)], **over)
+        try:
+            self._journal.write([*operations, *forget(name)], **over)
+        except BusError as error:
+            if error.code not in (ErrorCode.INVALID, ErrorCode.RANGE) or over["status"] == SUCCEEDED:
+                raise
+            # Something of it cannot be kept, and never will be: the outcome itself must be.
+            _log.error("deployment %s: its record is cut short: %s", name, error)
+            self._journal.write(forget(name), **{**over, "cause": str(over.get("cause", ""))[:1000], **_NOTHING_MORE})
         deployment = self._deployment
         told = _log.info if deployment.status == SUCCEEDED else _log.error
         told("deployment %s: %s %s", name, deployment.detailed_status or deployment.status, deployment.cause)
         if deployment.notified:
             consent.tell_updated(self._runtime, name)
-
-
-def count(items: Iterable[str]) -> str:
-    """``items`` in words: the name of the only one, or how many there are."""
-    names = list(items)
-    return names[0] if len(names) == 1 else f"{len(names)} components"

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from ggl.host.unit import Unit
     from ggl.paths import Root
 
-CAPABILITIES = ("LARGE_CONFIGURATION", "SUB_DEPLOYMENTS", "LINUX_RESOURCE_LIMITS")
+CAPABILITIES = ("SUB_DEPLOYMENTS", "LINUX_RESOURCE_LIMITS")
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from ggl.bus.client import Client, Subscription, connect
 from ggl.bus.errors import BusError, ErrorCode
 from ggl.deploymentd.current import SERVICES, Current
+from ggl.deploymentd.errors import DeploymentError
 from ggl.deploymentd.generation import IMAGES, SUMMARIES, Generations, Image, key_of, read_generations
 from ggl.host import client as host
 from ggl.host.status import UnitStatus
@@ -67,6 +68,19 @@ class Runtime:
         if operations:
             self._config("transaction", {"operations": list(operations)})
 
+    def check_operations(self, operations: Sequence[Mapping[str, Any]]) -> None:
+        """Whether ``transaction`` would take them: no value too large, no place that is another's value.
+
+        Raises ``DeploymentError``.
+        """
+        try:
+            self._config("preview", {"operations": list(operations)})
+        except BusError as error:
+            if error.code not in (ErrorCode.RANGE, ErrorCode.INVALID, ErrorCode.FAILURE):
+                raise
+            text = f"the configuration cannot be written: {error.message}"
+            raise DeploymentError(text, "COMPONENT_METADATA_NOT_VALID_IN_DEPLOYMENT") from None
+
     def scan(self, table: str) -> list[tuple[str, Any]]:
         """Every record of ``table``, by key."""
         return [(key, value) for key, value in self._config("scan", {"table": table})]
@@ -120,18 +134,30 @@ class Runtime:
         if names:
             self._try(host.INTERFACE, lambda client: host.unload(client, names))
 
-    def host(self, method: str, params: dict[str, Any] | None = None) -> Any:
-        """A call to the host that is not about units."""
-        return self._try(host.INTERFACE, lambda client: client.call(method, params or {}))
+    def instance(self) -> str:
+        """A text that differs for each run of the host."""
+        return str(self._info().get("instance", ""))
+
+    def restart_runtime(self) -> None:
+        """Ask for a restart of the whole runtime; this process will be ended."""
+        self._try(host.INTERFACE, host.restart_runtime)
+
+    def reboot(self) -> None:
+        """Ask for a reboot of the device."""
+        command = self.current().reboot_command
+        self._try(host.INTERFACE, lambda client: host.reboot(client, command))
 
     def check_not_stopping(self) -> None:
         """Raises ``InterruptedError`` when the whole runtime is being stopped: what components do then says nothing."""
         try:
-            stopping = self.host("info").get("stopping")
+            stopping = self._info().get("stopping")
         except BusError:
             return
         if stopping:
             raise InterruptedError("the runtime is being stopped")
+
+    def _info(self) -> dict[str, Any]:
+        return self._try(host.INTERFACE, lambda client: client.call("info"))
 
     # -- components --------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""What the engine does when the configuration store takes only little: the limit of its size is reached."""
+"""What the engine does when the configuration store does not take what it should keep."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ggl.deploymentd import rollback
 from ggl.deploymentd.activation import Activation
 from ggl.deploymentd.current import Current
 from ggl.deploymentd.engine import MAX_ATTEMPTS, Engine
+from ggl.deploymentd.errors import DeploymentError
 from ggl.deploymentd.generation import IMAGES, Generation, Generations, Image
 from ggl.deploymentd.queue import ACTIVATIONS, Journal, Queue
 from ggl.deploymentd.record import Deployment
@@ -73,3 +74,25 @@ def test_a_way_back_that_cannot_be_written_is_tried_again_and_at_last_given_up(
     assert (over.status, over.detailed_status) == ("FAILED", "FAILED_UNABLE_TO_ROLLBACK")
     assert "and the way back failed: the runtime could not do it: no space left" in over.cause
     assert runtime.refused == [ACTIVATIONS, ACTIVATIONS, IMAGES]
+
+
+def test_an_outcome_that_cannot_be_kept_as_a_whole_is_kept_in_short(tmp_path: Path) -> None:
+    class Strict(Runtime):
+        """Takes no record with a long cause."""
+
+        def transaction(self, operations: Sequence[Mapping[str, Any]]) -> None:
+            if any(len(each["value"].get("cause", "")) > 2000 for each in operations if each["op"] == "put"):
+                raise BusError(ErrorCode.RANGE, "the record is too large")
+
+        def get(self, table: str, key: str) -> Any:
+            return {"document": {"deploymentId": "x" * 5000}}
+
+    runtime: Any = Strict()
+    queue = Queue()
+    queue.add(runtime, Deployment("d", created=1, roots={"A": "1.0.0"}), {})
+    engine = Engine(find_root(str(tmp_path)), runtime, Journal(queue, runtime, "d"))
+    engine._fail(DeploymentError("x" * 5000, "COMPONENT_UPDATE_ERROR"))
+    over = queue.get("d")
+    assert over is not None
+    assert (over.status, over.detailed_status, len(over.cause)) == ("FAILED", "FAILED_NO_STATE_CHANGE", 1000)
+    assert over.error_stack == ("DEPLOYMENT_FAILURE", "COMPONENT_UPDATE_ERROR")

@@ -270,7 +270,7 @@ def test_a_deployment_that_is_out_of_date_is_rejected_whatever_else_is_wrong_wit
     check(Document("d", "other", 1), Current(services), from_jobs=True)
 
 
-@pytest.mark.parametrize("capability", ["LARGE_CONFIGURATION", "LINUX_RESOURCE_LIMITS", "SUB_DEPLOYMENTS"])
+@pytest.mark.parametrize("capability", ["LINUX_RESOURCE_LIMITS", "SUB_DEPLOYMENTS"])
 def test_a_capability_that_the_runtime_has(capability: str) -> None:
     check(Document("d", "g", 1, required_capabilities=(capability,)), Current(), from_jobs=True)
 
