@@ -21,7 +21,7 @@ from ggl.deploymentd.current import (
     TIME_SOURCE,
     Current,
 )
-from ggl.deploymentd.document import ComponentUpdate, Document
+from ggl.deploymentd.document import Document
 from ggl.deploymentd.errors import REJECTED_STALE, DeploymentError, Rejected
 from ggl.deploymentd.once import bootstrap_unit, is_bootstrap_due, uninstall_units
 from ggl.deploymentd.plan import make_plan
@@ -29,6 +29,7 @@ from ggl.deploymentd.queue import now
 from ggl.deploymentd.resolver import Demand, Known, resolve
 from ggl.deploymentd.space import STORE_LIMIT
 from ggl.deploymentd.targets import make_targets, service_operations, target_units
+from ggl.deploymentd.update import ComponentUpdate
 from ggl.recipe.model import BUILT_IN
 from ggl.version import NUCLEUS_ALIAS, NUCLEUS_VERSION
 

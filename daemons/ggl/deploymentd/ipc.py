@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ggl.bus.errors import BusError, ErrorCode
-from ggl.deploymentd.document import decode_request
+from ggl.deploymentd.local import decode_request
 from ggl.deploymentd.record import (
     FAILED,
     FAILED_NO_STATE_CHANGE,

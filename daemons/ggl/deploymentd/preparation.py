@@ -11,17 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ggl.deploymentd import consent, forward, rollback
-from ggl.deploymentd.document import (
-    DO_NOTHING,
-    NOTIFY,
-    ROLLBACK,
-    Document,
-    decode,
-    decode_request,
-    encode,
-    local_document,
-)
+from ggl.deploymentd.document import DO_NOTHING, NOTIFY, ROLLBACK, Document, decode, encode
 from ggl.deploymentd.generation import Image
+from ggl.deploymentd.local import decode_request, local_document
 from ggl.deploymentd.queue import INPUTS, put
 from ggl.deploymentd.record import IOT_JOBS, ROLLBACK_TYPE
 from ggl.deploymentd.staging import staging_of

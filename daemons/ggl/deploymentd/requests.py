@@ -18,17 +18,10 @@ from ggl.deploymentd import forward, rollback
 from ggl.deploymentd.configuration import plain
 from ggl.deploymentd.current import Current
 from ggl.deploymentd.difference import difference
-from ggl.deploymentd.document import (
-    DEFAULT_WAIT,
-    Document,
-    LocalRequest,
-    decode,
-    decode_request,
-    encode,
-    local_document,
-)
+from ggl.deploymentd.document import DEFAULT_WAIT, Document, decode, encode
 from ggl.deploymentd.errors import DeploymentError
 from ggl.deploymentd.generation import Generation, Image
+from ggl.deploymentd.local import LocalRequest, decode_request, local_document
 from ggl.deploymentd.outcome import failure_of
 from ggl.deploymentd.queue import AlreadyKnown, QueueFull, now
 from ggl.deploymentd.record import CANCELED, DOCUMENT, LOCAL, ROLLBACK_TYPE, TYPES, Deployment

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from ggl.deploymentd.configuration import DEFAULT_TIMESTAMP, Change, configure, plain
 from ggl.deploymentd.current import SERVICES, Current, configuration_path
-from ggl.deploymentd.document import ComponentUpdate, Document, limits_of
+from ggl.deploymentd.document import Document
 from ggl.deploymentd.errors import DeploymentError
 from ggl.deploymentd.store import check_deployable, recipe_failure
+from ggl.deploymentd.update import ComponentUpdate, limits_of
 from ggl.deploymentd.users import RunAs, privilege_failure, run_as
 from ggl.host.unit import Limits
 from ggl.log import get_logger

@@ -9,16 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ggl.deploymentd.document import (
-    LOCAL_GROUP,
-    ComponentUpdate,
-    Document,
-    RunWith,
-    decode,
-    decode_request,
-    encode,
-    local_document,
-)
+from ggl.deploymentd.document import Document, decode, encode
+from ggl.deploymentd.local import LOCAL_GROUP, decode_request, local_document
+from ggl.deploymentd.update import ComponentUpdate, RunWith
 from ggl.values import InvalidValue
 
 CLOUD = {

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from ggl.deploymentd.current import Current
-from ggl.deploymentd.document import ComponentUpdate, Document, RunWith
+from ggl.deploymentd.document import Document
 from ggl.deploymentd.errors import DeploymentError
 from ggl.deploymentd.targets import Targets, make_targets, service_operations, target_units
+from ggl.deploymentd.update import ComponentUpdate, RunWith
 from ggl.deploymentd.users import RunAs, run_as
 from ggl.host.unit import Limits
 from ggl.paths import find_root
