@@ -49,8 +49,12 @@ def make_tar(path: Path, *entries: Entry, mode: str = "w") -> Path:
         for entry in entries:
             info = tarfile.TarInfo(entry.name)
             info.type, info.linkname, info.mode = entry.kind, entry.target, 0o6777
-            info.size = entry.size or len(entry.content)
-            file.addfile(info, io.BytesIO(entry.content) if not entry.size else None)
+            info.size = len(entry.content)
+            if entry.size:  # tarfile would not write it
+                info.size = entry.size
+                file.fileobj.write(info.tobuf())
+            else:
+                file.addfile(info, io.BytesIO(entry.content))
     return path
 
 
