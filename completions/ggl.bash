@@ -246,7 +246,7 @@ _ggl() {
     "component remove")
         options="--group --no-wait --timeout"
         case "$prev" in
-            --group) kind="NAME" ;;
+            --group) kind="GROUP" ;;
             --timeout) kind="SECONDS" ;;
         esac
         if [[ -z $kind && $cur != -* ]]; then
@@ -316,7 +316,7 @@ _ggl() {
     "config diff")
         options="-g --generation -k --key"
         case "$prev" in
-            -g|--generation) kind="N" ;;
+            -g|--generation) kind="GENERATION" ;;
             -k|--key) kind="KEY" ;;
         esac
         if [[ -z $kind && $cur != -* ]]; then
@@ -326,7 +326,7 @@ _ggl() {
         fi
         ;;
     "config dump")
-        options="-k --key --format --timestamps"
+        options="-k --key --format --timestamps --force"
         case "$prev" in
             -k|--key) kind="KEY" ;;
             --format) kind="=yaml json" ;;

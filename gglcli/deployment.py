@@ -38,8 +38,15 @@ def create(request: Mapping[str, Any], method: str = "create_local_deployment") 
 
 def ask(method: str, request: Mapping[str, Any]) -> dict[str, Any]:
     """Call a method that makes, or would make, a deployment, in the name of this user."""
-    with connect(INTERFACE, COPY_TIMEOUT) as client:
-        answer: dict[str, Any] = client.call(method, {"requested_by": f"{_user_name()} (ggl)", **request})
+    try:
+        with connect(INTERFACE, COPY_TIMEOUT) as client:
+            answer: dict[str, Any] = client.call(method, {"requested_by": f"{_user_name()} (ggl)", **request})
+    except BusError as error:
+        # The name of a method says nothing to whoever typed a command.
+        message = error.message
+        while message.startswith(f"{method}: "):
+            message = message.removeprefix(f"{method}: ")
+        raise BusError(error.code, message, error.trail) from None
     return answer
 
 
@@ -53,14 +60,16 @@ def _user_name() -> str:
         return str(os.getuid())
 
 
-def outcome(deployment_id: str, *, wait: bool, timeout: float | None = None) -> dict[str, Any]:
-    """With ``wait``, follow the deployment to its end; returns what is known of it then.
+def outcome(
+    deployment_id: str, *, wait: bool, timeout: float | None = None, word: str = "deployment"
+) -> dict[str, Any]:
+    """With ``wait``, follow the deployment to its end; returns what is known of it then. ``word``: what it is called.
 
     Raises ``CliError`` when it fails, or is not over after ``timeout`` seconds.
     """
     if not wait:
         data = {"deployment_id": deployment_id, "status": "QUEUED"}
-        output.show(data, Text(f"deployment {deployment_id} QUEUED"))
+        output.show(data, Text(f"{word} {deployment_id} QUEUED"))
         return data
     end = follow(deployment_id, timeout)
     finish(end)
@@ -81,11 +90,11 @@ class End:
     def data(self) -> dict[str, Any]:
         """For scripts."""
         if self.succeeded:
-            return self.deployment
+            return data_of(self.deployment)
         logs = {
             name: [f"{line.time} {line.level} {line.message}" for line in lines] for name, lines in self.logs.items()
         }
-        return {**self.deployment, "logs": logs}
+        return {**data_of(self.deployment), "logs": logs}
 
     def show_logs(self) -> None:
         for name, lines in self.logs.items():
@@ -212,6 +221,17 @@ class Progress:
         return lines
 
 
+def generation_of(deployment: Mapping[str, Any]) -> int | None:
+    """The one that it made or went back to; a device before its first deployment is generation 0."""
+    there = deployment["status"] == "SUCCEEDED" and deployment.get("type") == "ROLLBACK"
+    return deployment.get("generation") or (0 if there else None)
+
+
+def data_of(deployment: Mapping[str, Any]) -> dict[str, Any]:
+    """For scripts: as the runtime tells it, but without a generation where there is none."""
+    return {**deployment, "generation": generation_of(deployment)}
+
+
 def kind(deployment: Mapping[str, Any]) -> str:
     return "rollback" if deployment.get("type") == "ROLLBACK" else "deployment"
 
@@ -235,9 +255,10 @@ def _states(deployment: Mapping[str, Any]) -> dict[str, str]:
     """The states worth showing: of what the deployment touches."""
     states = dict(deployment.get("states") or {})
     removed = deployment.get("removed") or []
+    gone = deployment["status"] == "SUCCEEDED" or deployment.get("step") == "commit"
     touched = {*(deployment.get("changed") or []), *(deployment.get("broken") or []), *removed}
     shown = {name: state for name, state in states.items() if name in touched or not touched}
-    return {**shown, **dict.fromkeys(removed, "REMOVED")}
+    return {**shown, **dict.fromkeys(removed, "REMOVED")} if gone else shown
 
 
 def finish(end: End) -> None:

@@ -40,10 +40,13 @@ def _blocks(difference: Mapping[str, Any], head: str) -> list[Block]:
 
 def _components(entries: list[dict[str, Any]]) -> Table:
     rows: list[list[Cell]] = [
-        [entry["component"], entry["action"], entry["from"], entry["to"], ", ".join(entry.get("reasons") or [])]
-        for entry in entries
+        [entry["component"], entry["action"], entry["from"], entry["to"], _reasons(entry)] for entry in entries
     ]
     return Table(["COMPONENT", "ACTION", "FROM", "TO", "REASON"], rows)
+
+
+def _reasons(entry: Mapping[str, Any]) -> str:
+    return ", ".join(entry.get("reasons") or (["configuration"] if entry["action"] == "configure" else []))
 
 
 def _roots(roots: Mapping[str, Any]) -> list[Block]:

@@ -174,7 +174,7 @@ def _single(name: str, function: Callable[..., Any]) -> typer.Typer:
 def _format_examples(command: Command | Group, examples: list[Example], formatter: HelpFormatter) -> None:
     if not examples:
         return
-    width = max(len(example.command) for example in examples)
+    width = max((len(example.command) for example in examples if example.explanation), default=0)
     lines = [
         f"  {example.command.ljust(width)}  # {example.explanation}" if example.explanation else f"  {example.command}"
         for example in examples

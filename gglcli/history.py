@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gglcli.client import command, connect
-from gglcli.deployment import INTERFACE, OUTCOMES, shown_status
+from gglcli.deployment import INTERFACE, OUTCOMES, generation_of, shown_status
 from gglcli.errors import INVALID, NOT_FOUND, CliError
 from gglcli.output import Block, Cell, Fields, Id, State, Table, Text, Time, duration
 
@@ -19,7 +19,9 @@ def find(text: str) -> dict[str, Any]:
     """The deployment with the id ``text``, or the only one whose id begins so, or the last. Raises ``CliError``."""
     with connect(INTERFACE) as client:
         deployments = client.call("list")
-    if text == LAST and deployments:
+    if text == LAST and not deployments:
+        raise CliError("nothing has been deployed yet", NOT_FOUND)
+    if text == LAST:
         last: dict[str, Any] = deployments[-1]
         return last
     found = [entry for entry in deployments if entry["deployment_id"].startswith(text)]
@@ -34,18 +36,12 @@ def find(text: str) -> dict[str, Any]:
 def table(deployments: Sequence[Mapping[str, Any]]) -> Table:
     rows: list[list[Cell]] = [
         [
-            *(Id(entry["deployment_id"]), State(shown_status(entry)), origin(entry), _generation(entry)),
+            *(Id(entry["deployment_id"]), State(shown_status(entry)), origin(entry), generation_of(entry)),
             *(Time(entry["created"]), roots_text(entry.get("roots") or {}) or entry.get("name")),
         ]
         for entry in deployments
     ]
-    return Table(["DEPLOYMENT", "STATUS", "TYPE", "GENERATION", "AGE", "ROOTS"], rows, empty="no deployments")
-
-
-def _generation(entry: Mapping[str, Any]) -> int | None:
-    """The one that it made or went back to; a device before its first deployment is generation 0."""
-    there = entry["status"] == "SUCCEEDED" and entry.get("type") == "ROLLBACK"
-    return entry.get("generation") or (0 if there else None)
+    return Table(["DEPLOYMENT", "STATUS", "TYPE", "GENERATION", "AGE", "WHAT"], rows, empty="no deployments")
 
 
 def origin(entry: Mapping[str, Any]) -> str:
@@ -74,8 +70,8 @@ def details(deployment: Mapping[str, Any]) -> list[Block]:
     ]
     if deployment.get("name"):
         rows.insert(1, ("name", deployment["name"]))
-    if _generation(deployment) is not None:
-        rows.append(("generation", _generation(deployment)))
+    if generation_of(deployment) is not None:
+        rows.append(("generation", generation_of(deployment)))
     if deployment.get("finished"):
         rows.append(("took", duration((deployment["finished"] - deployment["created"]) / 1000)))
     if deployment["status"] != "SUCCEEDED":

@@ -8,6 +8,7 @@ from typing import Any
 from ggl.bus import BusError, ErrorCode
 from gglcli.client import call, command
 from gglcli.errors import INVALID, CliError
+from gglcli.health import existing
 
 LOCAL_GROUP = "LOCAL_DEPLOYMENT"
 _PREFIX = "thinggroup/"
@@ -30,6 +31,7 @@ def require_roots(components: Iterable[str], group: str) -> None:
         if groups:
             other = groups[0].removeprefix(_PREFIX)
             raise CliError(message, INVALID, hint=f"it is one of the group {other}: use --group {other}")
+        existing([name])
         hint = f"it is there for what depends on it, see '{command('component list')}'"
         raise CliError(f"{name} was not deployed by name", INVALID, hint=hint)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import termios
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -42,7 +43,7 @@ _STATES = {
     ),
     "dim": ("idle", "DEBUG"),
 }
-_PROSE = ("REASON", "ROOTS", "SOCKET", "CHANGE")
+_PROSE = ("REASON", "WHAT", "SOCKET", "CHANGE")
 """Last columns whose text may take several lines."""
 _PROSE_WIDTH = 30
 """Characters below which prose is not squeezed into a column, but follows its row."""
@@ -63,6 +64,7 @@ class Terminal:
             file=stream, highlight=False, emoji=False, markup=False, color_system=None if no_colour else "auto"
         )
         self._live: Live | None = None
+        self._modes: list[Any] | None = None
 
     def show(self, blocks: Iterable[Block]) -> None:
         for block in blocks:
@@ -71,6 +73,7 @@ class Terminal:
             )
 
     def begin_live(self) -> None:
+        self._modes = _without_echo_of_controls()
         self._live = Live(console=self._console, refresh_per_second=10, transient=False)
         self._live.start()
 
@@ -83,6 +86,23 @@ class Terminal:
         if self._live:
             self._live.stop()
             self._live = None
+        if self._modes:
+            termios.tcsetattr(0, termios.TCSANOW, self._modes)
+            self._modes = None
+
+
+def _without_echo_of_controls() -> list[Any] | None:
+    """Let Ctrl-C print nothing: a ``^C`` behind the last line of a live display may move it to the next one, and what
+    replaces the display begins in the wrong place. Returns the modes to come back to, if there is a terminal."""
+    try:
+        if os.tcgetpgrp(0) != os.getpgrp():
+            return None  # in the background it is the terminal of somebody else
+        modes = termios.tcgetattr(0)
+        quiet = [*modes[:3], modes[3] & ~termios.ECHOCTL, *modes[4:]]
+        termios.tcsetattr(0, termios.TCSANOW, quiet)
+    except (OSError, termios.error):
+        return None
+    return modes
 
 
 def _render(block: Block, width: int) -> RenderableType:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ggl.documents import BadDocument, parse_json, parse_yaml
-from gglcli.errors import INVALID, NOT_FOUND, CliError
+from gglcli.errors import INVALID, CliError
+from gglcli.files import unusable
 from gglcli.keys import format_key
 
 Stamped = dict[str, Any]
@@ -51,12 +52,21 @@ def stored_key(container: Mapping[str, Any], key: str) -> str | None:
 
 def find(tree: Any, path: Sequence[str]) -> Any:
     """What is at ``path`` of a plain or stamped tree. Raises ``KeyError``."""
+    for key in stored_path(tree, path):
+        tree = tree[key]
+    return tree
+
+
+def stored_path(tree: Any, path: Sequence[str]) -> list[str]:
+    """``path`` as the keys are spelled in ``tree``. Raises ``KeyError``."""
+    spelled = []
     for key in path:
         stored = stored_key(tree, key) if isinstance(tree, dict) and not is_leaf(tree) else None
         if stored is None:
             raise KeyError(key)
+        spelled.append(stored)
         tree = tree[stored]
-    return tree
+    return spelled
 
 
 def placed(value: Any, path: Sequence[str]) -> Any:
@@ -131,15 +141,14 @@ def merges(stamped: Stamped) -> list[dict[str, Any]]:
 
 def read_file(name: str) -> tuple[Any, bool]:
     """The tree in a file (``-``: stdin), checked, and whether it is stamped. Raises ``CliError``."""
-    where = "stdin" if name == "-" else name
+    where = "standard input" if name == "-" else name
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise CliError(f"{where} is not UTF-8 text (byte {error.start})", INVALID) from None
     except OSError as error:
-        code = NOT_FOUND if isinstance(error, FileNotFoundError) else INVALID
-        raise CliError(f"cannot read {where}: {error.strerror}", code) from None
+        raise unusable(where, error) from None
     try:
         is_json = name.endswith(".json") or (name == "-" and text.lstrip().startswith("{"))
         tree = parse_json(text) if is_json else parse_yaml(text, MAX_DEPTH)

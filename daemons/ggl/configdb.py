@@ -1,4 +1,5 @@
-"""The file of the configuration store, ``config.db``, for those who do not serve it: copies, and reading a copy.
+"""The file of the configuration store, ``config.db``, for those who do not serve it: copies, reading a copy, and what
+can be stored at most.
 
 Only the configuration daemon works on the file itself while the runtime is up; it holds it locked. What the tables mean
 is said in ``ggl.configd.database``. SQLite is imported when it is needed.
@@ -6,6 +7,7 @@ is said in ``ggl.configd.database``. SQLite is imported when it is needed.
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +20,17 @@ APPLICATION_ID = 0x47474C43
 SCHEMA_VERSION = 1
 SQLITE_MAGIC = b"SQLite format 3\0"
 """How every SQLite file begins."""
+
+MAX_TIMESTAMP = 2**63 - 1
+"""Milliseconds since the epoch: what SQLite and the bus can hold."""
+MAX_RECORD_SIZE = 20 * 1024 * 1024
+"""Bytes of one record, as ``encode`` writes it: what a deployment of hundreds of components keeps to be able to go
+back. With the most that numbers can take more of on the bus (5 bytes each) it leaves room in a frame for more."""
+MAX_RECORD_NODES = 500_000
+"""Maps, lists and scalars in one record."""
+
+encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+"""A value as it is stored: JSON text with every character outside ASCII escaped."""
 
 
 class BadDatabase(Exception):
@@ -68,7 +81,6 @@ def read_tree(path: Path) -> dict[str, Any]:
 
     Raises ``BadDatabase``, ``FileNotFoundError`` and ``OSError``.
     """
-    import json
     import sqlite3
 
     connection = _open(path, "ro")

@@ -16,6 +16,7 @@ from gglcli.client import HOST, connect, not_running, root
 from gglcli.errors import INVALID, NOT_FOUND, TIMEOUT, CliError
 from gglcli.framework import new_group, subcommand
 from gglcli.output import Document, State, Table, Text
+from gglcli.parameters import seconds
 from gglcli.status import CORE_PREFIX, daemon_state
 
 app = new_group(
@@ -75,7 +76,7 @@ def call(
     interface: Interface,
     method: MethodName,
     params: Params = "{}",
-    timeout: Annotated[float, typer.Option(metavar="SECONDS", help="How long to wait for the answer.")] = 30,
+    timeout: Annotated[float, typer.Option(metavar="SECONDS", callback=seconds, help="How long to wait for the answer.")] = 30,
 ) -> None:
     """Call a method and print its result.
 
@@ -94,7 +95,7 @@ def notify(interface: Interface, method: MethodName, params: Params = "{}") -> N
     """Send a notification: a call that is not answered, not even with an error.
 
     Examples:
-      ggl bus notify gg_pubsub publish '{"topic": "a/b", "payload": {"jsonMessage": {}}, "publisher": "me"}'
+      ggl bus notify gg_pubsub publish @message.json
     """
     with connect(interface) as client:
         client.notify(method, _parse_params(params))
@@ -112,7 +113,7 @@ def monitor(
         int, typer.Option("--count", "-n", metavar="N", show_default=False, help="End after N items.")
     ] = 0,
     timeout: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="End after this time without an item.")
+        float | None, typer.Option(metavar="SECONDS", callback=seconds, help="End after this time without an item.")
     ] = None,
 ) -> None:
     """Print what a streaming method yields, one JSON document a line, until Ctrl-C.
@@ -153,7 +154,7 @@ def _parse_params(text: str) -> dict[str, Any]:
         try:
             text = Path(text[1:]).read_text()
         except OSError as error:
-            raise CliError(f"cannot read {text[1:]}: {error.strerror}", NOT_FOUND) from None
+            raise unusable(text[1:], error) from None
     try:
         params = json.loads(text)
     except ValueError as error:

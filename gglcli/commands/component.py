@@ -15,6 +15,7 @@ from gglcli.client import HOST, call, command, connect, root
 from gglcli.errors import BROKEN, INVALID, OK, CliError
 from gglcli.framework import new_group, subcommand
 from gglcli.health import Healths, existing, require_up
+from gglcli.parameters import not_empty, seconds
 from gglcli.roots import groups_of, require_roots
 from gglcli.status import NO_COMPONENTS, components_table
 
@@ -35,7 +36,7 @@ app = new_group(
 
 Names = Annotated[list[str], typer.Argument(metavar="COMPONENT...", help="Names of components.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait for the outcome.")]
-Timeout = Annotated[float, typer.Option(metavar="SECONDS", help="How long to wait for the outcome.")]
+Timeout = Annotated[float, typer.Option(metavar="SECONDS", callback=seconds, help="How long to wait for the outcome.")]
 
 
 @subcommand(app, "list")
@@ -186,10 +187,13 @@ def resume(names: Names) -> None:
 @subcommand(app, "remove")
 def remove(
     names: Names,
-    group: Annotated[str, typer.Option(metavar="NAME", help="Group they were deployed to.")] = "",
+    group: Annotated[
+        str | None, typer.Option(metavar="GROUP", callback=not_empty, help="Group they were deployed to.")
+    ] = None,
     no_wait: NoWait = False,
     timeout: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="How long to wait for the end of the deployment.")
+        float | None,
+        typer.Option(metavar="SECONDS", callback=seconds, help="How long to wait for the end of the deployment."),
     ] = None,
 ) -> None:
     """Remove components that were deployed locally, by a deployment without them.
@@ -200,7 +204,7 @@ def remove(
       ggl component remove com.example.Hello
     """
     existing(names)
-    require_roots(names, group)
+    require_roots(names, group or "")
     from gglcli.deployment import create, outcome
 
     request: dict[str, Any] = {"root_components_to_remove": names}

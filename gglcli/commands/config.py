@@ -18,6 +18,7 @@ from gglcli.errors import FAILURE, INVALID, TIMEOUT, CliError
 from gglcli.framework import new_group, subcommand
 from gglcli.keys import format_key, parse_key
 from gglcli.output import Document, Text
+from gglcli.parameters import seconds
 
 app = new_group(
     """Read, change and watch the configuration.
@@ -145,7 +146,7 @@ def watch(
         int, typer.Option("--count", "-n", metavar="N", show_default=False, help="End after N changes.")
     ] = 0,
     timeout: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="End after this time without a change.")
+        float | None, typer.Option(metavar="SECONDS", callback=seconds, help="End after this time without a change.")
     ] = None,
 ) -> None:
     """Print every change at or below a key, with the new value, until Ctrl-C.

@@ -19,6 +19,7 @@ from gglcli.commands.config_client import (
     transact,
 )
 from gglcli.errors import FAILURE, INVALID, NOT_FOUND, CliError
+from gglcli.files import unusable
 from gglcli.output import Text
 
 _TIMEOUT = 120.0
@@ -40,6 +41,10 @@ def backup(
       ggl config backup latest.db --force
     """
     target = file.expanduser().absolute()
+    if target.is_dir():
+        raise CliError(f"{target} is a folder", INVALID)
+    if not target.parent.is_dir():
+        raise CliError(f"there is no folder {target.parent}", NOT_FOUND)
     if target.exists() and not force:
         raise CliError(f"{target} exists already", INVALID, hint="use --force to replace it")
     if is_running():
@@ -71,8 +76,8 @@ def restore(
     """
     try:
         tree = read_tree(file)
-    except FileNotFoundError:
-        raise CliError(f"there is no file {file}", NOT_FOUND) from None
+    except OSError as error:
+        raise unusable(file, error) from None
     except BadDatabase as error:
         raise CliError(str(error), INVALID, hint="use another backup") from None
     refuse_while_deploying("the restoration")

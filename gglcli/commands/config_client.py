@@ -48,6 +48,15 @@ def _existing_parent(path: list[str]) -> list[str]:
     return []
 
 
+def spelled(client: Client, path: list[str]) -> list[str]:
+    """``path`` with its keys as the store spells them."""
+    found: list[str] = []
+    for key in path:
+        names = client.call("list", {"key_path": found})
+        found.append(stored_key(dict.fromkeys(names), key) or key)
+    return found
+
+
 def transact(
     operations: list[dict[str, Any]], wanted: Any, *, dry_run: bool
 ) -> tuple[list[Change], list[tuple[str, ...]]]:

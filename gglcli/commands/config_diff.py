@@ -6,14 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
-from ggl.version import NUCLEUS
+from ggl.version import NUCLEUS, NUCLEUS_ALIAS
 from gglcli import output
 from gglcli.client import call, command, connect
 from gglcli.commands.config_client import INTERFACE, change_lines
 from gglcli.errors import DIFFERENT, NOT_FOUND, OK, USAGE, CliError
-from gglcli.keys import parse_key
+from gglcli.keys import format_key, parse_key
 from gglcli.output import Text
-from gglcli.trees import differences, find, is_leaf, placed, plain, read_file
+from gglcli.trees import differences, find, is_leaf, placed, plain, read_file, stored_path
 
 
 def diff(
@@ -23,7 +23,7 @@ def diff(
     ] = None,
     generation: Annotated[
         int | None,
-        typer.Option("--generation", "-g", metavar="N", help="Compare with what this generation deployed."),
+        typer.Option("--generation", "-g", metavar="GENERATION", help="Compare with what this generation deployed."),
     ] = None,
     key: Annotated[
         str, typer.Option("--key", "-k", metavar="KEY", help="Compare only this component, or what is below this key.")
@@ -58,6 +58,10 @@ def diff(
     if limited:
         components = {name for _, tree in sides for name in _deployed(tree)} | set(sides[0][1]["services"])
         sides = [(label, _configurations(tree, components)) for label, tree in sides]
+        _note_nucleus(sides[0][1]["services"], path)
+    if path and not any(_has(tree, path) for _, tree in sides):
+        hint = "a generation holds nothing but the configuration of its components" if limited else ""
+        raise CliError(f"neither has {format_key(path)}", NOT_FOUND, hint=hint)
     (one, before), (other, after) = ((label, _only(tree, path)) for label, tree in sides)
     changes = list(differences(before, after))
     head = [Text(f"--- {one}", "head"), Text(f"+++ {other}", "head")] if changes else []
@@ -67,7 +71,7 @@ def diff(
 
 def _file(name: str) -> tuple[str, Any]:
     tree, stamped = read_file(name)
-    return "stdin" if name == "-" else name, plain(tree) if stamped else tree
+    return "standard input" if name == "-" else name, plain(tree) if stamped else tree
 
 
 def _generation(number: int | None) -> tuple[str, Any]:
@@ -82,7 +86,7 @@ def _generation(number: int | None) -> tuple[str, Any]:
         number = current[0]
     found = call("gg_deployment", "generation", {"number": number})
     services = {
-        name: {"configuration": plain(tree) if _has_times(tree) else tree}
+        NUCLEUS if name == NUCLEUS_ALIAS else name: {"configuration": plain(tree) if _has_times(tree) else tree}
         for name, tree in found["configuration"].items()
     }
     return f"generation {number}", {"services": services}
@@ -115,8 +119,20 @@ def _configurations(tree: Any, components: set[str]) -> Any:
     return {"services": services}
 
 
-def _only(tree: Any, path: list[str]) -> Any:
+def _note_nucleus(services: dict[str, Any], path: list[str]) -> None:
+    """What was set in the nucleus would be missed silently, unless it was deployed itself."""
+    whole = ["services", NUCLEUS.casefold()]
+    if NUCLEUS not in services and [key.casefold() for key in path[:2]] == whole[: len(path)]:
+        output.note("the nucleus is not compared: it was not deployed by this generation")
+
+
+def _has(tree: Any, path: list[str]) -> bool:
     try:
-        return placed(find(tree, path), path)
+        find(tree, path)
     except KeyError:
-        return {}
+        return False
+    return True
+
+
+def _only(tree: Any, path: list[str]) -> Any:
+    return placed(find(tree, path), stored_path(tree, path)) if _has(tree, path) else {}

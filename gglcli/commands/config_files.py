@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from gglcli import output
-from gglcli.commands.config_client import config, keep_root_path, note_versions, show_changes, transact
-from gglcli.errors import INVALID, CliError
+from gglcli.commands.config_client import config, keep_root_path, note_versions, show_changes, spelled, transact
+from gglcli.errors import INVALID, USAGE, CliError
+from gglcli.files import unusable
 from gglcli.keys import format_key, parse_key
 from gglcli.output import Text
 from gglcli.trees import find, merges, placed, plain, read_file, stamp
@@ -30,6 +31,7 @@ def dump(
     timestamps: Annotated[
         bool, typer.Option("--timestamps", help='Write each value as {"v": value, "t": milliseconds}.')
     ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> None:
     """Write the configuration into a file.
 
@@ -43,9 +45,12 @@ def dump(
       ggl config dump --timestamps --format json | gzip > all.json.gz
     """
     if form and form not in FORMATS:
-        raise CliError(f"there is no format '{form}'", INVALID, hint="it is yaml or json")
+        raise CliError(f"there is no format '{form}'", USAGE, hint="it is yaml or json")
+    if file != "-" and not force and Path(file).is_file():
+        raise CliError(f"{file} exists already", INVALID, hint="use --force to replace it")
     path = parse_key(key)
     with config(path) as client:
+        path = spelled(client, path)
         value = client.call("read_with_timestamps" if timestamps else "read", {"key_path": path})
     tree = placed(value, path)
     text = _text(tree, form or ("json" if file.endswith(".json") else "yaml"))
@@ -113,6 +118,8 @@ def _write(path: Path, text: str) -> None:
         data = text.encode()
     except UnicodeEncodeError:
         raise CliError("some text of the configuration is not Unicode and cannot be written", INVALID) from None
+    if path.exists() and not path.is_file():
+        raise CliError(f"cannot write {path}: it is a folder or a device", INVALID)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -120,4 +127,4 @@ def _write(path: Path, text: str) -> None:
         os.replace(unfinished, path)
     except OSError as error:
         unfinished.unlink(missing_ok=True)
-        raise CliError(f"cannot write {path}: {error.strerror}") from None
+        raise unusable(path, error, "write") from None

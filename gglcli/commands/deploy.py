@@ -9,12 +9,14 @@ import typer
 
 from ggl.bus import BusError, ErrorCode
 from gglcli import output
-from gglcli.client import command, connect
-from gglcli.deployment import INTERFACE, OVER, ask, create, finish, follow, outcome
+from gglcli.client import call, command
+from gglcli.deployment import INTERFACE, OVER, create, data_of, finish, follow, outcome
 from gglcli.errors import INVALID, USAGE, CliError
 from gglcli.framework import new_group, subcommand
 from gglcli.history import details, find, table
 from gglcli.output import Text
+from gglcli.parameters import not_empty, seconds
+from gglcli.preview import show_preview
 from gglcli.project.request import Local, request_for
 
 app = new_group(
@@ -50,10 +52,14 @@ UpTimeout = Annotated[
     typer.Option(
         "--timeout",
         metavar="SECONDS",
+        callback=seconds,
         help="Time for the components to be up (600 if not given); after it the deployment fails.",
     ),
 ]
-Deployment = Annotated[str, typer.Argument(metavar="DEPLOYMENT", help="Its id, the unique beginning of it, or 'last'.")]
+Deployment = Annotated[
+    str,
+    typer.Argument(metavar="DEPLOYMENT", callback=not_empty, help="Its id, the unique beginning of it, or 'last'."),
+]
 
 
 @subcommand(app, "local")
@@ -68,32 +74,38 @@ def local(
         typer.Option("--add-component", "-c", metavar="NAME=VERSION", help="Add this component (repeatable)."),
     ] = None,
     remove: Annotated[
-        list[str] | None, typer.Option("--remove", metavar="COMPONENT", help="Remove this component (repeatable).")
+        list[str] | None,
+        typer.Option("--remove", metavar="COMPONENT", callback=not_empty, help="Remove this component (repeatable)."),
     ] = None,
     config: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="FILE|JSON",
-            help="Configuration, as JSON or YAML: {COMPONENT: {MERGE: {...}, RESET: [...]}}, {COMPONENT: {...}}, or "
-            "for a single component the values themselves.",
+            callback=not_empty,
+            help="Configuration, as JSON or YAML in a file or given here: {COMPONENT: {MERGE: {...}, RESET: [...]}}, "
+            "{COMPONENT: {...}}, or for a single component the values themselves.",
         ),
-    ] = "",
+    ] = None,
     run_with: Annotated[
         list[str] | None,
         typer.Option(
             metavar="COMPONENT:posixUser=USER[:GROUP]",
+            callback=not_empty,
             help="Run the component as this user (repeatable); for a single component USER[:GROUP] will do.",
         ),
     ] = None,
     system_limits: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="FILE|JSON",
-            help="Limits, as JSON or YAML: {COMPONENT: {memory: KILOBYTES, cpus: NUMBER}}, or for a single component "
-            "{memory, cpus}.",
+            callback=not_empty,
+            help="Limits, as JSON or YAML in a file or given here: {COMPONENT: {memory: KILOBYTES, cpus: NUMBER}}, or "
+            "for a single component {memory, cpus}.",
         ),
-    ] = "",
-    group: Annotated[str, typer.Option(metavar="GROUP", help="Deploy to this group of components.")] = "",
+    ] = None,
+    group: Annotated[
+        str | None, typer.Option(metavar="GROUP", callback=not_empty, help="Deploy to this group of components.")
+    ] = None,
     policy: Annotated[
         str | None,
         typer.Option(
@@ -130,7 +142,7 @@ def local(
       ggl deploy local ./camera ./uploader --rollback --timeout 120
       ggl deploy local ./my-component --watch
       ggl deploy local ./my-component --config '{"rate": 5}' --dry-run
-      ggl deploy local ./camera --run-with camera:video --system-limits '{"memory": 65536, "cpus": 0.5}'
+      ggl deploy local ./camera --run-with camera:video --system-limits 'cpus: 0.5'
       ggl deploy local -r ./recipes -a ./artifacts -c com.example.Hello=1.0.0
       ggl deploy local --remove com.example.Hello
     """
@@ -141,20 +153,21 @@ def local(
     if rollback and policy == "DO_NOTHING":
         raise CliError("--rollback and --policy do-nothing exclude each other", USAGE)
     options = Local(
-        *(paths or [], recipe_dir, artifact_dir, add or [], remove or [], config, run_with or [], system_limits, group),
+        *(paths or [], recipe_dir, artifact_dir, add or [], remove or []),
+        *(config or "", run_with or [], system_limits or "", group or ""),
         policy="ROLLBACK" if rollback else policy or "",
         timeout=timeout,
         build=not no_build,
     )
     if watch:
         _watch(options, dry_run=dry_run, no_wait=no_wait)
-    if remove:
-        from gglcli.roots import require_roots
-
-        require_roots(remove, group)
     with request_for(options) as request:
+        if remove:
+            from gglcli.roots import require_roots
+
+            require_roots(remove, group or "")
         if dry_run:
-            _preview(request)
+            show_preview(request)
             return
         deployment_id = create(request)
     outcome(deployment_id, wait=not no_wait)
@@ -169,12 +182,6 @@ def _watch(options: Local, *, dry_run: bool, no_wait: bool) -> None:
     from gglcli.redeploy import watch
 
     watch(options)
-
-
-def _preview(request: dict[str, Any]) -> None:
-    from gglcli import difference
-
-    difference.show(ask("preview", request), "the deployment")
 
 
 @subcommand(app, "file")
@@ -205,25 +212,25 @@ def file(
 
     read = read_document(document)
     for note in read.notes:
-        output.note(f"{document}: {note}")
+        output.note(f"{read.where}: {note}")
     request: dict[str, Any] = {"document": read.data, **folders(recipe_dir, artifact_dir)}
     if timeout is not None:
         request["timeout"] = timeout
     try:
         if dry_run:
-            _preview(request)
+            show_preview(request)
             return
         deployment_id = create(request, "create_deployment")
     except BusError as error:
         if error.code != ErrorCode.INVALID:
             raise
-        raise CliError(f"{document}: {error.message}", INVALID, trail=error.trail) from None
+        raise CliError(f"{read.where}: {error.message}", INVALID, trail=error.trail) from None
     outcome(deployment_id, wait=not no_wait)
 
 
 @subcommand(app, "list")
 def list_deployments(
-    limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", help="Only the last N.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=0, help="Only the last N.")] = 20,
 ) -> None:
     """List the deployments, newest last.
 
@@ -231,9 +238,9 @@ def list_deployments(
       ggl deploy list
       ggl deploy list -n 1 --json | jq -r '.[0].status'
     """
-    with connect(INTERFACE) as client:
-        deployments = client.call("list")[-max(1, limit) :]
-    output.show(deployments, table(deployments))
+    known = call(INTERFACE, "list")
+    deployments = known[max(0, len(known) - limit) :]
+    output.show([data_of(each) for each in deployments], table(deployments))
 
 
 @subcommand(app, "show")
@@ -245,14 +252,15 @@ def show(deployment_id: Deployment = "last") -> None:
       ggl deploy show 3f9a --json | jq -r .detailed_status
     """
     deployment = find(deployment_id)
-    output.show(deployment, *details(deployment))
+    output.show(data_of(deployment), *details(deployment))
 
 
 @subcommand(app, "wait")
 def wait(
     deployment_id: Deployment = "last",
     timeout: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Wait no longer than this; the deployment goes on.")
+        float | None,
+        typer.Option(metavar="SECONDS", callback=seconds, help="Wait no longer than this; the deployment goes on."),
     ] = None,
 ) -> None:
     """Follow a deployment until it is over.
@@ -277,12 +285,11 @@ def cancel(deployment_id: Deployment) -> None:
       ggl deploy cancel 3f9a
     """
     deployment_id = find(deployment_id)["deployment_id"]
-    with connect(INTERFACE) as client:
-        answer = client.call("cancel", {"deployment_id": deployment_id})
+    answer = call(INTERFACE, "cancel", {"deployment_id": deployment_id})
     shown = output.short(deployment_id)
     if not answer["canceled"]:
         raise CliError(f"deployment {shown} cannot be canceled: {answer['message']}", INVALID)
     deployment = {**find(deployment_id), "status": answer["status"]}
     if deployment["status"] not in OVER:
         deployment = follow(deployment_id).deployment
-    output.show(deployment, Text(f"deployment {shown} {deployment['status']}"))
+    output.show(data_of(deployment), Text(f"deployment {shown} {deployment['status']}"))

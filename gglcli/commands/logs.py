@@ -79,7 +79,7 @@ def logs(
         trail=trail,
     )
     if follow and until:
-        raise CliError("--follow and --until exclude each other", INVALID)
+        raise CliError("--follow and --until exclude each other", USAGE)
     directory = root().logs
     found = scan(directory)
     units = _select(names or [], list(found), follow)
@@ -134,7 +134,7 @@ def _last(text: str, follow: bool, filtered: bool) -> int | None:
     if not text:
         return DEFAULT_LINES_FOLLOWING if follow else None if filtered else DEFAULT_LINES
     if not text.isdecimal():
-        raise CliError(f"'{text}' is not a number of records", INVALID, hint="use a number or 'all'")
+        raise CliError(f"'{text}' is not a number of records", USAGE, hint="use a number or 'all'")
     return int(text)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +14,7 @@ from gglcli.deployment import INTERFACE, ask, outcome
 from gglcli.errors import NOT_FOUND, USAGE, CliError
 from gglcli.history import origin
 from gglcli.output import Cell, State, Table, Time, age
+from gglcli.parameters import not_empty, seconds
 
 SHOWN = 3
 """So many components of a generation are named."""
@@ -23,8 +25,11 @@ def rollback(
         int | None, typer.Option(metavar="GENERATION", help="Go back, or forward again, to this generation.")
     ] = None,
     component: Annotated[
-        str, typer.Option(metavar="COMPONENT", help="Only this component; everything else stays as it is.")
-    ] = "",
+        str | None,
+        typer.Option(
+            metavar="COMPONENT", callback=not_empty, help="Only this component; everything else stays as it is."
+        ),
+    ] = None,
     list_: Annotated[bool, typer.Option("--list", "-l", help="List the generations there are.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the outcome.")] = False,
@@ -32,6 +37,7 @@ def rollback(
         float | None,
         typer.Option(
             metavar="SECONDS",
+            callback=seconds,
             help="Time for the components to be up (600 if not given); after it the rollback fails.",
         ),
     ] = None,
@@ -60,24 +66,35 @@ def rollback(
     if to is not None:
         request["to"] = to
     if component:
+        _require_known(component)
         request["component"] = component
     if timeout is not None:
         request["timeout"] = timeout
     what = f"{component} " if component else ""
     if dry_run:
         from gglcli import difference
+        from gglcli.preview import preview
 
-        answer = _ask({**request, "dry_run": True})
+        answer = _ask(preview, {**request, "dry_run": True})
         difference.show(answer, f"the rollback {f'of {what}' if what else ''}to generation {answer['to']}")
         return
-    answer = _ask(request)
+    answer = _ask(ask, request)
     output.note(f"{what}back to {_described(answer['to'])}")
-    outcome(answer["deployment_id"], wait=not no_wait)
+    outcome(answer["deployment_id"], wait=not no_wait, word="rollback")
 
 
-def _ask(request: dict[str, Any]) -> dict[str, Any]:
+def _require_known(component: str) -> None:
+    """Raises ``CliError`` for a component that no generation has and that is not there now."""
+    if any(component in generation["components"] for generation in call(INTERFACE, "generations")):
+        return
+    from gglcli.health import existing
+
+    existing([component])
+
+
+def _ask(how: Callable[[str, dict[str, Any]], dict[str, Any]], request: dict[str, Any]) -> dict[str, Any]:
     try:
-        return ask("rollback", request)
+        return how("rollback", request)
     except BusError as error:
         if error.code != ErrorCode.NOENTRY:
             raise
@@ -110,7 +127,7 @@ def _change(entry: dict[str, Any]) -> str:
     versions = entry["components"]
     words = [f"{name} {versions.get(name, '')}".strip() for name in entry["changed"]]
     words += [f"{name} removed" for name in entry["removed"]]
-    return ", ".join(words) or "nothing was restarted"
+    return ", ".join(words) or "configuration only"
 
 
 def _described(number: int) -> str:

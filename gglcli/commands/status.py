@@ -21,7 +21,7 @@ def status(
     Examples:
       ggl status
       ggl status --watch
-      ggl status --json | jq -r '.components[] | select(.state == "BROKEN") | .component'
+      ggl status --json | jq -r '.components[] | select(.state == "BROKEN")'
     """
     if watch:
         from gglcli.watch import watch_status

@@ -11,6 +11,7 @@ from gglcli import output
 from gglcli.client import HOST, call, command, forbidden, is_forbidden, root
 from gglcli.errors import CliError
 from gglcli.output import Text
+from gglcli.parameters import seconds
 
 
 def up(
@@ -20,7 +21,7 @@ def up(
     wait: Annotated[
         bool, typer.Option("--wait", "-w", help="Wait until every component is RUNNING, FINISHED or BROKEN.")
     ] = False,
-    timeout: Annotated[float, typer.Option(metavar="SECONDS", help="How long the runtime may take to be ready.")] = 30,
+    timeout: Annotated[float, typer.Option(metavar="SECONDS", callback=seconds, help="How long the runtime may take to be ready.")] = 30,
 ) -> None:
     """Start the runtime, and the components that were deployed.
 
@@ -52,7 +53,7 @@ def up(
 
 
 def down(
-    timeout: Annotated[float, typer.Option(metavar="SECONDS", help="After this, what still runs is killed.")] = 60,
+    timeout: Annotated[float, typer.Option(metavar="SECONDS", callback=seconds, help="After this, what still runs is killed.")] = 60,
 ) -> None:
     """Stop the components in order, then the daemons and the runtime itself.
 

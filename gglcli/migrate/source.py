@@ -33,6 +33,7 @@ class Source:
 
 def find_source(path: Path) -> Source:
     """Read what is at ``path``, a file or a folder. Raises ``BadSource`` and ``OSError``."""
+    path = path.absolute()  # "." says nothing in a message
     return _folder(path) if path.is_dir() else _file(path)
 
 

@@ -24,6 +24,7 @@ def read_configuration(text: str, components: Sequence[str]) -> dict[str, dict[s
     if _is_update(data) or (len(components) == 1 and not _names_components(data, components)):
         if len(components) != 1:
             raise CliError("--config names no component, and not exactly one is being deployed", INVALID)
+        _refuse_other_components(data, components[0])
         data = {components[0]: data}
     return {name: _update(name, value) for name, value in data.items()}
 
@@ -33,6 +34,14 @@ def _names_components(data: dict[str, Any], components: Sequence[str]) -> bool:
     return any(name in data for name in components) or (
         bool(data) and all(isinstance(value, dict) and _is_update(value) for value in data.values())
     )
+
+
+def _refuse_other_components(data: dict[str, Any], component: str) -> None:
+    """A map below a dotted name is the configuration of a component, whose name is misspelled perhaps."""
+    for name, value in data.items():
+        if "." in str(name) and isinstance(value, dict):
+            hint = f"if it is a key of {component}, write {{{component}: {{{name}: ...}}}}"
+            raise CliError(f"--config: '{name}' is no component of this deployment", INVALID, hint=hint)
 
 
 def _is_update(value: dict[str, Any]) -> bool:

@@ -19,6 +19,7 @@ from typing import Any
 
 from ggl.values import describe
 from gglcli.errors import INVALID, CliError
+from gglcli.files import unusable
 from gglcli.project.value import parse_value
 from gglcli.project.versions import require_version
 
@@ -27,7 +28,7 @@ _ARN_HINT = 'for example "arn:aws:iot:REGION:ACCOUNT:thinggroup/NAME"'
 _CLOUD_ONLY = ("iotJobConfiguration", "tags", "clientToken")
 _COPIED = (
     *("deploymentId", "deploymentName", "parentTargetArn", "onBehalfOf", "creationTimestamp", "requiredCapabilities"),
-    *("schemaDate", "configurationArn", "failureHandlingPolicy", "componentUpdatePolicy"),
+    *("schemaDate", "configurationArn", "groupName", "failureHandlingPolicy", "componentUpdatePolicy"),
     "configurationValidationPolicy",
 )
 _POLICIES = ("failureHandlingPolicy", "componentUpdatePolicy", "configurationValidationPolicy")
@@ -37,8 +38,10 @@ _SECONDS_LIMIT = 100_000_000_000
 
 @dataclass(frozen=True)
 class DocumentFile:
-    """``data`` is in the form that devices receive; ``notes`` say what was done to bring it there."""
+    """``data`` is in the form that devices receive; ``notes`` say what was done to bring it there. ``where``: what it
+    was read from, for messages."""
 
+    where: str
     data: Mapping[str, Any]
     notes: tuple[str, ...]
 
@@ -50,20 +53,18 @@ def read_document(file: str) -> DocumentFile:
         text = sys.stdin.read() if file == "-" else Path(file).read_text()
     except UnicodeDecodeError:
         raise CliError(f"{where}: not UTF-8 text", INVALID) from None
-    except FileNotFoundError:
-        from gglcli.errors import NOT_FOUND
-
-        raise CliError(f"there is no file {file}", NOT_FOUND) from None
+    except OSError as error:
+        raise unusable(where, error) from None
     if not text.strip():
         raise CliError(f"{where} is empty", INVALID)
     data = parse_value(text, where)
     try:
-        return complete(data)
+        return complete(data, where)
     except CliError as error:
         raise CliError(f"{where}: {error.message}", INVALID, hint=error.hint) from None
 
 
-def complete(data: Any) -> DocumentFile:
+def complete(data: Any, where: str) -> DocumentFile:
     """``data`` in the form that devices receive, with an id and a time. Raises ``CliError``."""
     if not isinstance(data, dict):
         raise CliError(f"a deployment document is a map, not {describe(data)}", INVALID)
@@ -85,7 +86,7 @@ def complete(data: Any) -> DocumentFile:
         notes.append(f"left out, as only the cloud needs it: {', '.join(ignored)}")
     document["deploymentId"] = str(document.get("deploymentId") or uuid.uuid4())
     document["creationTimestamp"] = _milliseconds(document.get("creationTimestamp"))
-    return DocumentFile(document, tuple(notes))
+    return DocumentFile(where, document, tuple(notes))
 
 
 def _component(name: str, entry: Any) -> Any:
@@ -143,8 +144,8 @@ def _add_target(document: dict[str, Any], fields: Mapping[str, Any]) -> None:
     """Whose components these are: the ARN of a configuration, made from that of the target if need be."""
     target = fields.get("targetarn")
     if target is None:
-        if not document.get("configurationArn") and not document.get("onBehalfOf"):
-            raise CliError("the document names no group", INVALID, hint=f"add 'targetArn', {_ARN_HINT}")
+        if not any(document.get(name) for name in ("configurationArn", "onBehalfOf", "groupName")):
+            raise CliError("the document names no group", INVALID, hint=f"add 'groupName', or 'targetArn' {_ARN_HINT}")
         return
     match = _TARGET.fullmatch(str(target))
     if not match:

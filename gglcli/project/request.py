@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gglcli.errors import NOT_FOUND, USAGE, CliError
+from gglcli.errors import INVALID, NOT_FOUND, USAGE, CliError
 from gglcli.project.value import is_value
 from gglcli.project.versions import require_version
 
@@ -93,6 +93,9 @@ def digest(request: dict[str, Any]) -> str:
 
 def _complete(request: dict[str, Any], options: Local) -> dict[str, Any]:
     components = list(request["root_component_versions_to_add"])
+    for name in options.remove:
+        if name in components:
+            raise CliError(f"{name} is to be deployed and to be removed", USAGE, hint="leave out one of the two")
     if options.config:
         from gglcli.project.configuration import read_configuration
 
@@ -117,5 +120,5 @@ def _versions(entries: Sequence[str]) -> dict[str, str]:
 
 def _folder(path: Path) -> Path:
     if not path.is_dir():
-        raise CliError(f"{path} is not a folder", NOT_FOUND)
+        raise CliError(f"{path} is not a folder", INVALID if path.exists() else NOT_FOUND)
     return path.absolute()

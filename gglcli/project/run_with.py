@@ -51,7 +51,10 @@ def _limits(text: str, components: Sequence[str]) -> dict[str, dict[str, Any]]:
     if set(data) <= set(_LIMITS):
         data = {_single(components, "--system-limits", "{COMPONENT: {memory, cpus}}"): data}
     for component, values in data.items():
-        if not isinstance(values, dict) or not set(values) <= set(_LIMITS):
+        if not isinstance(values, dict):
+            text = f"--system-limits: '{component}' is no limit, there are memory and cpus, and no map of a component's"
+            raise CliError(text, INVALID, hint=example)
+        if not set(values) <= set(_LIMITS):
             raise CliError(f"--system-limits: of '{component}', only memory and cpus can be set", INVALID, hint=example)
         for name, value in values.items():
             if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:

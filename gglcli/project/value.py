@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 from typing import Any
 
 from gglcli.errors import INVALID, CliError
+from gglcli.files import unusable
 
 _DEPTH = 64
 
 
+_PAIR = re.compile(r":\s")
+
+
 def is_value(text: str) -> bool:
-    """Whether ``text`` is the value itself, not the name of a file."""
+    """Whether ``text`` is the value itself, not the name of a file: JSON, or a map in YAML such as ``rate: 5``."""
+    return _is_json(text) or (bool(_PAIR.search(text)) and not os.path.exists(text))
+
+
+def _is_json(text: str) -> bool:
     return text.lstrip().startswith(("{", "["))
 
 
@@ -21,11 +31,12 @@ def read_value(text: str, option: str) -> Any:
         return parse_value(text, option)
     try:
         content = Path(text).read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
-        raise CliError(
-            f"{option}: cannot read {text}: {reason}", INVALID, hint="give a file, or JSON such as '{...}'"
-        ) from None
+    except UnicodeDecodeError:
+        raise CliError(f"{option}: {text} is not UTF-8 text", INVALID) from None
+    except OSError as error:
+        hint = "give a file, or JSON such as '{...}'"
+        problem = unusable(text, error, hint=hint)
+        raise CliError(f"{option}: {problem.message}", problem.exit_code, hint=hint) from None
     return parse_value(content, f"{option} {text}")
 
 
@@ -42,4 +53,4 @@ def parse_value(text: str, where: str) -> Any:
         return parse_yaml(text, _DEPTH)
     except BadDocument as error:
         # What begins like JSON was meant to be that, though YAML has maps in braces too.
-        raise CliError(problem if is_value(text) else f"{where}: not valid YAML: {error}", INVALID) from None
+        raise CliError(problem if _is_json(text) else f"{where}: not valid YAML: {error}", INVALID) from None

@@ -153,7 +153,7 @@ def test_component_stop_start_and_restart(ggl: Ggl) -> None:
 
 def test_deploy_list_and_show(ggl: Ggl) -> None:
     header, row, *_ = ggl("deploy", "list").out.splitlines()
-    assert header.split() == ["DEPLOYMENT", "STATUS", "TYPE", "GENERATION", "AGE", "ROOTS"]
+    assert header.split() == ["DEPLOYMENT", "STATUS", "TYPE", "GENERATION", "AGE", "WHAT"]
     identifier = row.split()[0]
     assert row.split()[1] == "SUCCEEDED"
     assert ggl("deploy", "list", "--json").json[0]["deployment_id"] == identifier

@@ -11,6 +11,7 @@ from ggl.bus import BusError, ErrorCode, connect
 from ggl.host import client as host
 from ggl.host.unit import Command, Start, Unit, main_unit
 from tests.integration.conftest import Runtime, wait_until
+from tests.integration.device import Device
 
 
 def load(runtime: Runtime, name: str, kind: str, script: str) -> None:
@@ -108,3 +109,21 @@ def test_health_is_the_same_after_the_daemon_was_killed(runtime: Runtime) -> Non
     before = runtime.call("gg_health", "list")
     runtime.kill(runtime.pid_of("healthd"))
     assert runtime.call("gg_health", "list") == before
+
+
+def test_an_install_step_of_the_version_before_holds_up_nothing_when_the_runtime_is_killed(device: Device) -> None:
+    runtime = device.runtime
+    device.recipe("App", "{install: 'true', run: 'exec sleep 1000'}")
+    device.succeed({"App": "1.0.0"})
+    device.recipe("App", "{run: 'true'}", "2.0.0")
+    device.recipe("Slow", "{startup: 'until [ -e go ]; do sleep 0.05; done'}")
+    identifier = device.submit({"App": "2.0.0", "Slow": "1.0.0"})
+    device.reaches(identifier, "wait")
+    runtime.kill(runtime.call("gg_host", "info")["pid"])
+    runtime.up()
+    assert runtime.unit("ggl.App.install")["active_state"] == "inactive"
+    wait_for(runtime, "App", "FINISHED")
+    (runtime.root.work / "Slow" / "go").touch()
+    outcome = device.outcome_after_all(identifier)
+    assert outcome["status"] == "SUCCEEDED", outcome
+    assert sorted(device.health()) == ["App", "Slow"]

@@ -215,7 +215,7 @@ def test_there_and_back_again(device: Device) -> None:
     assert versions(device)["App"] == "1.0.0"
     assert device.rollback()["generation"] == 1
     at(1)
-    with pytest.raises(BusError, match="nothing to go back to") as caught:
+    with pytest.raises(BusError, match="nothing that ran before generation 1 is kept") as caught:
         device.rollback()
     assert caught.value.code == ErrorCode.NOENTRY
 
@@ -225,7 +225,10 @@ def test_a_device_can_go_back_to_having_nothing(device: Device) -> None:
     with pytest.raises(BusError, match="nothing has been deployed yet"):
         device.rollback()
     device.succeed({"App": "1.0.0"})
-    assert device.rollback()["removed"] == ["App"]
+    with pytest.raises(BusError, match="name it to go there") as caught:
+        device.rollback()  # nobody empties a device by mistake
+    assert caught.value.code == ErrorCode.NOENTRY
+    assert device.rollback(to=0)["removed"] == ["App"]
     assert (device.health(), device.config("App"), device.generation(), roots(device)) == ({}, None, 0, {})
     assert device.rollback(to=1)["status"] == "SUCCEEDED"
     assert (device.state("App"), roots(device)) == ("RUNNING", {"App": "1.0.0"})
@@ -397,7 +400,10 @@ def test_a_rollback_waits_for_its_turn_and_means_what_it_meant_when_it_was_asked
     device.recipe("Slow", "{startup: 'sleep 1'}")
     running = device.submit({"Slow": "1.0.0"})
     device.reaches(running, "wait")
-    asked = device.runtime.call("gg_deployment", "rollback", {})
+    with pytest.raises(BusError, match="is IN_PROGRESS: wait for it, cancel it, or say where to go") as caught:
+        device.runtime.call("gg_deployment", "rollback", {})  # what is the previous one then nobody knows
+    assert caught.value.code == ErrorCode.BUSY
+    asked = device.runtime.call("gg_deployment", "rollback", {"to": 2})
     assert asked["to"] == 2
     assert device.get(asked["deployment_id"])["status"] == "QUEUED"
     assert device.outcome(running)["status"] == "SUCCEEDED"
@@ -437,7 +443,7 @@ def test_what_only_the_configuration_knows_of_is_not_waited_for(device: Device) 
     device.set_config("1.0.0", "Ghost", "version")
     device.recipe("App", SLEEP)
     assert device.succeed({"App": "1.0.0"})["removed"] == ["Ghost"]
-    assert device.rollback(timeout=20)["status"] == "SUCCEEDED"
+    assert device.rollback(to=0, timeout=20)["status"] == "SUCCEEDED"
     assert (device.config("Ghost", "version"), device.health()) == ("1.0.0", {})
 
 

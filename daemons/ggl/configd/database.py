@@ -27,9 +27,9 @@ from typing import Any, NamedTuple
 
 from ggl.configd.change import Row
 from ggl.configd.errors import LimitExceeded, StorageBroken, StorageError, StorageFull, show
-from ggl.configd.limits import MAX_RECORD_SIZE, MAX_VALUE_SIZE
+from ggl.configd.limits import MAX_VALUE_SIZE
 from ggl.configd.tree import Path
-from ggl.configdb import APPLICATION_ID, SCHEMA_VERSION
+from ggl.configdb import APPLICATION_ID, MAX_RECORD_SIZE, SCHEMA_VERSION, encode
 from ggl.log import get_logger
 from ggl.values import InvalidValue
 
@@ -60,7 +60,6 @@ _DROP_LEAF = "DELETE FROM leaf WHERE path = ?"
 _PUT_RECORD = "INSERT OR REPLACE INTO record VALUES (?, ?, ?)"
 _DROP_RECORD = "DELETE FROM record WHERE collection = ? AND key = ?"
 
-_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 log = get_logger("configd")
 
 
@@ -163,7 +162,7 @@ class Database:
 def _statements(rows: Sequence[tuple[Path, Row]], records: Iterable[Record]) -> list[tuple[str, tuple[Any, ...]]]:
     statements: list[tuple[str, tuple[Any, ...]]] = []
     for path, row in rows:
-        key = _encode(path)
+        key = encode(path)
         if not row.stored:
             statements.append((_DROP_LEAF, (key,)))
         elif row.timestamp is None:
@@ -267,7 +266,7 @@ def _set_aside(path: FilePath) -> FilePath:
 
 
 def _text(what: str, value: Any, limit: int) -> str:
-    text = _encode(value)
+    text = encode(value)
     if len(text) > limit:
         raise LimitExceeded(f"{what} is {len(text)} bytes long, over the limit of {limit}")
     return text

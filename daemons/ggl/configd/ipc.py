@@ -27,9 +27,10 @@ from typing import TYPE_CHECKING, Any
 from ggl.bus.request import Method
 from ggl.configd.change import Event
 from ggl.configd.errors import ConfigError, LimitExceeded, NoEntry, StorageError
-from ggl.configd.limits import MAX_TIMESTAMP, check_path
+from ggl.configd.limits import check_path
 from ggl.configd.store import Store, Write, now
 from ggl.configd.tree import stored_key
+from ggl.configdb import MAX_TIMESTAMP
 from ggl.ipc.errors import IpcError, invalid_arguments, not_found, service_error
 from ggl.ipc.handler import ipc_method
 from ggl.log import get_logger

@@ -11,6 +11,7 @@ from typing import Any
 
 from ggl.configd.errors import LimitExceeded, show
 from ggl.configd.tree import is_leaf
+from ggl.configdb import MAX_RECORD_NODES, MAX_TIMESTAMP
 from ggl.values import InvalidValue, describe
 
 MAX_DEPTH = 58
@@ -26,12 +27,6 @@ MAX_RESTORED_NODES = 1_000_000
 MAX_RECORD_DEPTH = 60
 """Maps and lists inside each other in a record: a component's deepest configuration, with timestamps, and what a daemon
 wraps around it. A transaction and a scan add four levels at most; the bus carries 64."""
-MAX_RECORD_NODES = 500_000
-"""Maps, lists and scalars in one record."""
-MAX_RECORD_SIZE = 8 * 1024 * 1024
-"""Bytes of one record as JSON text: what a deployment of hundreds of components keeps to be able to go back."""
-MAX_TIMESTAMP = 2**63 - 1
-"""Milliseconds since the epoch: what SQLite and the bus can hold."""
 
 _LOWEST_INTEGER = -(2**63)
 _HIGHEST_INTEGER = 2**64 - 1

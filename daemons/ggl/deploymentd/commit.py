@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ggl.deploymentd.current import Current
+from ggl.deploymentd.configuration import applied
+from ggl.deploymentd.current import SERVICES, Current
 from ggl.deploymentd.generation import (
     DEFAULT_KEEP,
     Generation,
@@ -16,29 +17,57 @@ from ggl.deploymentd.generation import (
     Image,
     current_operation,
     drop_operations,
+    image_fits,
     put_operations,
+    services_to_keep,
 )
 from ggl.deploymentd.queue import now
+from ggl.log import get_logger
 
 if TYPE_CHECKING:
     from ggl.deploymentd.activation import Activation
     from ggl.deploymentd.record import Deployment
     from ggl.deploymentd.runtime import Runtime
 
+_log = get_logger("deployment")
+
 
 def leave_operations(generations: Generations, image: Image | None, current: Current) -> list[dict[str, Any]]:
     """The present generation as it is left: with what components have stored since it was made.
 
     The device before its first deployment becomes generation 0. A generation whose image is lost gets no new one:
-    without its units and files there is no going back to it.
+    without its units and files there is no going back to it. One whose configuration has grown beyond what can be kept
+    stays as it was made: deployments go on, and only they can make the configuration smaller.
     """
     generation = generations.get(generations.current)
     if generation is None:
         first = Generation(generations.current, created=now(), components=current.versions)
         image = image or (Image() if not generations.known else None)
-        left = None if image is None else replace(image, services=current.services)
-        return [*put_operations(first, left), current_operation(first.number)]
-    return [] if image is None else put_operations(generation, replace(image, services=current.services))
+        return [*put_operations(first, _left(first, image, current)), current_operation(first.number)]
+    left = _left(generation, image, current)
+    return [] if left is None else put_operations(generation, left)
+
+
+def _left(generation: Generation, image: Image | None, current: Current) -> Image | None:
+    if image is None:
+        return None
+    left = replace(image, services=services_to_keep(current.services, generation.components))
+    if image_fits(left):
+        return left
+    _log.warning(
+        "the configuration is too large to be kept as it is now: going back to generation %d will put back the "
+        "configuration that it was made with",
+        generation.number,
+    )
+    return None
+
+
+def image_after(activation: Activation, current: Current) -> Image:
+    """What will be kept of the generation that ``activation`` makes, as far as can be told before it is done: ask
+    ``image_fits`` about it while nothing has changed yet."""
+    operations = (*activation.operations, *activation.commit)
+    services = applied(operations, {SERVICES: current.services}, now()).get(SERVICES, {})
+    return Image(services_to_keep(services, activation.versions), activation.units, activation.contents)
 
 
 def commit_operations(
@@ -72,13 +101,13 @@ def commit_operations(
         removed=deployment.removed,
         touched=activation.touched,
     )
-    image = Image(current.services, activation.units, activation.contents)
+    image = Image(services_to_keep(current.services, activation.versions), activation.units, activation.contents)
     keep = current.generations_to_keep or DEFAULT_KEEP
     known = Generations({**generations.known, generation.number: generation}, generation.number)
     return generation.number, [
+        *drop_operations(known.outdated(keep)),  # first: the new image then takes the room of the old one
         *put_operations(generation, image),
         current_operation(generation.number),
-        *drop_operations(known.outdated(keep)),
     ]
 
 

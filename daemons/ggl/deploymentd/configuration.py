@@ -10,11 +10,12 @@ has set, and replace a default that nobody has touched: a new version's changed 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 DEFAULT_TIMESTAMP = 1
+_INDEX_FROM = 16
 
 Stamped = dict[str, Any]
 
@@ -50,6 +51,25 @@ def configure(
             operations.append({"op": "write", "key_path": list(path), "value": value, "timestamp": time})
             _merge(tree, value, time)
     return Change(tuple(operations), plain(tree))
+
+
+def applied(operations: Iterable[Mapping[str, Any]], tree: Stamped, time: int) -> Stamped:
+    """What ``operations`` (deletions, writes, restorations) make of ``tree``; a write without a timestamp is of
+    ``time``. They must be such that the configuration daemon takes them."""
+    tree = _copy(tree)
+    for operation in operations:
+        *parents, last = operation["key_path"]
+        if operation["op"] == "delete":
+            _remove(tree, operation["key_path"])
+            continue
+        node = tree
+        for key in parents:
+            node = node.setdefault(_key(node, key), {})
+        if operation["op"] == "restore":
+            node[_key(node, last)] = _copy(operation["value"])
+        else:
+            _merge(node, {last: operation["value"]}, operation.get("timestamp", time))
+    return tree
 
 
 def pointer_tokens(pointer: str) -> list[str]:
@@ -90,8 +110,10 @@ def _remove(tree: Stamped, tokens: Sequence[str]) -> None:
 
 
 def _merge(tree: Stamped, value: Mapping[str, Any], time: int) -> None:
+    # Looking for another spelling goes through all keys; for many keys at once, one index is made of them.
+    index = {key.casefold(): key for key in reversed(tree)} if len(value) > _INDEX_FROM else None
     for name, new in value.items():
-        key = _key(tree, name)
+        key = _key(tree, name) if index is None or name in tree else index.setdefault(name.casefold(), name)
         old = tree.get(key)
         if old is not None and not is_leaf(old) and isinstance(new, Mapping):
             _merge(old, new, time)

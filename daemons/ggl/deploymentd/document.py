@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ggl.configdb import MAX_TIMESTAMP
 from ggl.deploymentd.update import (
     ComponentUpdate,
     choice,
@@ -96,7 +97,7 @@ def decode(data: Mapping[str, Any]) -> Document:
     if not identifier:
         raise InvalidValue("'deploymentId' must not be empty")
     timestamp = get_int(data, "creationTimestamp")
-    if timestamp < 0:
+    if not 0 <= timestamp <= MAX_TIMESTAMP:
         raise InvalidValue(f"'creationTimestamp' must be milliseconds since 1970, not {timestamp}")
     group = get_str(data, "groupName", "") or _parent_of(get_str(data, "onBehalfOf", "")) or _group_of(arn)
     if len(group) > len("thinggroup/") + GROUP_LIMIT:

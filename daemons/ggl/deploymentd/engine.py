@@ -59,6 +59,8 @@ if TYPE_CHECKING:
 
 MAX_ATTEMPTS = 10
 """How often one step is taken up again after an interruption: what kills the runtime each time must end somehow."""
+MAX_ATTEMPTS_BACK = 60
+"""The same on the way back, where nothing else is left to do; five seconds lie between two attempts."""
 _BEFORE_START = ("stop", "place", "configure", "bootstrap")
 _NOTHING_MORE: dict[str, Any] = {
     **{name: {} for name in ("states", "components", "roots")},
@@ -96,7 +98,7 @@ class Engine:
             except Exception as error:
                 # Whatever happens while the daemon ends happens because of that. And a part of the runtime that is
                 # away comes back.
-                if isinstance(error, InterruptedError) or self._journal.closing or outcome.is_passing(error):
+                if isinstance(error, InterruptedError) or self._journal.closing or self._is_passing(error):
                     raise
                 self._runtime.check_not_stopping()
                 self._fail(error)
@@ -121,7 +123,7 @@ class Engine:
 
     def _go(self) -> None:
         deployment = self._deployment
-        if deployment.attempts > MAX_ATTEMPTS:
+        if deployment.attempts > self._max_attempts:
             text = f"it was interrupted {deployment.attempts} times at the step '{deployment.step}'"
             raise DeploymentError(text, "DEPLOYMENT_INTERRUPTED")
         if not deployment.is_activating:
@@ -211,12 +213,28 @@ class Engine:
             how = FAILED_UNABLE_TO_ROLLBACK if deployment.unable else FAILED_ROLLBACK_COMPLETE
             self._end(**outcome.failed(how, failure))
             return
-        generation, operations = commit_operations(deployment, self._activation, self._runtime, good=not failure)
+        # What an uninstall script failed at is gone: what is left is as it should be.
+        good = not failure or failure["error_stack"][-1:] == ["REMOVE_COMPONENT_ERROR"]
+        generation, operations = commit_operations(deployment, self._activation, self._runtime, good=good)
         how = FAILED_UNABLE_TO_ROLLBACK if deployment.unable else FAILED_ROLLBACK_NOT_REQUESTED
         result = outcome.failed(how, failure) if failure else outcome.success()
         self._end(operations, generation=generation, **result)
 
     # -- ends --------------------------------------------------------------------------------------------------------
+
+    @property
+    def _max_attempts(self) -> int:
+        return MAX_ATTEMPTS_BACK if self._deployment.rolling_back else MAX_ATTEMPTS
+
+    def _is_passing(self, error: Exception) -> bool:
+        """Whether to take the deployment up again rather than to count this as its failure."""
+        if outcome.is_passing(error):
+            return True
+        deployment = self._deployment
+        # There is nothing behind the way back, and nothing but a record is missing at the end: a disk that is full now
+        # may have room in a moment. But it is not waited for longer than for anything else.
+        waits = deployment.rolling_back or deployment.step == "commit"
+        return waits and outcome.is_storage(error) and deployment.attempts < self._max_attempts
 
     def _fail(self, error: Exception) -> None:
         deployment = self._deployment
@@ -227,7 +245,9 @@ class Engine:
             detailed = REJECTED if isinstance(error, Rejected) else FAILED_NO_STATE_CHANGE
             self._end(**outcome.failed(detailed, failure))
         elif deployment.rolling_back or deployment.unable:
-            self._go_on(outcome.also(dict(deployment.failure), error, deployment), unable=True)
+            # An uninstall script that fails leaves nothing behind that was there before.
+            unable = deployment.unable or deployment.step != "remove"
+            self._go_on(outcome.also(dict(deployment.failure), error, deployment), unable=unable)
         elif self._must_go_back(deployment):
             self._go_back(failure, self._activation)
         else:
@@ -236,7 +256,8 @@ class Engine:
     def _must_go_back(self, deployment: Deployment) -> bool:
         if deployment.policy == ROLLBACK or deployment.attempts > MAX_ATTEMPTS:
             return True
-        return deployment.step in _BEFORE_START
+        # At the end only the generation is missing; without it, what runs would be unknown.
+        return deployment.step in _BEFORE_START or deployment.step == "commit"
 
     def _go_on(self, failure: dict[str, Any], **more: Any) -> None:
         """As far as it goes, in spite of ``failure``: what still works goes on working."""

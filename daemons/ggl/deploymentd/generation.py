@@ -15,11 +15,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ggl.configdb import MAX_RECORD_NODES, MAX_RECORD_SIZE, encode
 from ggl.deploymentd.activation import units_from
-from ggl.deploymentd.configuration import Stamped
+from ggl.deploymentd.configuration import Stamped, is_leaf
 from ggl.deploymentd.contents import Contents
+from ggl.deploymentd.current import GROUPS_PATH
 from ggl.host.unit import Unit
 from ggl.log import get_logger
+from ggl.recipe.model import BUILT_IN
 from ggl.values import InvalidValue, get_bool, get_dict, get_int, get_str, get_str_list
 
 SUMMARIES = "generations"
@@ -28,6 +31,9 @@ CURRENT = "current"
 """The key of the record that says which one is current."""
 DEFAULT_KEEP = 3
 """Generations that are kept, the current one included, where the configuration does not say."""
+
+NOT_PUT_BACK = ("runtime", "_private")
+"""What a component has under these names is its own business: it is in no image."""
 
 _log = get_logger("deployment")
 
@@ -81,7 +87,8 @@ class Generation:
 
 @dataclass(frozen=True)
 class Image:
-    """What makes a generation run: ``services`` is that subtree of the configuration, with timestamps."""
+    """What makes a generation run: ``services`` is that subtree of the configuration, with timestamps, as far as
+    ``services_to_keep`` goes."""
 
     services: Stamped = field(default_factory=dict)
     units: tuple[Unit, ...] = ()
@@ -173,6 +180,34 @@ def read_generations(records: Iterable[tuple[str, Any]]) -> Generations:
         except InvalidValue as error:
             _log.error("the record of generation %s cannot be read and is ignored: %s", key, error)
     return Generations(known, current)
+
+
+def services_to_keep(services: Stamped, components: Iterable[str]) -> Stamped:
+    """What going back to a generation of ``components`` needs of ``services``: theirs, the configuration of what is
+    built in, and the roots of the groups."""
+    kept: Stamped = {}
+    for name in (*components, *sorted(BUILT_IN)):
+        node = services.get(name)
+        if node is not None:
+            kept[name] = {key: child for key, child in node.items() if key not in NOT_PUT_BACK}
+    _, holder, groups = GROUPS_PATH
+    node = services.get(holder, {})
+    if not is_leaf(node) and groups in node:
+        kept[holder] = {groups: node[groups]}
+    return kept
+
+
+def image_fits(image: Image) -> bool:
+    """Whether the configuration daemon takes ``image`` as a record."""
+    data = image.to_dict()
+    return _count(data) <= MAX_RECORD_NODES and len(encode(data)) <= MAX_RECORD_SIZE
+
+
+def _count(value: Any) -> int:
+    """Maps, lists and scalars."""
+    if isinstance(value, dict):
+        return 1 + sum(map(_count, value.values()))
+    return 1 + sum(map(_count, value)) if isinstance(value, list) else 1
 
 
 def put_operations(generation: Generation, image: Image | None = None) -> list[dict[str, Any]]:

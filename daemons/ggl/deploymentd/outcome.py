@@ -35,6 +35,7 @@ _MESSAGES = {
     FAILED_ROLLBACK_COMPLETE: "failed; what ran before runs again",
     FAILED_UNABLE_TO_ROLLBACK: "failed, and what ran before could not be brought back",
 }
+_DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 _LISTS = ("error_stack", "error_types", "broken")
 _log = get_logger("deployment")
 
@@ -88,6 +89,15 @@ def is_passing(error: Exception) -> bool:
         ErrorCode.BUSY,
         ErrorCode.RETRY,
     )
+
+
+def is_storage(error: Exception) -> bool:
+    """Whether a disk does not take what should be written."""
+    if isinstance(error, BusError):
+        return error.code == ErrorCode.NOMEM
+    if isinstance(error, DeploymentError):
+        return "DISK_SPACE_CRITICAL" in error.codes
+    return isinstance(error, OSError) and error.errno in _DISK_TROUBLE
 
 
 def _read(error: Exception) -> tuple[tuple[str, ...], str, tuple[str, ...]]:

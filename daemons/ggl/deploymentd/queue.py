@@ -35,9 +35,12 @@ _log = get_logger("deployment-queue")
 class Records(Protocol):
     """Durable documents by table and key."""
 
-    def transaction(self, operations: Sequence[Mapping[str, Any]]) -> None: ...
+    def transaction(self, operations: Sequence[Mapping[str, Any]], is_done: Callable[[], bool] | None = None) -> None:
+        """All of ``operations`` or nothing. ``is_done`` tells whether they were done, when the answer was lost."""
 
     def scan(self, table: str) -> list[tuple[str, Any]]: ...
+
+    def get(self, table: str, key: str) -> Any: ...
 
 
 class QueueFull(Exception):
@@ -95,8 +98,7 @@ class Queue:
                 raise QueueFull(f"{MAX_QUEUED} deployments are waiting already")
             self._last_sequence += 1
             deployment = replace(deployment, sequence=self._last_sequence)
-            self._keep(records, deployment, [put(INPUTS, name, inputs)])
-        return deployment
+            return self._keep(records, deployment, [put(INPUTS, name, inputs)])
 
     @contextmanager
     def reserved(self, deployment_id: str) -> Iterator[None]:
@@ -134,8 +136,22 @@ class Queue:
                 raise Canceled
             operations = list(operations)
             if deployment != before or operations:
-                self._keep(records, deployment, operations)
+                deployment = self._keep(records, deployment, operations)
         return deployment
+
+    def refresh(self, records: Records, deployment_id: str) -> None:
+        """Take over what is stored of a deployment: after a write of which nobody knows whether it happened."""
+        with self._writing:
+            value = records.get(TABLE, deployment_id)
+            deployment = Deployment.from_dict(value) if isinstance(value, dict) else None
+            with self._changed:
+                if deployment is None:
+                    self._all.pop(deployment_id, None)
+                else:
+                    self._all[deployment_id] = deployment
+                self._changed.notify_all()
+            if deployment is not None:
+                self._on_change(deployment)
 
     def cancel(self, records: Records, deployment_id: str) -> bool:
         """Cancel a deployment that has changed nothing yet; whether it will be. Raises ``KeyError``."""
@@ -202,14 +218,17 @@ class Queue:
     def is_idle(self) -> bool:
         return self.next() is None
 
-    def _keep(self, records: Records | None, deployment: Deployment, operations: list[Mapping[str, Any]]) -> None:
+    def _keep(self, records: Records | None, deployment: Deployment, operations: list[Mapping[str, Any]]) -> Deployment:
         if records is not None:
-            record = put(TABLE, deployment.deployment_id, deployment.to_dict())
-            records.transaction([*operations, record])
+            name = deployment.deployment_id
+            deployment = replace(deployment, writes=deployment.writes + 1)
+            value = deployment.to_dict()
+            records.transaction([*operations, put(TABLE, name, value)], lambda: bool(records.get(TABLE, name) == value))
         with self._changed:
             self._all[deployment.deployment_id] = deployment
             self._changed.notify_all()
         self._on_change(deployment)
+        return deployment
 
     def _ordered(self) -> list[Deployment]:
         return sorted(self._all.values(), key=lambda deployment: (deployment.sequence, deployment.created))

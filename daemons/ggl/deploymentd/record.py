@@ -39,7 +39,7 @@ ACTIVATING = ("stop", "place", "configure", "bootstrap", "start", "wait", "remov
 STEPS = (*PREPARING, *ACTIVATING)
 
 _HIDDEN = (
-    *("sequence", "attempts", "base", "target", "broken_before", "wait_timeout"),
+    *("sequence", "writes", "attempts", "base", "target", "broken_before", "wait_timeout"),
     *("canceling", "notified", "tasks", "restarting", "failure", "unable"),
 )
 
@@ -55,6 +55,8 @@ class Deployment:
     name: str = ""
     sequence: int = 0
     """Deployments are taken up in this order."""
+    writes: int = 0
+    """How often it was written: no two records of it are the same, so that one can be recognised."""
     status: str = QUEUED
     detailed_status: str = ""
     finished: int = 0

@@ -78,7 +78,11 @@ class Requests:
         return self._add(deployment, {"document": encode(document)}, *_directories(params))
 
     def rollback(self, params: dict[str, Any], trail: str) -> dict[str, Any]:
-        to, component = get_int(params, "to", None), get_str(params, "component", "")
+        to, component, timeout = get_int(params, "to", None), get_str(params, "component", ""), _timeout(params)
+        if params.get("to") is None and (busy := self._queue.next()) is not None:
+            # What is the previous one depends on how that one ends.
+            text = f"deployment {busy.deployment_id[:8]} is {busy.status}: wait for it, cancel it, or say where to go"
+            raise BusError(ErrorCode.BUSY, f"{text} (--to N)")
         with self._runtime(trail) as runtime:
             way = rollback.way_back(self._root, runtime, to, component)
             if get_bool(params, "dry_run", False):
@@ -88,7 +92,7 @@ class Requests:
                 )
                 return {"to": way.target.number, **shown}
         # With the number: what the previous one is may be another one when its turn comes.
-        inputs = {"to": way.target.number, "component": component, "timeout": _timeout(params)}
+        inputs = {"to": way.target.number, "component": component, "timeout": timeout}
         deployment = Deployment(
             str(uuid4()),
             created=now(),

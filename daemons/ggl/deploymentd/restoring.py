@@ -15,7 +15,7 @@ from ggl.deploymentd.configuration import Stamped, is_leaf, plain
 from ggl.deploymentd.contents import RECIPES, Contents, merge
 from ggl.deploymentd.current import GROUPS_PATH, SERVICES, Current, configuration_path
 from ggl.deploymentd.errors import DeploymentError
-from ggl.deploymentd.generation import Generation, Generations, Image
+from ggl.deploymentd.generation import NOT_PUT_BACK, Generation, Generations, Image
 from ggl.deploymentd.once import is_other_bootstrap, rollback_bootstrap_units, uninstall_units
 from ggl.host.unit import COMPONENT_PREFIX
 from ggl.recipe.model import BUILT_IN
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from ggl.host.unit import Unit
     from ggl.paths import Root
 
-_NOT_PUT_BACK = ("runtime", "_private")
 _IMPOSSIBLE = ("NO_AVAILABLE_COMPONENT_VERSION", "COMPONENT_VERSION_REQUIREMENTS_NOT_MET")
 
 
@@ -147,7 +146,7 @@ def _root_version(path: list[str], version: str) -> tuple[dict[str, Any], ...]:
 def _component_operations(name: str, services: Stamped, current: Current) -> Iterable[dict[str, Any]]:
     then, now = services.get(name, {}), current.services.get(name, {})
     for key in {**now, **then}:
-        if key in _NOT_PUT_BACK or now.get(key) == then.get(key):
+        if key in NOT_PUT_BACK or now.get(key) == then.get(key):
             continue
         path = (SERVICES, name, key)
         yield _restore(path, then[key]) if key in then else {"op": "delete", "key_path": list(path)}

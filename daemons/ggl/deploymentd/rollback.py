@@ -84,7 +84,7 @@ def undo(root: Root, runtime: Runtime, deployment: Deployment, forward: Activati
         present,
         scope,
         deployment.broken_before,
-        groups=False,
+        groups=deployment.step == "commit",  # only then they have been written
     )
 
 
@@ -105,12 +105,16 @@ def _target(generations: Generations, to: int | None) -> Generation:
             known = ", ".join(str(number) for number in sorted(generations.known))
             raise NoGeneration(f"there is no generation {to}: there are {known}")
         return found
-    for generation in generations.ancestors(generations.current):
-        if generation.good:
+    before = generations.ancestors(generations.current)
+    for generation in before:
+        if generation.good and generation.number > 0:
             return generation
-    raise NoGeneration(
-        f"nothing that ran before generation {generations.current} is kept: there is nothing to go back to"
-    )
+    if any(generation.number == 0 for generation in before):
+        text = "only generation 0 ran before, the device without components: name it to go there (--to 0)"
+        raise NoGeneration(text)
+    others = ", ".join(str(number) for number in sorted(generations.known) if number != generations.current)
+    text = f"nothing that ran before generation {generations.current} is kept"
+    raise NoGeneration(f"{text}; others can be named (--to): {others}" if others else text)
 
 
 def _source(

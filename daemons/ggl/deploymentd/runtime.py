@@ -33,6 +33,10 @@ _LOOK = 1.0
 _log = get_logger("deployment")
 
 
+class _AlreadyDone(Exception):
+    """What was asked for has happened, though the answer was lost."""
+
+
 class Runtime:
     """``closing`` tells that this process is about to end: then nothing is tried again."""
 
@@ -63,10 +67,17 @@ class Runtime:
 
     # -- records (``queue.Records``) ---------------------------------------------------------------------------------
 
-    def transaction(self, operations: Sequence[Mapping[str, Any]]) -> None:
-        """Change configuration and records: all of ``operations``, durably, or nothing."""
-        if operations:
-            self._config("transaction", {"operations": list(operations)})
+    def transaction(self, operations: Sequence[Mapping[str, Any]], is_done: Callable[[], bool] | None = None) -> None:
+        """Change configuration and records: all of ``operations``, durably, or nothing.
+
+        When the answer is lost, ``is_done`` tells whether they were done; they are not done twice then.
+        """
+        params = {"operations": list(operations)}
+        try:
+            if operations:
+                self._try("gg_config", lambda client: client.call("transaction", params), is_done)
+        except _AlreadyDone:
+            _log.info("an answer of the configuration store was lost; what was asked for is done")
 
     def check_operations(self, operations: Sequence[Mapping[str, Any]]) -> None:
         """Whether ``transaction`` would take them: no value too large, no place that is another's value.
@@ -205,7 +216,7 @@ class Runtime:
     def watch_health(self) -> HealthWatch:
         return HealthWatch(self._root, self._closing)
 
-    def _try(self, interface: str, ask: Callable[[Client], T]) -> T:
+    def _try(self, interface: str, ask: Callable[[Client], T], is_done: Callable[[], bool] | None = None) -> T:
         deadline = time.monotonic() + PATIENCE
         delay = 0.05
         while True:
@@ -221,6 +232,8 @@ class Runtime:
                     stale = self._clients.pop(interface, None)
                     if stale is not None:
                         stale.close()
+                    if is_done is not None and is_done():
+                        raise _AlreadyDone from None
                 if error.code not in _PASSING or time.monotonic() + delay > deadline or self._closing():
                     raise
                 _log.info("%s, trying again in %g s", error, delay)

@@ -77,7 +77,7 @@ def wait(runtime: Runtime, journal: Journal, activation: Activation, timeout: fl
             settling.tell(watch.next(min(_POLL, remaining or _POLL, deadline - now)), time.monotonic())
             journal.note(states=settling.states)
             if settling.broken:
-                raise _broken(settling)
+                raise _broken(settling, journal.deployment.broken_before)
 
 
 def remove(runtime: Runtime, journal: Journal, activation: Activation) -> None:
@@ -145,9 +145,12 @@ def _has_run(unit: Unit) -> bool:
     return unit.phase == "main" and any(start.kind == "run" for start in unit.start[:1])
 
 
-def _broken(settling: Settling) -> DeploymentError:
+def _broken(settling: Settling, before: Collection[str]) -> DeploymentError:
+    """``before``: those that were broken when the deployment began."""
     broken = settling.broken
-    text = "; ".join(f"{component} is broken: {reason}" for component, reason in sorted(broken.items()))
+    texts = [f"{component} is broken: {reason}" for component, reason in sorted(broken.items())]
+    texts += [f"{name} was so before this deployment: mend or remove it" for name in sorted(broken) if name in before]
+    text = "; ".join(texts)
     return DeploymentError(text, "COMPONENT_UPDATE_ERROR", "COMPONENT_BROKEN", broken=sorted(broken))
 
 

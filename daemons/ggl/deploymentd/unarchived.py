@@ -1,13 +1,15 @@
 """The directories that archives are unpacked to, and what each of them was made from.
 
-Beside a directory ``app`` lies ``.app.unpacked``: the digest of the archive, and the mode and owner that its files were
-given. What says the same need not be unpacked again.
+Beside a directory ``app`` lies ``.app.unpacked``. Its first line has the digest of the archive, and the mode and owner
+that its files were given; then comes a line for everything that was unpacked, with what changes when somebody changes
+it. What says the same, and is still so, need not be unpacked again. What a component makes beside it does not matter.
 """
 
 from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from ggl.deploymentd.archive import unpack
@@ -26,10 +28,16 @@ def made_from(archive: Archive, digest: str) -> str:
 
 
 def is_unpacked(directory: Path, text: str) -> bool:
-    """Whether ``directory`` is there and was made from what ``text`` says."""
+    """Whether ``directory`` was made from what ``text`` says, and everything in it is there and unchanged.
+
+    A file's size, type, permissions and time of change tell; its content is not read.
+    """
     try:
-        return directory.is_dir() and not directory.is_symlink() and marker(directory).read_text() == text
-    except OSError:
+        if directory.is_symlink() or not directory.is_dir():
+            return False
+        made, *entries = marker(directory).read_bytes().split(b"\n")
+        return made == text.encode() and all(entry == _entry(directory, entry.split(b" ", 3)[3]) for entry in entries)
+    except (OSError, ValueError, IndexError):
         return False
 
 
@@ -42,7 +50,22 @@ def unpack_to(directory: Path, file: Path, archive: Archive, digest: str, room: 
         for name in (*names, *(name for name in folders if os.path.islink(os.path.join(folder, name)))):
             hand_over(Path(folder, name), archive.mode, archive.owner)
         hand_over(Path(folder), 0o755, archive.owner)
-    marker(directory).write_text(made_from(archive, digest))
+    lines = [made_from(archive, digest).encode(), *_entries(directory)]
+    marker(directory).write_bytes(b"\n".join(lines))
+
+
+def _entries(directory: Path) -> Iterator[bytes]:
+    for folder, folders, names in os.walk(directory):
+        for name in (*folders, *names):
+            yield _entry(directory, os.fsencode(os.path.relpath(os.path.join(folder, name), directory)))
+
+
+def _entry(directory: Path, name: bytes) -> bytes:
+    """The marker's line for what is at ``name`` in ``directory``. Raises ``OSError``."""
+    status = os.lstat(os.path.join(os.fsencode(directory), name))
+    if stat.S_ISDIR(status.st_mode):
+        return b"%o 0 0 %b" % (stat.S_IFDIR, name)  # they change with whatever is made in them
+    return b"%o %d %d %b" % (status.st_mode, status.st_size, status.st_mtime_ns, name)
 
 
 def hand_over(path: Path, mode: int, owner: Owner) -> None:

@@ -50,6 +50,18 @@ def work(root: Root, queue: Queue, loaded: Callable[[], None]) -> None:
             else:
                 _log.exception("deployment %s is interrupted", deployment.deployment_id)
             _pause(queue)
+            _refresh(queue, runtime, deployment.deployment_id)
+
+
+def _refresh(queue: Queue, runtime: Runtime, deployment_id: str) -> None:
+    """What is known of the deployment may be older than what is on the disk: go on with that only."""
+    while not queue.closed:
+        try:
+            queue.refresh(runtime, deployment_id)
+            return
+        except (BusError, InvalidValue) as error:
+            _log.error("deployment %s cannot be read: %s", deployment_id, error)
+            _pause(queue)
 
 
 def _pause(queue: Queue) -> None:
@@ -91,7 +103,12 @@ def clear_up(root: Root, queue: Queue, deployment_id: str) -> None:
 def _clean(root: Root, runtime: Runtime) -> None:
     """Remove from the store what no generation needs."""
     try:
-        known = runtime.generations().known
+        generations = runtime.generations()
+        known = generations.known
+        current = known.get(generations.current)
+        if current is None or runtime.current().versions != dict(current.components):
+            # What runs is not what the current generation says: nobody knows what it needs.
+            return
         images = {number: image for number in known if (image := runtime.image(number)) is not None}
         if lost := known.keys() - images.keys():
             _log.warning("the component store is not cleared up: what generation %s needs is not known", min(lost))

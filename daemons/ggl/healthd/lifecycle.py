@@ -72,6 +72,8 @@ def is_report_allowed(state: str, report: str) -> bool:
 
 def component_health(main: UnitStatus | None, install: UnitStatus | None) -> Health:
     """The health that follows from the main unit and the install unit; at least one of them must be given."""
+    if main is not None and install is not None and main.install != install.name:
+        install = None  # an older version's, which stays until the end of the deployment
     unit = main or install
     if unit is None:
         raise ValueError("a component has at least one unit")

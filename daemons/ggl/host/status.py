@@ -39,6 +39,8 @@ class UnitStatus:
     """It is meant to be up."""
     has_start: bool = True
     """It has something to run."""
+    install: str = ""
+    """The unit that must have succeeded before this one starts (``ggl.host.unit.Unit``)."""
     kind: str = ""
     """Which way to start it was taken (``ggl.host.unit.Start``): run, startup, oneshot, or none yet."""
     paused: bool = False
@@ -69,6 +71,7 @@ class UnitStatus:
             started=get_bool(data, "started", False),
             wanted=get_bool(data, "wanted", False),
             has_start=get_bool(data, "has_start", True),
+            install=get_str(data, "install", ""),
             kind=get_str(data, "kind", ""),
             paused=get_bool(data, "paused", False),
             limited=get_bool(data, "limited", False),

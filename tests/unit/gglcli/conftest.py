@@ -66,6 +66,10 @@ class Runtime:
     generations: list[dict[str, Any]] = field(default_factory=list)
     canceled: dict[str, Any] = field(default_factory=dict)
     """What an attempt to cancel comes to."""
+    fold_case: bool = False
+    """Whether configuration keys may be asked for in any letter case, as in the real store."""
+    fail_preview: str = ""
+    """Why a dry run finds that the deployment is not possible."""
     on_create: Callable[[dict[str, Any]], None] = lambda _request: None
 
     def break_component(self) -> None:
@@ -113,6 +117,8 @@ class Runtime:
     def _config(self, path: list[str]) -> Any:
         value: Any = self.config
         for key in path:
+            if self.fold_case and isinstance(value, dict):
+                key = next((name for name in value if name.casefold() == key.casefold()), key)
             if not isinstance(value, dict) or key not in value:
                 raise BusError(ErrorCode.NOENTRY, f"no key {path}")
             value = value[key]
@@ -145,6 +151,8 @@ class Runtime:
 
     def _preview(self, request: Request, params: dict[str, Any]) -> dict[str, Any]:
         self._note(request, params)
+        if self.fail_preview:
+            raise BusError(ErrorCode.FAILURE, f"{request.method}: {self.fail_preview}")
         return self.difference
 
     def _cancel(self, request: Request, params: dict[str, Any]) -> dict[str, Any]:

@@ -50,7 +50,9 @@ def test_without_a_file_it_is_what_was_set_since_the_deployment(ggl, generations
 def test_nothing_set_since_is_no_output_and_0(ggl, runtime, generations) -> None:
     runtime.config["services"][HELLO]["configuration"]["rate"] = 5
     result = ggl("config", "diff")
-    assert (result.code, result.out, result.err) == (0, "", "")
+    assert (result.code, result.out) == (0, "")
+    assert result.err == "the nucleus is not compared: it was not deployed by this generation\n"
+    assert ggl("config", "diff", "-k", HELLO).err == ""
     assert ggl("config", "diff", "--json").json == []
 
 
@@ -101,4 +103,34 @@ def test_a_stamped_tree_is_merged_with_one_write_for_each_time() -> None:
 
 
 def test_an_unknown_format_is_refused(ggl, runtime) -> None:
-    assert ggl("config", "dump", "--format", "xml").code == 5
+    assert ggl("config", "dump", "--format", "xml").code == 2
+
+
+def test_a_key_that_neither_side_has_is_4(ggl, generations) -> None:
+    assert ggl("config", "diff", "-k", f"{HELLO}/nope").code == 4
+    result = ggl("config", "diff", "-k", "/system")
+    assert (result.code, result.err.count("a generation holds nothing but")) == (4, 1)
+
+
+def test_keys_are_printed_as_they_are_stored(ggl, runtime, generations) -> None:
+    key = f"/services/{HELLO}/configuration/rate"
+    assert ggl("config", "diff", "-k", f"{HELLO}/RATE", "--json").json == [{"key": key, "from": 5, "to": 7}]
+    runtime.fold_case = True
+    dumped = ggl("config", "dump", "-k", f"{HELLO.upper()}/Rate", "--json").json
+    assert dumped == {"services": {HELLO: {"configuration": {"rate": 7}}}}
+
+
+def test_a_nucleus_that_was_deployed_is_compared(ggl, runtime, generations) -> None:
+    generations[1]["configuration"]["aws.greengrass.Nucleus"] = {"awsRegion": "y"}
+    result = ggl("config", "diff", "-k", NUCLEUS, "--json")
+    assert result.json == [{"key": f"/services/{NUCLEUS}/configuration/awsRegion", "from": "y", "to": "x"}]
+
+
+def test_a_dump_replaces_a_file_only_when_told_to(ggl, generations, tmp_path) -> None:
+    file = tmp_path / "dump.yaml"
+    file.write_text("mine")
+    result = ggl("config", "dump", str(file))
+    assert (result.code, file.read_text()) == (5, "mine")
+    assert "use --force" in result.err
+    assert ggl("config", "dump", str(file), "--force").code == 0
+    assert "thingName: x" in file.read_text()

@@ -100,7 +100,7 @@ def changed(**members: object) -> dict:
         (changed(components={NAME: {"version": 1.0}}), 'write "1.0" in quotes'),
         (changed(components={NAME: {"version": "1.0.0", "componentVersion": "2.0.0"}}), "has both 'version' and"),
         (changed(components={NAME: {"version": "1.0.0", "configurationUpdate": {"merge": "{"}}}), "is not valid JSON"),
-        (changed(configurationArn=None), "names no group; add 'targetArn'"),
+        (changed(configurationArn=None), "names no group; add 'groupName'"),
         (changed(targetArn="heaters"), "'targetArn' names no thing and no thing group: 'heaters'"),
         (changed(targetArn="arn:aws:iot:eu-west-1:1:thing/a"), "name different targets"),
         (changed(deploymentPolicies={"failureHandlingPolicy": "ROLLBACK"}), "'failureHandlingPolicy' is there twice"),
@@ -117,3 +117,16 @@ def test_what_is_wrong_is_told_with_the_file_and_what_to_do(ggl, runtime, tmp_pa
 
 def test_a_file_that_is_not_there(ggl, runtime) -> None:
     assert ggl("deploy", "file", "/no/such/document").code == 4
+    assert ggl("deploy", "file", "/").code == 5
+
+
+def test_a_group_by_its_name(ggl, runtime, tmp_path) -> None:
+    document = {**DEVICE, "groupName": "lab"}
+    del document["configurationArn"]
+    assert deploy(ggl, tmp_path, document).code == 0
+    assert runtime.calls[0][1]["document"] == document
+
+
+def test_standard_input_has_one_name(ggl, runtime, monkeypatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(CLOUD)))
+    assert ggl("deploy", "file", "-", "--no-wait").err.startswith("standard input: converted")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.unit.gglcli.conftest import deployment
+
 NAME = "com.example.Hello"
 ONE = ["-c", f"{NAME}=1.2.0"]
 DIFFERENCE = {
@@ -72,12 +74,23 @@ def test_users_and_limits_of_the_only_component(ggl, runtime) -> None:
         (["--system-limits", '{"memory": 0}'], 5, "must be a number above 0"),
         (["--system-limits", f'{{"{NAME}": {{"disk": 1}}}}'], 5, "only memory and cpus"),
         (["--system-limits", "[]"], 5, "must be a map"),
-        (["--system-limits", "/no/such/file"], 5, "cannot read /no/such/file"),
+        (["--system-limits", "/no/such/file"], 4, "cannot read /no/such/file"),
         (["--policy", "maybe"], 2, "neither of rollback, do-nothing"),
         (["--rollback", "--policy", "do-nothing"], 2, "exclude each other"),
         (["--watch"], 2, "needs files to watch"),
         (["--watch", "--dry-run"], 2, "--watch and --dry-run exclude each other"),
         (["--config", '{"a": '], 5, "not valid JSON: line 1"),
+        (["--config", "a: ["], 5, "not valid YAML"),
+        (["--config", "/no/such/file"], 4, "cannot read /no/such/file"),
+        (["--config", "/"], 5, "it is a folder"),
+        (["--config", '{"com.example.Helo": {"rate": 1}}'], 5, "'com.example.Helo' is no component of this deployment"),
+        (["--system-limits", '{"mem": 1}'], 5, "'mem' is no limit, there are memory and cpus"),
+        (["--remove", NAME], 2, f"{NAME} is to be deployed and to be removed"),
+        (["--remove", "com.example.Nope"], 4, "there is no component 'com.example.Nope'"),
+        (["--recipe-dir", "/no/such/folder"], 4, "is not a folder"),
+        (["--recipe-dir", "/etc/hostname"], 5, "is not a folder"),
+        *((["--timeout", seconds], 2, "a number of seconds above 0") for seconds in ("0", "-1", "nan", "inf")),
+        *(([option, ""], 2, "it is empty") for option in ("--group", "--run-with", "--config", "--remove")),
     ],
 )
 def test_what_cannot_be_meant_is_told(ggl, runtime, words, code, said) -> None:
@@ -85,6 +98,30 @@ def test_what_cannot_be_meant_is_told(ggl, runtime, words, code, said) -> None:
     assert (result.code, result.err.count("\n")) == (code, 1), result
     assert said in result.err
     assert runtime.calls == []
+
+
+def test_configuration_may_be_given_as_yaml_and_keys_may_have_dots(ggl, runtime) -> None:
+    assert ggl("deploy", "local", *ONE, "--config", "rate: 5\na.b: x", "--no-wait").code == 0
+    assert asked(runtime)["component_to_configuration"] == {NAME: {"MERGE": {"rate": 5, "a.b": "x"}}}
+
+
+def test_a_dry_run_of_what_is_not_possible_ends_as_the_deployment_would(ggl, runtime) -> None:
+    runtime.fail_preview = "no recipe"
+    result = ggl("deploy", "local", *ONE, "--dry-run")
+    assert (result.code, result.err) == (8, "error: ggl deploy local: no recipe\n")
+
+
+def test_a_dry_run_during_a_deployment_says_so(ggl, runtime) -> None:
+    runtime.deployments = [deployment(status="IN_PROGRESS")]
+    assert "-000000000001 is IN_PROGRESS: what follows compares" in ggl("deploy", "local", *ONE, "--dry-run").err
+    runtime.deployments = [deployment(status="SUCCEEDED")]
+    assert ggl("deploy", "local", *ONE, "--dry-run").err == ""
+
+
+def test_a_configuration_that_is_only_written_says_so(ggl, runtime) -> None:
+    entry = {"component": NAME, "action": "configure", "from": "1.2.0", "to": "1.2.0", "reasons": []}
+    runtime.difference = {"components": [entry], "configuration": [], "files": {}, "roots": {}}
+    assert ggl("deploy", "local", *ONE, "--dry-run").out.splitlines()[-1].endswith("1.2.0  configuration")
 
 
 def test_a_dry_run_shows_what_would_change_and_asks_for_nothing_else(ggl, runtime) -> None:

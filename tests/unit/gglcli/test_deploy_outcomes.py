@@ -85,6 +85,35 @@ def test_list_and_show_know_where_it_came_from_and_where_it_is_going(ggl, runtim
     assert "\nstatus        ROLLING_BACK\n" in shown
 
 
+def test_scripts_see_a_generation_only_where_there_is_one(ggl, runtime) -> None:
+    runtime.deployments = [
+        deployment(type="LOCAL", status="FAILED", generation=0),
+        deployment(type="ROLLBACK", status="SUCCEEDED", generation=0),
+    ]
+    assert [each["generation"] for each in ggl("deploy", "list", "--json").json] == [None, 0]
+    assert ggl("deploy", "show", "--json").json["generation"] == 0
+    assert len(ggl("deploy", "list", "-n", "1", "--json").json) == 1
+    assert ggl("deploy", "list", "-n", "0", "--json").json == []
+    assert ggl("deploy", "list", "-n", "-1").code == 2
+
+
+@pytest.mark.parametrize("words", [["show"], ["wait", "last"], ["cancel", "last"]])
+def test_there_is_no_last_deployment_before_the_first(ggl, runtime, words) -> None:
+    result = ggl("deploy", *words)
+    assert (result.code, result.err) == (4, f"error: ggl deploy {words[0]}: nothing has been deployed yet\n")
+    assert ggl("deploy", words[0], "").code == 2
+
+
+def test_a_component_is_removed_when_it_is_gone(ggl, runtime) -> None:
+    runtime.progress = [
+        {"status": "IN_PROGRESS", "step": "remove", "message": "removing", "removed": ["com.example.Old"]},
+        {"step": "commit", "message": "committing"},
+        {"status": "SUCCEEDED", "finished": 1},
+    ]
+    lines = ggl(*ONE).out.splitlines()
+    assert lines[2:5] == ["removing", "committing", "com.example.Old REMOVED"]
+
+
 def test_cancel(ggl, runtime) -> None:
     runtime.deployments = [deployment()]
     runtime.canceled = {"canceled": True, "status": "CANCELED", "message": ""}

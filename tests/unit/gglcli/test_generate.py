@@ -29,6 +29,14 @@ def test_every_command_has_help_and_examples_and_every_parameter_is_explained() 
             assert parameter.help.endswith("."), (node.path, parameter.help)
 
 
+def test_no_example_is_wider_than_a_terminal() -> None:
+    for node in walk(ROOT):
+        width = max((len(each.command) for each in node.examples if each.explanation), default=0)
+        for each in node.examples:
+            line = f"  {each.command.ljust(width)}  # {each.explanation}" if each.explanation else f"  {each.command}"
+            assert len(line) <= 80, line
+
+
 def test_the_line_of_a_command_in_the_help_of_all_is_about_the_same_thing() -> None:
     for node in ROOT.children:
         assert COMMANDS[node.path[0]].help.split()[0] == node.help.split()[0], node.path
@@ -79,6 +87,8 @@ def test_bash_completes_what_the_runtime_knows(runtime) -> None:
     assert complete("ggl config set com.example.Hello/ra") == {"com.example.Hello/rate", "com.example.Hello/range"}
     assert complete("ggl config get /services/") == {"/services/com.example.Hello"}
     assert complete("ggl bus call gg_he") == {"gg_health"}
+    runtime.generations = [{"number": 3}, {"number": 14}]
+    assert complete("ggl config diff -g ") == complete("ggl rollback --to ") == {"3", "14"}
 
 
 @pytest.mark.parametrize("words", ["component restart ", "config get com", "deploy show ", "bus call "])

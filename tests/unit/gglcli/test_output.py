@@ -8,18 +8,23 @@ import pty
 import re
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
 import pytest
 
 from gglcli import output
+from tests.unit.gglcli.conftest import deployment
 
 GGL = [sys.executable, "-m", "gglcli"]
 
 
-def on_terminal(arguments: list[str], **environment: str) -> tuple[str, int]:
-    """Run ggl with a terminal as its stdin, stdout and stderr; returns what it wrote and its exit code."""
+def on_terminal(arguments: list[str], interrupt_at: str = "", **environment: str) -> tuple[str, int]:
+    """Run ggl with a terminal as its stdin, stdout and stderr; returns what it wrote and its exit code.
+
+    ``interrupt_at``: what it has written when somebody presses Ctrl-C.
+    """
     pid, fd = pty.fork()
     if pid == 0:
         os.environ.update({"TERM": "xterm-256color", "COLUMNS": "100", **environment})
@@ -33,7 +38,12 @@ def on_terminal(arguments: list[str], **environment: str) -> tuple[str, int]:
         if not chunk:
             break
         chunks.append(chunk)
+        if interrupt_at and interrupt_at.encode() in b"".join(chunks):
+            interrupt_at = ""
+            os.write(fd, b"\x03")
+    echoes = bool(termios.tcgetattr(fd)[3] & termios.ECHOCTL)
     os.close(fd)
+    assert echoes, "the terminal was not left as it was found"
     return b"".join(chunks).decode(), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
@@ -53,6 +63,14 @@ def test_no_color_means_no_escape_sequences(runtime) -> None:
     for arguments in (["status"], ["component", "list"], ["--help"], ["config", "get", "nope"], ["logs"]):
         text, _ = on_terminal(arguments, NO_COLOR="1")
         assert "\x1b" not in text, arguments
+
+
+def test_ctrl_c_does_not_disturb_a_live_display(runtime) -> None:
+    runtime.deployments = [deployment()]
+    text, code = on_terminal(["deploy", "wait"], interrupt_at="QUEUED")
+    assert code == 130
+    assert "interrupted; deployment 3f9a0000 goes on" in text
+    assert "^C" not in text
 
 
 def test_a_terminal_of_the_simplest_kind_gets_plain_text(runtime) -> None:

@@ -42,7 +42,7 @@ def test_the_generations_are_listed_with_the_newest_last(ggl, runtime, generatio
     cells = [re.split("  +", line.strip()) for line in ggl("rollback", "--list").out.splitlines()]
     assert cells == [
         ["GENERATION", "STATE", "AGE", "TYPE", "BY", "CHANGE"],
-        ["3", "good", "-", "job", "weekly", "nothing was restarted"],
+        ["3", "good", "-", "job", "weekly", "configuration only"],
         ["4", "good", "-", "local", "me (ggl)", f"{HELLO} 1.4.0, com.example.Old removed"],
         ["5", "current, failed", "-", "local", "me (ggl)", f"{HELLO} 1.5.0"],
     ]
@@ -81,6 +81,24 @@ def test_a_rollback_that_fails_is_8(ggl, runtime) -> None:
     result = ggl("rollback")
     assert result.code == 8
     assert "rollback 3f9a0000-0000-4000-8000-000000000001 failed: it is broken" in result.err
+
+
+def test_a_component_that_never_was_is_4(ggl, runtime, generations) -> None:
+    result = ggl("rollback", "--component", "com.example.Helo")
+    assert (result.code, result.err.count("there is no component 'com.example.Helo'")) == (4, 1)
+    assert runtime.calls == []
+    runtime.components.clear()
+    assert ggl("rollback", "--component", HELLO, "--no-wait").code == 0
+
+
+def test_a_rollback_is_called_one_from_the_beginning(ggl, runtime) -> None:
+    assert ggl("rollback", "--no-wait").out == "rollback 3f9a0000-0000-4000-8000-000000000001 QUEUED\n"
+
+
+def test_a_rollback_that_is_not_possible_is_8_in_a_dry_run_too(ggl, runtime) -> None:
+    runtime.fail_preview = "its files are gone"
+    result = ggl("rollback", "--dry-run")
+    assert (result.code, result.err) == (8, "error: ggl rollback: its files are gone\n")
 
 
 def test_list_goes_with_nothing_else(ggl, runtime) -> None:

@@ -94,6 +94,7 @@ class UnitState:
             started=self.started,
             wanted=self.wanted,
             has_start=bool(unit.start),
+            install=self.loaded.install,
             kind=self._kind,
             paused=self.paused,
             limited=self._bounds is not None and self._bounds.limited,

@@ -33,11 +33,14 @@ def save(directory: Path, unit: Unit, wanted: bool) -> None:
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
-    _sync(directory)
+    sync(directory)
 
 
-def _sync(directory: Path) -> None:
-    """Make the new name itself durable."""
+def sync(directory: Path) -> None:
+    """Make the names in ``directory`` durable: what was saved, and that what was removed is gone.
+
+    Raises ``OSError``.
+    """
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
@@ -46,6 +49,7 @@ def _sync(directory: Path) -> None:
 
 
 def remove(directory: Path, name: str) -> None:
+    """Only ``sync`` makes it last: until then a power cut may bring the file back. Raises ``OSError``."""
     (directory / (name + _SUFFIX)).unlink(missing_ok=True)
 
 

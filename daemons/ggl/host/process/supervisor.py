@@ -145,7 +145,10 @@ class Supervisor:
         OrderedStop(self.loop, units, _stop_unwanted, done).next()
 
     def unload(self, units: Iterable[RunningUnit], done: Callable[[], None]) -> None:
-        """Stop ``units`` in order, then forget them; but what somebody loads or starts meanwhile stays."""
+        """Stop ``units`` in order, then forget them; but what somebody loads or starts meanwhile stays.
+
+        On the disk they are wanted until their files go: who is interrupted before ``done`` has to ask again.
+        """
         definitions = {unit: unit.loaded for unit in units}
         for unit in definitions:
             unit.wanted = False
@@ -159,7 +162,18 @@ class Supervisor:
 
             _stop_unwanted(unit, forget)
 
-        OrderedStop(self.loop, definitions, stop, done).next()
+        def stopped_all() -> None:
+            if any(self.units.get(unit.name) is not unit for unit in definitions):
+                self._sync_units()
+            done()
+
+        OrderedStop(self.loop, definitions, stop, stopped_all).next()
+
+    def _sync_units(self) -> None:
+        try:
+            store.sync(self.root.units)
+        except OSError as error:
+            _log.error("removed components may come back after a power cut: %s", error.strerror)
 
     def _forget(self, running: RunningUnit) -> None:
         del self.units[running.name]

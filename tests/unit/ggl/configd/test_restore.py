@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ggl.configd.errors import Conflict, LimitExceeded, StorageFull
-from ggl.configd.limits import MAX_RECORD_SIZE, check_record
+from ggl.configd.limits import check_record
 from ggl.configd.store import Delete, DropRecord, Operation, PutRecord, Restore, Store, Write, open_store
 from ggl.configd.tree import same
+from ggl.configdb import MAX_RECORD_SIZE
 from ggl.values import InvalidValue
 
 KEYS = st.one_of(st.sampled_from(["a", "b", "C", "v", "t"]), st.text(max_size=3))

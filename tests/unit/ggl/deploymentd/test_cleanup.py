@@ -34,6 +34,33 @@ def deploy(workshop: Workshop, version: str, content: bytes) -> Contents:
     return contents
 
 
+def test_what_only_an_earlier_generation_has_is_as_it_was_there(workshop: Workshop) -> None:
+    oldest = deploy(workshop, "1.0.0", b"oldest")
+    workshop.artifact("A/1.0.0/data", b"good")
+    earlier, current = deploy(workshop, "1.0.0", b"earlier"), deploy(workshop, "2.0.0", b"current")
+    keep = [oldest, earlier, current]
+    before = left(workshop)
+    assert clean(workshop.root, keep, current) == []
+    assert left(workshop) == before
+    workshop.artifact("A/1.0.0/data", b"bad")
+    workshop.artifact("A/1.0.0/extra", b"bad")
+    failed = deploy(workshop, "1.0.0", b"failed")
+    made = workshop.root.artifacts / "A/1.0.0/main.pyc"
+    made.write_bytes(b"")
+    place(workshop.root, None, current)
+    assert set(differences(workshop.root, earlier)) >= {"artifacts/A/1.0.0/data", "artifacts-unarchived/A/1.0.0/app"}
+    clean(workshop.root, keep, current)
+    made.unlink()
+    assert left(workshop) == before
+    assert differences(workshop.root, earlier) == differences(workshop.root, current) == []
+    # What cannot be put back keeps nothing else from being cleaned.
+    assert any(path.startswith("kept/") for path in clean(workshop.root, [failed, current], current))
+    # What runs is never changed.
+    place(workshop.root, None, earlier)
+    clean(workshop.root, [earlier, failed], earlier)
+    assert differences(workshop.root, earlier) == []
+
+
 def left(workshop: Workshop) -> set[str]:
     packages = workshop.root.packages
     return {str(path.relative_to(packages)) for path in packages.rglob("*") if path.name != ".digests.json"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from ggl.configd.change import Change
 from ggl.configd.tree import Tree
-from ggl.deploymentd.configuration import configure, plain, pointer_tokens
+from ggl.deploymentd.configuration import applied, configure, plain, pointer_tokens
 
 PATH = ("services", "org.sample.Heater", "configuration")
 DEPLOYED = 1_760_000_000_000
@@ -101,3 +102,64 @@ def test_the_predicted_configuration_is_what_the_store_makes_of_the_operations(
         else:
             change.write(operation["key_path"], operation["value"], operation["timestamp"])
     assert tree.read(PATH) == planned.result
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_maps_of_many_keys_are_merged_as_the_store_merges_them(seed: int) -> None:
+    chance = random.Random(seed)
+
+    def some(depth: int) -> dict[str, Any]:
+        keys = [chance.choice((f"key{number}", f"Key{number}")) for number in chance.sample(range(60), 40)]
+        values = {key: some(depth - 1) if depth and chance.random() < 0.1 else chance.randrange(3) for key in keys}
+        return {**values, chance.choice(("stra\u00dfe", "STRASSE")): 1}
+
+    start, defaults, merge = some(2), some(2), some(2)
+    tree = Tree()
+    Change(tree).write(PATH, start, 3)
+    planned = configure(PATH, tree.stamped(PATH), defaults, (), merge, chance.randrange(1, 6))
+    change = Change(tree)
+    for operation in planned.operations:
+        change.write(operation["key_path"], operation["value"], operation["timestamp"])
+    assert tree.read(PATH) == planned.result
+
+
+@given(MAPS, MAPS, POINTERS, MAPS, st.integers(0, 5), MAPS)
+def test_what_operations_make_of_a_tree_is_what_the_store_makes_of_it(
+    start: Any, defaults: Any, reset: Any, merge: Any, time: int, other: Any
+) -> None:
+    tree = Tree()
+    Change(tree).write(PATH, start, 3)
+    before, elsewhere = tree.stamped([]), Tree()
+    Change(elsewhere).write([], other, 2)
+    operations = (
+        *configure(PATH, tree.stamped(PATH), defaults, reset, merge, time).operations,
+        {"op": "restore", "key_path": ["services", "Other"], "value": elsewhere.stamped([])},
+        {"op": "write", "key_path": ["services", "other", "k"], "value": 1},
+        {"op": "delete", "key_path": ["services", "Gone", "k"]},
+    )
+    change = Change(tree)
+    for operation in operations:
+        if operation["op"] == "delete":
+            change.delete(operation["key_path"])
+        elif operation["op"] == "restore":
+            change.restore(operation["key_path"], operation["value"])
+        else:
+            change.write(operation["key_path"], operation["value"], operation.get("timestamp", 9))
+    assert applied(operations, before, 9) == tree.stamped([])
+
+
+class CountedKey(str):
+    folded = 0
+
+    def casefold(self) -> str:
+        CountedKey.folded += 1
+        return super().casefold()
+
+
+@pytest.mark.parametrize("start", [0, 1000])
+def test_the_work_of_a_merge_grows_with_the_keys_and_not_with_their_square(start: int) -> None:
+    current = {CountedKey(f"old{number}"): {"v": 1, "t": 1} for number in range(start)}
+    new = {CountedKey(f"new{number}"): number for number in range(1000)}
+    CountedKey.folded = 0
+    assert len(configure(PATH, current, new, (), {"section": new}, DEPLOYED).result) == start + 1001
+    assert 0 < CountedKey.folded <= 2 * (start + 2000)

@@ -90,7 +90,10 @@ def test_a_document_that_is_kept_on_disk_comes_back_the_same() -> None:
     [
         ({"deploymentId": None}, "'deploymentId' is missing"),
         ({"creationTimestamp": "now"}, "'creationTimestamp' must be an integer"),
+        ({"creationTimestamp": True}, "'creationTimestamp' must be an integer"),
+        ({"creationTimestamp": 1760000000000.0}, "'creationTimestamp' must be an integer"),
         ({"creationTimestamp": -1}, "'creationTimestamp' must be milliseconds since 1970"),
+        ({"creationTimestamp": 2**63}, "'creationTimestamp' must be milliseconds since 1970, not 9223372036854775808"),
         ({"onBehalfOf": "g" * 140}, "a group name has at most 128 characters"),
         ({"configurationArn": "arn:short"}, "names no target"),
         ({"onBehalfOf": "arn:aws:iot:eu-west-1:111122223333:thing/t"}, "names no thing group"),

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ggl.deploymentd import placing
+from ggl.deploymentd import placing, unpacking
 from ggl.deploymentd.artifacts import prepare
 from ggl.deploymentd.contents import Contents, merge
 from ggl.deploymentd.errors import DeploymentError
@@ -154,7 +154,11 @@ class Cut(BaseException):
     """The process dies here."""
 
 
-OPERATIONS = ((os, ("rename", "link", "unlink", "mkdir", "chmod", "rmdir")), (placing, ("sync_filesystem",)))
+OPERATIONS = (
+    (os, ("rename", "link", "unlink", "mkdir", "chmod", "rmdir")),
+    (placing, ("sync_filesystem",)),
+    (unpacking, ("sync_filesystem",)),
+)
 
 
 @contextmanager
@@ -276,3 +280,87 @@ def test_without_hard_links_copies_are_kept(
     place(workshop.root, staging, new)
     place(workshop.root, None, old)
     assert snapshot(workshop.root.packages) == before
+
+
+def tool_of(workshop: Workshop, **contents: bytes) -> Contents:
+    """Deploy a file ``tool`` for each component."""
+    for name, content in contents.items():
+        mode = "ALL" if name == "A" else "OWNER"
+        workshop.recipe(name, artifacts=f"{{URI: 's3://b/tool', Permission: {{Read: {mode}}}}}")
+        workshop.artifact(f"{name}/1.0.0/tool", content)
+    staging = workshop.stage()
+    found = contents_of(workshop, staging)
+    place(workshop.root, staging, found)
+    staging.remove()
+    return found
+
+
+def test_what_goes_back_at_one_path_is_still_there_for_another(workshop: Workshop) -> None:
+    oldest = tool_of(workshop, A=b"one", B=b"one")
+    before = snapshot(workshop.root.packages)
+    base = tool_of(workshop, A=b"two", B=b"one")
+    tool_of(workshop, A=b"two", B=b"broken")
+    place(workshop.root, None, base)
+    assert differences(workshop.root, base) == []
+    place(workshop.root, None, oldest)
+    assert snapshot(workshop.root.packages) == before
+    tools = [workshop.root.artifacts / name / "1.0.0/tool" for name in "AB"]
+    assert tools[0].stat().st_ino != tools[1].stat().st_ino
+
+
+def test_a_content_that_is_not_kept_is_taken_from_where_it_is(workshop: Workshop) -> None:
+    oldest = tool_of(workshop, A=b"one", B=b"one")
+    tool_of(workshop, A=b"two", B=b"one")
+    (workshop.root.packages / "kept" / oldest.files["artifacts/A/1.0.0/tool"].digest).unlink()
+    place(workshop.root, None, oldest)
+    assert differences(workshop.root, oldest) == []
+
+
+def test_a_damaged_unpacked_file_is_mended_and_what_a_component_made_is_no_damage(
+    workshop: Workshop, deployed: Deployed
+) -> None:
+    old, _, _ = deployed()
+    directory = workshop.root.artifacts_unarchived / "A/1.0.0/app"
+    before = snapshot(workshop.root.packages)
+    (directory / "state.db").write_bytes(b"made")
+    assert differences(workshop.root, old) == []
+    place(workshop.root, None, old)
+    assert (directory / "state.db").exists()
+    (directory / "state.db").unlink()
+
+    def change() -> None:
+        (directory / "main").chmod(0o600)
+        (directory / "main").write_bytes(b"ONE")
+        (directory / "main").chmod(0o400)
+
+    def replace_by_link() -> None:
+        (directory / "old").unlink()
+        (directory / "old").symlink_to("main")
+
+    for damage in (change, replace_by_link, (directory / "main").unlink, lambda: (directory / "main").chmod(0o777)):
+        damage()
+        assert differences(workshop.root, old) == ["artifacts-unarchived/A/1.0.0/app"]
+        place(workshop.root, None, old)
+        assert differences(workshop.root, old) == []
+        assert snapshot(workshop.root.packages) == before
+
+
+@pytest.mark.parametrize("folder", ["artifacts-unarchived/A", "artifacts/A", "recipes", "artifacts-unarchived"])
+@pytest.mark.parametrize("same", [True, False])
+def test_nothing_is_written_or_removed_behind_a_link(
+    workshop: Workshop, deployed: Deployed, tmp_path: Path, folder: str, same: bool
+) -> None:
+    old, new, staging = deployed()
+    before = snapshot(workshop.root.packages)
+    outside = tmp_path / "outside"
+    (workshop.root.packages / folder).rename(outside)
+    (workshop.root.packages / folder).symlink_to(outside)
+    there = {path: (path.lstat().st_mode, path.read_bytes()) for path in outside.rglob("*") if path.is_file()}
+    if same:
+        place(workshop.root, None, old)
+        assert snapshot(workshop.root.packages) == before
+    else:
+        place(workshop.root, staging, new)
+        assert differences(workshop.root, new) == []
+    assert not (workshop.root.packages / folder).is_symlink()
+    assert {path: (path.lstat().st_mode, path.read_bytes()) for path in outside.rglob("*") if path.is_file()} == there

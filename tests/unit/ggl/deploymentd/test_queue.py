@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ggl.bus.errors import BusError, ErrorCode
 from ggl.deploymentd import queue as queue_module
 from ggl.deploymentd.queue import INPUTS, TABLE, AlreadyKnown, Canceled, Queue, QueueFull
 from ggl.deploymentd.record import CANCELED, FAILED, IN_PROGRESS, SUCCEEDED, Deployment
@@ -18,13 +19,16 @@ class Disk:
     def __init__(self) -> None:
         self.stored: dict[tuple[str, str], Any] = {}
 
-    def transaction(self, operations: Sequence[Mapping[str, Any]]) -> None:
+    def transaction(self, operations: Sequence[Mapping[str, Any]], is_done: Any = None) -> None:
         for each in operations:
             place = each["table"], each["key"]
             if each["op"] == "put":
                 self.stored[place] = each["value"]
             else:
                 self.stored.pop(place, None)
+
+    def get(self, table: str, key: str) -> Any:
+        return self.stored.get((table, key))
 
     def scan(self, table: str) -> list[tuple[str, Any]]:
         return sorted((key, value) for (where, key), value in self.stored.items() if where == table)
@@ -64,7 +68,7 @@ def test_a_restarted_daemon_goes_on_with_the_interrupted_one_and_then_in_order()
     queue.update(disk, "a", status=IN_PROGRESS, step="start", changed=("C",), failure={"cause": "x"})
     queue = restarted(disk)
     assert queue.next() == deployment(
-        "a", sequence=2, status=IN_PROGRESS, step="start", changed=("C",), failure={"cause": "x"}
+        "a", writes=2, sequence=2, status=IN_PROGRESS, step="start", changed=("C",), failure={"cause": "x"}
     )
     queue.update(disk, "a", status=FAILED)
     assert next_id(queue) == "z"
@@ -84,7 +88,7 @@ def test_progress_that_is_only_shown_is_not_kept() -> None:
 
 def test_what_the_disk_refuses_has_not_happened() -> None:
     class Full(Disk):
-        def transaction(self, operations: Sequence[Mapping[str, Any]]) -> None:
+        def transaction(self, operations: Sequence[Mapping[str, Any]], is_done: Any = None) -> None:
             raise OSError("full")
 
     queue = Queue()
@@ -161,3 +165,23 @@ def test_an_id_can_be_deployed_again_when_the_deployment_is_over() -> None:
     queue.update(disk, "a", status=SUCCEEDED)
     queue.add(disk, deployment("a"), {})
     assert next_id(queue) == "a"
+
+
+def test_a_write_whose_answer_was_lost_is_recognised_and_what_is_stored_counts() -> None:
+    class Forgetful(Disk):
+        """Does what it is told, and says that it did not answer in time."""
+
+        def transaction(self, operations: Sequence[Mapping[str, Any]], is_done: Any = None) -> None:
+            super().transaction(operations)
+            assert is_done is None or is_done()
+            raise BusError(ErrorCode.TIMEOUT, "late")
+
+    disk, late, queue = Disk(), Forgetful(), Queue()
+    queue.add(disk, deployment("a"), {})
+    late.stored = disk.stored
+    with pytest.raises(BusError):
+        queue.update(late, "a", status=SUCCEEDED)
+    assert next_id(queue) == "a"
+    queue.refresh(disk, "a")
+    assert queue.is_idle
+    assert queue.get("a") == restarted(disk).get("a")

@@ -9,10 +9,10 @@ import pytest
 from ggl.healthd.lifecycle import STATES, component_health, is_report_allowed
 from ggl.host.status import UnitStatus
 
-MAIN = UnitStatus(name="ggl.org.sample.Heater", component="org.sample.Heater", version="1.2.0", phase="main")
 INSTALL = UnitStatus(
     name="ggl.org.sample.Heater.install", component="org.sample.Heater", version="1.2.0", phase="install"
 )
+MAIN = replace(INSTALL, name="ggl.org.sample.Heater", phase="main", install=INSTALL.name)
 
 
 def unit(base: UnitStatus, words: str, **more: object) -> UnitStatus:
@@ -108,6 +108,14 @@ def test_until_it_is_installed_the_install_unit_tells_the_state(status: UnitStat
 def test_a_running_main_unit_counts_for_more_than_an_install_step_that_runs_anew() -> None:
     assert component_health(main("active/running - run"), install("activating/start - start")).state == "RUNNING"
     assert component_health(main("deactivating/stop - stop"), INSTALL).state == "STOPPING"
+
+
+@pytest.mark.parametrize("left_over", [INSTALL, install("failed/failed exit-code start", restarts=2)])
+def test_an_install_step_that_the_main_unit_does_not_have_any_more_does_not_count(left_over: UnitStatus) -> None:
+    for words, state in (("inactive/dead - run", "FINISHED"), ("failed/failed exit-code run", "BROKEN")):
+        alone = main(words, install="")
+        assert component_health(alone, left_over) == component_health(alone, None)
+        assert component_health(alone, left_over).state == state
 
 
 def test_a_component_of_an_install_step_only_is_finished_once_installed() -> None:

@@ -8,7 +8,7 @@ from ggl.healthd.lifecycle import Health
 from ggl.healthd.watcher import Watcher
 from ggl.host.status import UnitStatus
 
-MAIN = UnitStatus("ggl.A", "A", "1.0.0", "main")
+MAIN = UnitStatus("ggl.A", "A", "1.0.0", "main", install="ggl.A.install")
 INSTALL = UnitStatus("ggl.A.install", "A", "1.0.0", "install")
 UP = replace(MAIN, active_state="active", sub_state="running", started=True)
 OTHER = UnitStatus("ggl.B", "B", "1.0.0", "main")

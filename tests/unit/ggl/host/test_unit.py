@@ -39,7 +39,10 @@ def test_a_unit_comes_back_as_it_was(unit: Unit) -> None:
 
 
 def test_a_status_comes_back_as_it_was() -> None:
-    status = UnitStatus("ggl.org.A", component="org.A", active_state="active", main_pid=7, since=9, started=True)
+    status = UnitStatus(
+        "ggl.org.A", component="org.A", active_state="active", main_pid=7, since=9, started=True,
+        install="ggl.org.A.install",
+    )  # fmt: skip
     assert UnitStatus.from_dict(status.to_dict()) == status
 
 

@@ -47,6 +47,11 @@ def test_a_java_nucleus_is_found_by_its_root_its_folder_and_its_log(tmp_path: Pa
     assert thing(find_source(tmp_path / "anything.bin")) == ("live", 5)
 
 
+def test_what_is_here_is_named_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert bad(Path(".")).message == f"there is no configuration of a nucleus in {tmp_path}"
+
+
 def test_the_log_is_chosen_as_the_nucleus_chooses_it(tmp_path: Path) -> None:
     (tmp_path / "bootstrap.tlog").write_text(LOG % "bootstrap")
     (tmp_path / "config.tlog~").write_text(LOG % "before")
