@@ -13,7 +13,8 @@ from ggl.bus import BusError, ErrorCode
 from ggl.catalog import DAEMONS, HOST_INTERFACE
 from gglcli import output
 from gglcli.client import HOST, connect, not_running, root
-from gglcli.errors import INVALID, NOT_FOUND, TIMEOUT, CliError
+from gglcli.errors import INVALID, TIMEOUT, CliError
+from gglcli.files import unusable
 from gglcli.framework import new_group, subcommand
 from gglcli.output import Document, State, Table, Text
 from gglcli.parameters import seconds
@@ -76,7 +77,9 @@ def call(
     interface: Interface,
     method: MethodName,
     params: Params = "{}",
-    timeout: Annotated[float, typer.Option(metavar="SECONDS", callback=seconds, help="How long to wait for the answer.")] = 30,
+    timeout: Annotated[
+        float, typer.Option(metavar="SECONDS", callback=seconds, help="How long to wait for the answer.")
+    ] = 30,
 ) -> None:
     """Call a method and print its result.
 

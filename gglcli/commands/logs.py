@@ -15,7 +15,7 @@ from ggl.logs.reader import CORE_PREFIX, Query, display_name, find_unit, merge
 from ggl.logs.record import Record, format_time
 from gglcli import output
 from gglcli.client import command, root
-from gglcli.errors import INVALID, NOT_FOUND, CliError
+from gglcli.errors import INVALID, NOT_FOUND, USAGE, CliError
 from gglcli.output import LogLine
 from gglcli.timespec import parse_time
 

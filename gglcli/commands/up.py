@@ -21,7 +21,9 @@ def up(
     wait: Annotated[
         bool, typer.Option("--wait", "-w", help="Wait until every component is RUNNING, FINISHED or BROKEN.")
     ] = False,
-    timeout: Annotated[float, typer.Option(metavar="SECONDS", callback=seconds, help="How long the runtime may take to be ready.")] = 30,
+    timeout: Annotated[
+        float, typer.Option(metavar="SECONDS", callback=seconds, help="How long the runtime may take to be ready.")
+    ] = 30,
 ) -> None:
     """Start the runtime, and the components that were deployed.
 
@@ -53,7 +55,7 @@ def up(
 
 
 def down(
-    timeout: Annotated[float, typer.Option(metavar="SECONDS", callback=seconds, help="After this, what still runs is killed.")] = 60,
+    timeout: Annotated[float, typer.Option(metavar="SECONDS", help="After this, what still runs is killed.")] = 60,
 ) -> None:
     """Stop the components in order, then the daemons and the runtime itself.
 

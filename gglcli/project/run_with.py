@@ -15,7 +15,7 @@ def read_run_with(users: Sequence[str], limits: str, components: Sequence[str]) 
     """What to ask for, by component.
 
     ``users``: each ``COMPONENT:posixUser=USER[:GROUP]``, or ``USER[:GROUP]`` when ``components``, the names being
-    deployed, are but one. ``limits``: JSON, or a file with JSON or YAML, that holds ``{COMPONENT: {memory, cpus}}``, or
+    deployed, are but one. ``limits``: JSON, YAML or a file with either, that holds ``{COMPONENT: {memory, cpus}}``, or
     ``{memory, cpus}`` for a single component; empty for none. Raises ``CliError``.
     """
     wanted: dict[str, dict[str, Any]] = {}

@@ -1,4 +1,4 @@
-"""A value that the command line takes as JSON, or as a file with JSON or YAML."""
+"""A value that the command line takes as JSON or YAML, or as a file with either."""
 
 from __future__ import annotations
 

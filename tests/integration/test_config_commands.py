@@ -177,7 +177,7 @@ def test_a_damaged_backup_is_refused(ggl: Ggl, component: str, tmp_path: Path) -
     ):
         file.write_bytes(damaged)
         assert message in ggl("config", "restore", file, code=5).err
-    assert "there is no file" in ggl("config", "restore", tmp_path / "none", code=4).err
+    assert "there is no such file" in ggl("config", "restore", tmp_path / "none", code=4).err
 
 
 def test_a_backup_while_the_runtime_is_down(tmp_path: Path) -> None:

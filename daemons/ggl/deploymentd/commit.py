@@ -80,7 +80,8 @@ def commit_operations(
     generations, current = runtime.generations(), runtime.current()
     target = generations.get(deployment.target)
     if target is not None:
-        learned = [] if good == target.good else put_operations(replace(target, good=good))
+        known_now = replace(target, good=good, broken=() if good else deployment.broken)
+        learned = [] if known_now == target else put_operations(known_now)
         return target.number, [*learned, current_operation(target.number)]
     base = generations.get(deployment.base)
     if good and base is not None and base.good and _is_same(deployment, activation, runtime, current):
@@ -90,6 +91,7 @@ def commit_operations(
         parent=deployment.base,
         created=now(),
         good=good,
+        broken=() if good else deployment.broken,
         deployment_id=deployment.deployment_id,
         type=deployment.type,
         name=deployment.name,

@@ -148,15 +148,13 @@ class Engine:
         runtime, activation, changed = self._runtime, prepared.activation, prepared.changed
         generations, current = runtime.generations(), runtime.current()
         broken = [each["component"] for each in runtime.healths() if each.get("state") == "BROKEN"]
-        operations = [
-            put(ACTIVATIONS, self._deployment.deployment_id, activation.to_dict()),
-            *leave_operations(generations, runtime.image(generations.current), current),
-        ]
+        # By itself, since both may be large; done twice it is the same.
+        runtime.transaction(leave_operations(generations, runtime.image(generations.current), current))
         self._activation = activation
         self._journal.enter(
             "stop",
             "stopping what changes" if set(changed) & set(current.versions) else "nothing has to stop",
-            operations,
+            [put(ACTIVATIONS, self._deployment.deployment_id, activation.to_dict())],
             base=generations.current,
             broken_before=tuple(broken),
             components=dict(activation.versions),

@@ -47,6 +47,8 @@ class Generation:
     created: int = 0
     good: bool = True
     """Everything came up when it was applied."""
+    broken: tuple[str, ...] = ()
+    """What did not."""
     deployment_id: str = ""
     type: str = ""
     name: str = ""
@@ -72,6 +74,7 @@ class Generation:
             parent=get_int(data, "parent", -1),
             created=get_int(data, "created", 0),
             good=get_bool(data, "good", True),
+            broken=tuple(get_str_list(data, "broken", [])),
             deployment_id=get_str(data, "deployment_id", ""),
             type=get_str(data, "type", ""),
             name=get_str(data, "name", ""),

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ggl.deploymentd import consent, forward, rollback
+from ggl.deploymentd.commit import image_after
 from ggl.deploymentd.document import DO_NOTHING, NOTIFY, ROLLBACK, Document, decode, encode
-from ggl.deploymentd.generation import Image
+from ggl.deploymentd.errors import DeploymentError
+from ggl.deploymentd.generation import Image, image_fits
 from ggl.deploymentd.local import decode_request, local_document
 from ggl.deploymentd.queue import INPUTS, put
 from ggl.deploymentd.record import IOT_JOBS, ROLLBACK_TYPE
@@ -74,6 +76,9 @@ def _from_document(root: Root, runtime: Runtime, journal: Journal, inputs: dict[
     journal.enter("prepare", "working out what changes")
     worked = forward.work_out(site, document, targets, contents)
     runtime.check_operations((*worked.activation.operations, *worked.activation.commit))
+    if not image_fits(image_after(worked.activation, current)):
+        text = "the configuration of all components together would be too large to be kept for going back to it"
+        raise DeploymentError(f"{text}: make it smaller", "COMPONENT_METADATA_NOT_VALID_IN_DEPLOYMENT")
     if document.update_action == NOTIFY:
         journal.check()
         journal.enter("notify", "asking the components whether the update may begin", notified=True)

@@ -83,7 +83,7 @@ def undo(root: Root, runtime: Runtime, deployment: Deployment, forward: Activati
         current,
         present,
         scope,
-        deployment.broken_before,
+        {*deployment.broken_before, *target.broken},
         groups=deployment.step == "commit",  # only then they have been written
     )
 

@@ -118,3 +118,26 @@ def test_what_people_type_by_habit_works(ggl, root) -> None:
     assert ggl("--version", "--json").json == ggl("version", "--json").json
     assert ggl("help", "deploy", "show").out == ggl("deploy", "show", "--help").out
     assert ggl("help").out == ggl("--help").out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["config", "load"],
+        ["config", "restore"],
+        ["config", "backup", "--force"],
+        ["config", "dump"],
+        ["deploy", "file"],
+        ["bus", "call", "gg_config", "read"],
+    ],
+)
+def test_files_that_are_missing_are_4_and_folders_are_5(ggl, runtime, tmp_path, words) -> None:
+    at = "@" if words[0] == "bus" else ""
+    assert ggl(*words, f"{at}{tmp_path}/no/such").code == 4
+    assert ggl(*words, f"{at}{tmp_path}").code == 5
+
+
+@pytest.mark.parametrize("words", [["deploy", "wait"], ["component", "start", "x"], ["rollback"], ["up"]])
+def test_no_time_to_wait_is_a_mistake(ggl, runtime, words) -> None:
+    result = ggl(*words, "--timeout", "0")
+    assert (result.code, result.err.count("it must be a number of seconds above 0")) == (2, 1)

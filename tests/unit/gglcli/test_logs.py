@@ -52,6 +52,8 @@ def test_a_daemon_that_never_logged_is_no_error_but_an_unknown_name_is(ggl, logs
     assert "did you mean 'com.example.Hello'" in result.err
     assert ggl("logs", "--grep", "(").code == 5
     assert ggl("logs", "--since", "yesterday").code == 5
+    assert ggl("logs", "-n", "few").code == 2
+    assert ggl("logs", "--follow", "--until", "1h").code == 2
 
 
 def test_times_are_ages_or_moments_in_utc() -> None:

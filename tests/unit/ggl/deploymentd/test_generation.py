@@ -68,7 +68,7 @@ def test_the_current_one_and_its_nearest_ancestors_are_kept(
 
 def test_records_are_read_as_they_were_written_and_damaged_ones_are_left_out() -> None:
     generation = Generation(
-        *(2, 1, 1000, False, "id", "LOCAL", "name", "somebody", "group"),
+        *(2, 1, 1000, False, ("A",), "id", "LOCAL", "name", "somebody", "group"),
         components={"A": "1.0.0"},
         requirements={"A": {"B": "^1.0.0"}},
         changed=("A",),
