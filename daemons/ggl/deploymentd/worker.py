@@ -77,7 +77,7 @@ def _load(root: Root, queue: Queue, runtime: Runtime) -> bool:
         _log.error("the deployments cannot be read: %s", error)
         return False
     known = {deployment.deployment_id for deployment in queue.everything() if not deployment.is_over}
-    if remove_orphans(root, known):
+    if remove_orphans(root, known) and not known:
         _clean(root, runtime)  # the deployment it belonged to was over, and not yet cleared up after
     return True
 
@@ -113,6 +113,6 @@ def _clean(root: Root, runtime: Runtime) -> None:
         if lost := known.keys() - images.keys():
             _log.warning("the component store is not cleared up: what generation %s needs is not known", min(lost))
             return
-        cleanup.clean(root, [image.contents for image in images.values()])
+        cleanup.clean(root, [images[number].contents for number in sorted(images)], images[current.number].contents)
     except (BusError, InvalidValue, OSError, shutil.Error) as error:
         _log.warning("the component store could not be cleared up: %s", error)
