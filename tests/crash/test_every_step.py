@@ -2,9 +2,9 @@
 
 The same two deployments are done over and over from the same beginning. One succeeds, one breaks and goes back. Each
 persisted step of the way is interrupted just before and just after it is written, by killing the deployment daemon, the
-configuration daemon, the supervisor, or every process of the runtime with the components. The runtime is started again,
-and what it has become is compared with what it becomes when nothing happens: the configuration, the units with their
-revisions, the files of the store, the generations, and what runs.
+configuration daemon, the supervisor, or every process of the runtime with the components; or the write is refused, or
+its answer is lost. The runtime is started again, and what it has become is compared with what it becomes when nothing
+happens: the configuration, the units with their revisions, the files of the store, the generations, and what runs.
 """
 
 from __future__ import annotations
@@ -31,12 +31,14 @@ from tests.integration.conftest import Runtime, wait_until
 OVER = ("SUCCEEDED", "FAILED", "CANCELED", "REJECTED")
 DEPLOYMENT = "the-deployment"
 GOOD, BAD = "exec sleep 1000", "exit 3"
+OUTCOME = "outcome"
+"""The last write of all."""
 VICTIMS = ("deploymentd", "configd", "ggld", "everything")
 
 # notify asks nobody here and validate is only entered when a component whose version stays is configured: both are.
-FORWARD = [(step, False) for step in (*PREPARING, *ACTIVATING) if step != "notify"]
+FORWARD = [(step, False) for step in (*PREPARING, *ACTIVATING, OUTCOME) if step != "notify"]
 NOTIFIED = [("notify", False)]
-BACK = [(step, True) for step in ACTIVATING if step != "bootstrap"]
+BACK = [(step, True) for step in (*ACTIVATING, OUTCOME) if step != "bootstrap"]
 
 
 class Lab:
@@ -273,5 +275,26 @@ def test_a_deployment_that_is_interrupted_while_it_asks_is_completed(
     try:
         assert deployment["detailed_status"] == "SUCCESSFUL", deployment["cause"]
         assert lab.fingerprint() == references["good"]
+    finally:
+        lab.runtime.down()
+
+
+@pytest.mark.parametrize("how", ["full", "late"])
+@pytest.mark.parametrize(("step", "back"), [*FORWARD, *BACK])
+def test_a_write_that_is_refused_or_whose_answer_is_lost_ends_well(
+    lab: Lab, references: dict[str, dict[str, Any]], step: str, back: bool, how: str
+) -> None:
+    deployment = interrupt(lab, "bad" if back else "good", step, back, how, "")
+    try:
+        seen = lab.fingerprint()
+        if deployment["status"] == "SUCCEEDED":
+            assert not back
+            assert seen == references["good"]
+        else:
+            # A store that had no room for a moment may have been reason enough to go back; never to stay between.
+            allowed = ("FAILED_ROLLBACK_COMPLETE",) if back else ("FAILED_ROLLBACK_COMPLETE", "FAILED_NO_STATE_CHANGE")
+            assert deployment["detailed_status"] in allowed, deployment["cause"]
+            assert how == "full" or back, "an answer that comes late is no failure"
+            assert {**seen, "generations": 0} == {**references["old"], "generations": 0}
     finally:
         lab.runtime.down()

@@ -50,14 +50,17 @@ def work(root: Root, queue: Queue, loaded: Callable[[], None]) -> None:
             else:
                 _log.exception("deployment %s is interrupted", deployment.deployment_id)
             _pause(queue)
-            _refresh(queue, runtime, deployment.deployment_id)
+            _refresh(root, queue, runtime, deployment.deployment_id)
 
 
-def _refresh(queue: Queue, runtime: Runtime, deployment_id: str) -> None:
+def _refresh(root: Root, queue: Queue, runtime: Runtime, deployment_id: str) -> None:
     """What is known of the deployment may be older than what is on the disk: go on with that only."""
     while not queue.closed:
         try:
             queue.refresh(runtime, deployment_id)
+            deployment = queue.get(deployment_id)
+            if deployment is None or deployment.is_over:
+                _finish(root, queue, runtime, deployment_id)
             return
         except (BusError, InvalidValue) as error:
             _log.error("deployment %s cannot be read: %s", deployment_id, error)
@@ -87,8 +90,13 @@ def _run(root: Root, queue: Queue, runtime: Runtime, deployment: Deployment) -> 
     current.trail = runtime.trail = deployment.trail or new_trail()
     _log.info("deployment %s: %s", name, "is taken up again" if deployment.step else "begins")
     Engine(root, runtime, Journal(queue, runtime, name)).run()
+    _finish(root, queue, runtime, name)
+
+
+def _finish(root: Root, queue: Queue, runtime: Runtime, deployment_id: str) -> None:
+    """Remove what nobody needs any more when a deployment is over."""
     _clean(root, runtime)
-    clear_up(root, queue, name)
+    clear_up(root, queue, deployment_id)
     queue.prune(runtime)
 
 

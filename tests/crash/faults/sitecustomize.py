@@ -1,8 +1,9 @@
-"""Loaded by every Python process of a runtime under test: lets deploymentd crash where the test says.
+"""Loaded by every Python process of a runtime under test: lets deploymentd meet trouble where the test says.
 
 ``GGL_TEST_FAULT`` names a file; while it exists it holds ``{"step", "back", "when", "victim"}``. The first time that
-deploymentd writes this step to the disk, the victims get SIGKILL: ``before`` the write, or ``after`` it. The product
-knows nothing of this.
+deploymentd writes this step to the disk (``outcome``: how it ended), the victims get SIGKILL: ``before`` the write, or
+``after`` it. Or the write itself goes wrong: ``full`` refuses it, ``late`` does it and says that it did not answer.
+The product knows nothing of this.
 """
 
 from __future__ import annotations
@@ -16,24 +17,51 @@ import sys
 import time
 
 FAULT = os.environ.get("GGL_TEST_FAULT", "")
-TARGET = "ggl.deploymentd.queue"
+OVER = ("SUCCEEDED", "FAILED", "CANCELED", "REJECTED")
 
 
-def install(queue) -> None:
+def install_queue(queue) -> None:
     update = queue.Queue.update
 
     def faulty(self, records, deployment_id, operations=(), **changes):
-        fault = planned() if records is not None and "step" in changes else None
+        step = "outcome" if changes.get("status") in OVER else changes.get("step")
+        fault = planned() if records is not None and step is not None else None
         back = bool(changes.get("rolling_back", self.get(deployment_id).rolling_back))
-        hit = fault is not None and (changes["step"], back) == (fault["step"], fault["back"])
+        hit = fault is not None and (step, back) == (fault["step"], fault["back"])
         if hit and fault["when"] == "before":
             strike(fault["victim"])
+        if hit and fault["when"] in ("full", "late"):
+            records = Faulty(records, fault["when"])
         result = update(self, records, deployment_id, operations, **changes)
         if hit and fault["when"] == "after":
             strike(fault["victim"])
         return result
 
     queue.Queue.update = faulty
+
+
+def install_worker(worker) -> None:
+    worker.RETRY_SECONDS = 0.2
+
+
+class Faulty:
+    """Records whose disk is full, or that answer too late."""
+
+    def __init__(self, records, when) -> None:
+        self.records = records
+        self.when = when
+
+    def transaction(self, operations, is_done=None):
+        from ggl.bus.errors import BusError, ErrorCode
+
+        os.rename(FAULT, FAULT + ".done")
+        if self.when == "full":
+            raise BusError(ErrorCode.NOMEM, "no space left")
+        self.records.transaction(operations)
+        raise BusError(ErrorCode.TIMEOUT, "gg_config did not answer in time")
+
+    def __getattr__(self, name):
+        return getattr(self.records, name)
 
 
 def planned():
@@ -83,9 +111,13 @@ def kill(pids) -> None:
             pass
 
 
+HOOKS = {"ggl.deploymentd.queue": install_queue, "ggl.deploymentd.worker": install_worker}
+
+
 class Finder(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
-        if name != TARGET:
+        install = HOOKS.get(name)
+        if install is None:
             return None
         spec = importlib.machinery.PathFinder.find_spec(name, path)
         load = spec.loader.exec_module
