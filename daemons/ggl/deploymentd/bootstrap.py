@@ -67,7 +67,7 @@ def _run(runtime: Runtime, journal: Journal, unit: Unit, instance: str) -> None:
 def _ask_for_restart(runtime: Runtime, journal: Journal, code: int, instance: str) -> None:
     what = "the device" if code == REBOOT else "the runtime"
     _log.info("a bootstrap step asks to restart %s", what)
-    journal.note(message=f"restarting {what}")
+    journal.note(message=f"restarting {what}, which must happen within {PATIENCE:g} s")
     try:
         if code == REBOOT:
             runtime.reboot()
