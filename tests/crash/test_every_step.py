@@ -85,6 +85,7 @@ class Lab:
         shutil.copytree(self.runtime.root.state, self._template, symlinks=True)
 
     def begin(self) -> None:
+        self.runtime.down()  # of a test that failed
         shutil.rmtree(self.runtime.root.state, ignore_errors=True)
         shutil.copytree(self._template, self.runtime.root.state, symlinks=True)
         for path in (self.fault, self.fault.with_name("fault.done")):
@@ -201,6 +202,7 @@ def lab() -> Iterator[Lab]:
             patch.setenv("GGL_TEST_FAULT", str(lab.fault))
             lab.prepare()
             yield lab
+            lab.runtime.down()
 
 
 @pytest.fixture(scope="module")
