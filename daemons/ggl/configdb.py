@@ -12,6 +12,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ggl.durable import sync_directory
+
 if TYPE_CHECKING:
     import sqlite3
 
@@ -57,11 +59,7 @@ def copy(source: sqlite3.Connection, target: Path, overwrite: bool) -> None:
         finally:
             connection.close()
         os.replace(unfinished, target)
-        directory = os.open(target.parent, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        sync_directory(target.parent)
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise

@@ -67,6 +67,16 @@ class Request:
         """Return this from the handler to answer later with ``reply`` or ``fail``, on the loop."""
         return DEFERRED
 
+    def finish(self, answer: Callable[[], Any]) -> None:
+        """Answer a deferred request with what ``answer`` returns, or the ``BusError`` it raises, if anybody still
+        waits for it."""
+        if self.connection.closed:
+            return
+        try:
+            self.reply(answer())
+        except BusError as error:
+            self.fail(error)
+
     def count(self) -> None:
         """The answer will take a while: the connection counts it as in flight."""
         self._counted = True

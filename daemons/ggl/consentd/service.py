@@ -107,15 +107,7 @@ class Service:
         return self._when_complete(request, answer)
 
     def _when_complete(self, request: Request, answer: Callable[[], Any]) -> Any:
-        def go_on() -> None:
-            if request.connection.closed:
-                return
-            try:
-                request.reply(answer())
-            except BusError as error:
-                request.fail(error)
-
-        self._returning.then(go_on)
+        self._returning.then(lambda: request.finish(answer))
         return request.defer()
 
     # -- for components ----------------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ def run(runtime: Runtime, journal: Journal, activation: Activation) -> None:
         tasks = journal.deployment.tasks
         if tasks.get(unit.component, {}).get("status") != DONE:
             _run(runtime, journal, unit, instance)
-    runtime.unload(unit.name for unit in activation.bootstrap if unit.name in runtime.units())
+    runtime.unload(unit.name for unit in activation.bootstrap)
 
 
 def _run(runtime: Runtime, journal: Journal, unit: Unit, instance: str) -> None:

@@ -14,7 +14,7 @@ from ggl.deploymentd import consent, forward, rollback
 from ggl.deploymentd.commit import image_after
 from ggl.deploymentd.document import DO_NOTHING, NOTIFY, ROLLBACK, Document, decode, encode
 from ggl.deploymentd.errors import DeploymentError
-from ggl.deploymentd.generation import Image, image_fits
+from ggl.deploymentd.generation import image_fits
 from ggl.deploymentd.local import decode_request, local_document
 from ggl.deploymentd.queue import INPUTS, put
 from ggl.deploymentd.record import IOT_JOBS, ROLLBACK_TYPE
@@ -69,8 +69,7 @@ def _from_document(root: Root, runtime: Runtime, journal: Journal, inputs: dict[
         journal.check()
         journal.note(message=f"preparing {component}")
 
-    image = runtime.image(runtime.generations().current) or Image()
-    site = forward.Site(root, current, image, runtime.units())
+    site = forward.Site(root, current, runtime.current_image(), runtime.units())
     targets, contents = forward.fetch(site, document, versions, store, staging, progress)
     journal.check()
     journal.enter("prepare", "working out what changes")

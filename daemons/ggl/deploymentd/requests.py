@@ -20,7 +20,7 @@ from ggl.deploymentd.current import Current
 from ggl.deploymentd.difference import difference
 from ggl.deploymentd.document import DEFAULT_WAIT, Document, decode, encode
 from ggl.deploymentd.errors import DeploymentError
-from ggl.deploymentd.generation import Generation, Image
+from ggl.deploymentd.generation import Generation
 from ggl.deploymentd.local import LocalRequest, decode_request, local_document
 from ggl.deploymentd.outcome import failure_of
 from ggl.deploymentd.queue import AlreadyKnown, QueueFull, now
@@ -88,7 +88,7 @@ class Requests:
             if get_bool(params, "dry_run", False):
                 changed = rollback.changed_by(way.activation, runtime.units())
                 shown = difference(
-                    way.activation, _image(runtime), runtime.current(), changed, way.configurations, way.groups
+                    way.activation, runtime.current_image(), runtime.current(), changed, way.configurations, way.groups
                 )
                 return {"to": way.target.number, **shown}
         # With the number: what the previous one is may be another one when its turn comes.
@@ -167,7 +167,7 @@ class Requests:
                 document = _local(request, current)
             self._stage(staging, *directories, current)
             try:
-                image = _image(runtime)
+                image = runtime.current_image()
                 site = forward.Site(self._root, current, image, runtime.units())
                 forward.check(document, current, from_jobs=False)
                 store = Store(self._root, staging)
@@ -235,10 +235,6 @@ def _timeout(params: Mapping[str, Any]) -> float:
     if not 0 < timeout < math.inf:
         raise InvalidValue("'timeout' must be more than 0 seconds")
     return timeout
-
-
-def _image(runtime: Runtime) -> Image:
-    return runtime.image(runtime.generations().current) or Image()
 
 
 def _summary(generation: Generation, *, current: bool) -> dict[str, Any]:

@@ -112,6 +112,10 @@ class Runtime:
             _log.error("what generation %s consists of cannot be read: %s", number, error)
             return None
 
+    def current_image(self) -> Image:
+        """That of the current generation; an empty one when there is none, or it is lost."""
+        return self.image(self.generations().current) or Image()
+
     def _read(self, method: str, params: dict[str, Any]) -> Any:
         try:
             return self._config(method, params)

@@ -158,14 +158,5 @@ class Service:
     def _when_loaded(self, request: Request, answer: Callable[[], Any]) -> Any:
         if self._loaded.is_set():
             return answer()
-
-        def later() -> None:
-            if request.connection.closed:
-                return
-            try:
-                request.reply(answer())
-            except BusError as error:
-                request.fail(error)
-
-        self._waiting.append(later)
+        self._waiting.append(lambda: request.finish(answer))
         return request.defer()

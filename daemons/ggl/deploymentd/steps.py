@@ -100,7 +100,7 @@ def remove(runtime: Runtime, journal: Journal, activation: Activation) -> None:
 def run_once(runtime: Runtime, journal: Journal, unit: Unit, *, begun: bool = False) -> UnitStatus:
     """Run ``unit`` to its end. ``begun``: it may be running, or have ended, already; otherwise it is begun anew."""
     if not begun or unit.name not in runtime.units():
-        runtime.unload([unit.name] if unit.name in runtime.units() else [])
+        runtime.unload([unit.name])
         runtime.load([unit], [unit.name])
     limit = max((start.command.timeout or 0.0 for start in unit.start), default=0.0) + _ONCE_GRACE
     deadline = time.monotonic() + limit

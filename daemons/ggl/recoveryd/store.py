@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ggl.durable import write_json
 from ggl.log import get_logger
 from ggl.recoveryd.policy import LONGEST_INTERVAL
 from ggl.recoveryd.record import Failure, Recovery
@@ -122,15 +123,9 @@ class Store:
         return sorted(found, key=lambda recovery: (recovery.opened, recovery.id))
 
     def _write(self, path: Path, recovery: Recovery) -> None:
-        temporary = path.with_name(path.name + ".new")
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with open(temporary, "w", encoding="utf-8") as file:
-                json.dump(recovery.to_dict(), file)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-            _sync(path.parent)
+            write_json(path, recovery.to_dict())
         except OSError as error:
             _log.error("%s cannot be written, what is done now may be forgotten: %s", path, error.strerror)
 
@@ -160,11 +155,3 @@ def _read_report(path: Path, unit: str, written: int) -> Failure:
 def _is_needed(recovery: Recovery, now: int) -> bool:
     recent = recovery.closed > now - LONGEST_INTERVAL * 1000
     return recent or any(rung.deployment_id for rung in recovery.rungs)
-
-
-def _sync(directory: Path) -> None:
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -5,11 +5,10 @@ The file outlives a restart of the runtime and of the device; a unit that is giv
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from typing import TYPE_CHECKING
 
+from ggl.durable import write_json
 from ggl.log import get_logger
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ def report(root: Root, status: UnitStatus) -> None:
     """Write ``<root>/recovery/<unit>.json``, as a whole or not at all; a disk that refuses it is only logged."""
     directory = root.state / DIRECTORY
     path = directory / f"{status.name}.json"
-    temporary = directory / f".{status.name}.new"
     data = {
         "unit": status.name,
         "component": status.component,
@@ -39,10 +37,6 @@ def report(root: Root, status: UnitStatus) -> None:
     }
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with open(temporary, "w", encoding="utf-8") as file:
-            json.dump(data, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        write_json(path, data)
     except OSError as error:
         _log.error("cannot leave word of the failure of %s in %s: %s", status.name, directory, error.strerror)

@@ -6,10 +6,10 @@ One JSON file a unit in ``<root>/units``, replaced as a whole. A file that canno
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from ggl.durable import write_json
 from ggl.host.unit import Unit
 from ggl.log import get_logger
 from ggl.values import InvalidValue, get_bool, get_dict
@@ -22,34 +22,11 @@ _log = get_logger("ggld")
 def save(directory: Path, unit: Unit, wanted: bool) -> None:
     """Raises ``OSError`` when the disk does not take it; then the file of before is still there."""
     directory.mkdir(parents=True, exist_ok=True)
-    path = directory / (unit.name + _SUFFIX)
-    temporary = path.with_suffix(".new")
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            json.dump({"wanted": wanted, "unit": unit.to_dict()}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync(directory)
-
-
-def sync(directory: Path) -> None:
-    """Make the names in ``directory`` durable: what was saved, and that what was removed is gone.
-
-    Raises ``OSError``.
-    """
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    write_json(directory / (unit.name + _SUFFIX), {"wanted": wanted, "unit": unit.to_dict()})
 
 
 def remove(directory: Path, name: str) -> None:
-    """Only ``sync`` makes it last: until then a power cut may bring the file back. Raises ``OSError``."""
+    """Only syncing ``directory`` makes it last: until then a power cut may bring the file back. Raises ``OSError``."""
     (directory / (name + _SUFFIX)).unlink(missing_ok=True)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from ggl.bus.loop import Loop
 from ggl.catalog import DAEMONS, HOST_INTERFACE, Daemon
 from ggl.daemon import bind, socket_paths
+from ggl.durable import sync_directory
 from ggl.host.process import store
 from ggl.host.process.children import Children, log_name
 from ggl.host.process.core import CoreDaemon
@@ -171,7 +172,7 @@ class Supervisor:
 
     def _sync_units(self) -> None:
         try:
-            store.sync(self.root.units)
+            sync_directory(self.root.units)
         except OSError as error:
             _log.error("removed components may come back after a power cut: %s", error.strerror)
 
