@@ -148,8 +148,12 @@ class Lab:
                 if path.is_file() and "kept" not in path.parts and not path.name.startswith(".")
             },
             "generations": [(each["number"], each["parent"], each["current"], each["good"]) for each in generations],
-            "left": [path.name for path in (self.runtime.root.state / "deployments").glob("*")],
+            "left": self.left(),
         }
+
+    def left(self) -> list[str]:
+        """What stays for deployments that are not over and cleared up after; the last thing that goes."""
+        return [path.name for path in (self.runtime.root.state / "deployments").glob("*")]
 
     def done_once(self, component: str, file: str) -> int:
         path = self.runtime.root.work / component / file
@@ -215,7 +219,7 @@ def references(lab: Lab) -> dict[str, dict[str, Any]]:
         lab.deploy(outcome)
         assert lab.wait()["detailed_status"] == status
         lab.settle()
-        wait_until(lambda: lab.fingerprint()["left"], lambda left: not left)
+        wait_until(lab.left, lambda left: not left)
         found[outcome] = lab.fingerprint()
         lab.runtime.down()
         found["old"] = before
@@ -233,7 +237,7 @@ def interrupt(lab: Lab, outcome: str, step: str, back: bool, when: str, victim: 
     lab.runtime.up()
     deployment = lab.wait()
     lab.settle()
-    wait_until(lambda: lab.fingerprint()["left"], lambda left: not left)
+    wait_until(lab.left, lambda left: not left)
     return deployment
 
 

@@ -94,13 +94,10 @@ def stage(staging: Staging, recipes: str, artifacts: str, store: Path, limit: in
         raise
 
 
-def remove_orphans(root: Root, known: set[str]) -> int:
-    """Remove staging areas that belong to none of the deployments in ``known``; returns how many there were."""
+def orphans(root: Root, known: set[str]) -> list[Staging]:
+    """The staging areas that belong to none of the deployments in ``known``."""
     keep = {staging_of(root, deployment_id).path for deployment_id in known}
-    orphans = [path for path in _base(root).glob("*") if path not in keep]
-    for path in orphans:
-        Staging(path).remove()
-    return len(orphans)
+    return [Staging(path) for path in _base(root).glob("*") if path not in keep]
 
 
 def _base(root: Root) -> Path:

@@ -13,7 +13,7 @@ from ggl.deploymentd import cleanup
 from ggl.deploymentd.engine import Engine
 from ggl.deploymentd.queue import Journal
 from ggl.deploymentd.runtime import Runtime
-from ggl.deploymentd.staging import remove_orphans, staging_of
+from ggl.deploymentd.staging import orphans, staging_of
 from ggl.log import get_logger
 from ggl.values import InvalidValue
 
@@ -80,8 +80,11 @@ def _load(root: Root, queue: Queue, runtime: Runtime) -> bool:
         _log.error("the deployments cannot be read: %s", error)
         return False
     known = {deployment.deployment_id for deployment in queue.everything() if not deployment.is_over}
-    if remove_orphans(root, known) and not known:
-        _clean(root, runtime)  # the deployment it belonged to was over, and not yet cleared up after
+    left = orphans(root, known)
+    if left and not known:
+        _clean(root, runtime)  # the deployment they belonged to was over, and not yet cleared up after
+    for staging in left:
+        staging.remove()  # after the store: they are what says that it still has to be cleared up
     return True
 
 

@@ -15,7 +15,7 @@ from ggl.deploymentd.contents import merge
 from ggl.deploymentd.digests import Digests
 from ggl.deploymentd.errors import DeploymentError
 from ggl.deploymentd.placing import place
-from ggl.deploymentd.staging import remove_orphans, stage, staging_of
+from ggl.deploymentd.staging import orphans, stage, staging_of
 from ggl.deploymentd.store import Store
 from ggl.values import InvalidValue
 from tests.unit.ggl.deploymentd.conftest import Workshop
@@ -149,7 +149,8 @@ def test_the_runtimes_own_artifacts_are_no_folder_to_deploy_from(workshop: Works
 
 def test_a_staging_area_of_no_deployment_is_removed(workshop: Workshop) -> None:
     keep, lost = workshop.stage("keep"), workshop.stage("lost")
-    remove_orphans(workshop.root, {"keep"})
+    for orphan in orphans(workshop.root, {"keep"}):
+        orphan.remove()
     assert (keep.path.exists(), lost.path.exists()) == (True, False)
 
 
