@@ -12,7 +12,7 @@ from typing import Any
 from ggl.bus import BusError, Loop
 from ggl.bus.trail import current, new_trail
 from ggl.ipc.errors import IpcError, invalid_arguments, service_error
-from ggl.ipc.model import DEFAULT_TIMEOUT
+from ggl.ipc.model import CLI, DEFAULT_TIMEOUT
 from ggl.ipcd.backends import Backend, Backends
 from ggl.ipcd.policies import PolicyCache
 from ggl.ipcd.relay import Relay, answer_of
@@ -58,6 +58,8 @@ class Bridge:
         if interface is None:
             raise service_error(f"Operation {stream.name} is not supported by Greengrass")
         operation = stream.operation
+        identity = stream.connection.identity
+        assert identity is not None
         if operation is None or operation.service is None or operation.resources is None:
             self._forward(stream, interface, request, trail)
             return
@@ -77,7 +79,10 @@ class Bridge:
                 current.trail = ""
                 stream.fail(refusal)
 
-        self._policies.check(stream.component, operation, resources, decided)
+        if identity.is_cli and operation.service == CLI:
+            decided(None)
+        else:
+            self._policies.check(identity.principal, operation, resources, decided)
 
     def _forward(self, stream: Stream, interface: str, request: dict[str, Any], trail: str) -> None:
         if not stream.open:

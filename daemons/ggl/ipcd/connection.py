@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from ggl.ipc.errors import IpcError, service_error
 from ggl.ipcd import eventstream as es
+from ggl.ipcd.identity import Identified, Identity, Refused
 from ggl.ipcd.jsontext import decode
 from ggl.ipcd.stream import JSON, Stream, error_text
 
@@ -25,13 +26,8 @@ MAX_CONNECT = 64 * 1024
 """Bytes of a message from somebody who has not shown a token yet."""
 _MAX_SKIPPED = 1024
 
-_ACCEPT = es.Template(es.CONNECT_ACK, es.CONNECTION_ACCEPTED).encode()
 _REFUSE = es.Template(es.CONNECT_ACK, 0).encode()
 _VIOLATION = es.Template(es.PROTOCOL_ERROR, 0, [JSON])
-
-
-class Refused(Exception):
-    """A connect request is not accepted; the text is for our log, the component learns no more than that."""
 
 
 class Output(Protocol):
@@ -43,23 +39,25 @@ class Output(Protocol):
 
 
 class Connection:
-    """``authenticate(token, component)`` gives the component's name or raises ``Refused``; ``start(stream, request)``
-    runs an operation, and may raise ``IpcError``; ``on_violation(reason)`` is told why a peer was sent away."""
+    """``identify(token, component, done)`` finds out who connects, now or later; ``start(stream, request)`` runs an
+    operation, and may raise ``IpcError``; ``on_violation(reason)`` is told why a peer was sent away."""
 
     def __init__(
         self,
         output: Output,
-        authenticate: Callable[[str | None, str | None], str],
+        identify: Callable[[str | None, str | None, Identified], None],
         start: Callable[[Stream, dict[str, Any]], None],
         on_violation: Callable[[str], None],
     ) -> None:
         self.component = ""
+        """The name of who is connected; empty until it has shown who it is."""
+        self.identity: Identity | None = None
         self.streams: dict[int, Stream] = {}
         self.closed = False
         self.send = output.send
         self.hold = output.hold
         self._finish = output.finish
-        self._authenticate = authenticate
+        self._identify = identify
         self._start = start
         self._on_violation = on_violation
         self._decoder = es.Decoder(MAX_CONNECT)
@@ -67,6 +65,7 @@ class Connection:
         self._skipped: set[int] = set()
         self._unanswered = 0
         self._held = False
+        self._connecting = False
 
     def receive(self, data: bytes) -> None:
         """Take bytes from the component. Not to be called any more once the output was told to finish."""
@@ -120,7 +119,9 @@ class Connection:
     def _on_connection_message(self, message: es.Message) -> None:
         kind = message.type
         if not self.component:
-            if kind == es.CONNECT and message.stream_id == 0:
+            if self._connecting:
+                self._violation("the connect request has not been answered yet")
+            elif kind == es.CONNECT and message.stream_id == 0:
                 self._on_connect(message)
             else:
                 self._violation("the first message must be a connect request")
@@ -141,31 +142,27 @@ class Connection:
             self._violation(f"a message of type {kind} has no place on stream 0")
 
     def _on_connect(self, message: es.Message) -> None:
+        self._connecting = True
         try:
-            self.component = self._accept(message)
+            token, component = _credentials(message)
         except Refused as refused:
-            self._on_violation(f"its connect request was refused: {refused}")
+            self._identified(refused)
+        else:
+            self._identify(token, component, self._identified)
+
+    def _identified(self, found: Identity | Refused) -> None:
+        if self.closed:
+            return
+        if isinstance(found, Refused):
+            self._on_violation(f"its connect request was refused: {found}")
             self.send(_REFUSE)
             self.closed = True
             self._finish()
             return
+        self.identity, self.component = found, found.name
         self._decoder.limit = es.MAX_MESSAGE
-        self.send(_ACCEPT)
-
-    def _accept(self, message: es.Message) -> str:
-        version = message.text(":version")
-        if version != PROTOCOL_VERSION:
-            raise Refused(f"it speaks version {version} of the protocol, not {PROTOCOL_VERSION}")
-        try:
-            request = decode(message.payload)
-        except (ValueError, RecursionError):
-            request = None
-        if not isinstance(request, dict):
-            raise Refused("it sent no JSON object")
-        token, component = request.get("authToken"), request.get("componentName")
-        return self._authenticate(
-            token if isinstance(token, str) else None, component if isinstance(component, str) else None
-        )
+        told = [("svcuid", es.STRING, found.token)] if found.token else []
+        self.send(es.Template(es.CONNECT_ACK, es.CONNECTION_ACCEPTED, told).encode())
 
     # -- operations --------------------------------------------------------------------------------------------------
 
@@ -220,6 +217,21 @@ class Connection:
             self._start(stream, _request_of(message.payload))
         except IpcError as error:
             stream.fail(error)
+
+
+def _credentials(message: es.Message) -> tuple[str | None, str | None]:
+    """The token and the component's name in a connect request, as far as they are there. Raises ``Refused``."""
+    version = message.text(":version")
+    if version != PROTOCOL_VERSION:
+        raise Refused(f"it speaks version {version} of the protocol, not {PROTOCOL_VERSION}")
+    try:
+        request = decode(message.payload)
+    except (ValueError, RecursionError):
+        request = None
+    if not isinstance(request, dict):
+        raise Refused("it sent no JSON object")
+    token, component = request.get("authToken"), request.get("componentName")
+    return token if isinstance(token, str) else None, component if isinstance(component, str) else None
 
 
 def _request_of(payload: bytes) -> dict[str, Any]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import errno
 import socket
-import struct
 import time
 from typing import TYPE_CHECKING, Any
 
 from ggl.bus import BusError, ErrorCode, Method
+from ggl.bus.peer import peer_of
 from ggl.ipcd.backends import Backends
 from ggl.ipcd.bridge import Bridge
 from ggl.ipcd.builtin import builtins
-from ggl.ipcd.connection import Connection, Refused
+from ggl.ipcd.connection import Connection
+from ggl.ipcd.identity import Identified, Identities, Identity, Refused
 from ggl.ipcd.policies import PolicyCache
 from ggl.ipcd.router import Router, Taken
 from ggl.ipcd.tokens import Tokens, TooManyComponents
@@ -54,21 +55,23 @@ class _Client:
     """One accepted connection: who is at the other end, and the two layers that serve it."""
 
     def __init__(self, service: Service, sock: socket.socket) -> None:
-        self.pid, self.uid, _gid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        self.peer = peer_of(sock)
         self.since = int(time.time() * 1000)
         self._service = service
-        self.transport = Transport(service.context.loop, sock, self._on_data, self._on_closed)
+        self.transport = Transport(service.context.loop, sock, self._on_closed)
         self.connection = Connection(
-            self.transport, service.authenticate, service.bridge.start, lambda reason: self._log("disconnected", reason)
+            self.transport, self._identify, service.bridge.start, lambda reason: self._log("disconnected", reason)
         )
+        self.transport.on_data = self.connection.receive
         service.context.loop.call_later(CONNECT_SECONDS, self._expect_component)
 
-    def _on_data(self, data: bytes) -> None:
-        connection = self.connection
-        was_known = bool(connection.component)
-        connection.receive(data)
-        if not was_known and connection.component:
-            _log.info("%s connected (pid %d)", connection.component, self.pid)
+    def _identify(self, token: str | None, component: str | None, done: Identified) -> None:
+        def identified(found: Identity | Refused) -> None:
+            done(found)
+            if self.connection.component:
+                _log.info("%s connected (pid %d)", self.connection.component, self.peer.pid)
+
+        self._service.identities.identify(token, component, self.peer, identified)
 
     def _expect_component(self) -> None:
         if not self.connection.component and not self.transport.closed:
@@ -78,13 +81,13 @@ class _Client:
         if reason:
             self._log("disconnected", reason)
         elif self.connection.component:
-            _log.debug("%s closed its connection (pid %d)", self.connection.component, self.pid)
+            _log.debug("%s closed its connection (pid %d)", self.connection.component, self.peer.pid)
         self.connection.release()
         self._service.closed(self)
 
     def _log(self, what: str, reason: str) -> None:
         name = self.connection.component or "a process without a token"
-        _log.warning("%s %s (pid %d, uid %d): %s", what, name, self.pid, self.uid, reason)
+        _log.warning("%s %s (pid %d, uid %d): %s", what, name, self.peer.pid, self.peer.uid, reason)
 
 
 class Service:
@@ -92,6 +95,7 @@ class Service:
         self.context = context
         self.router = Router()
         self._tokens = Tokens(context.root.run / TOKEN_FILE)
+        self.identities = Identities(self._tokens)
         backends = Backends(context.loop, context.root)
         self._policies = PolicyCache(context.loop, backends)
         self.bridge = Bridge(context.loop, self.router, backends, self._policies, builtins(self._tokens, backends))
@@ -127,22 +131,14 @@ class Service:
             self._clients.add(_Client(self, sock))
             self.context.hold()
 
-    def authenticate(self, token: str | None, component: str | None) -> str:
-        """Whose connection this is. Raises ``Refused``."""
-        if token is None:
-            raise Refused("it has no token")
-        owner = self._tokens.component_of(token)
-        if owner is None:
-            raise Refused("its token is nobody's")
-        if component is not None and component != owner:
-            raise Refused(f"it says it is {component[:128]!r}, but its token belongs to {owner}")
-        return owner
-
     def closed(self, client: _Client) -> None:
         self._clients.discard(client)
-        component = client.connection.component
-        if component and not any(other.connection.component == component for other in self._clients):
-            self._policies.forget(component)
+        identity = client.connection.identity
+        if identity is not None and not any(
+            other.connection.identity is not None and other.connection.identity.principal == identity.principal
+            for other in self._clients
+        ):
+            self._policies.forget(identity.principal)
         self.context.release()
 
     # -- the bus interface -------------------------------------------------------------------------------------------
@@ -184,8 +180,8 @@ class Service:
         return [
             {
                 "component": client.connection.component,
-                "pid": client.pid,
-                "uid": client.uid,
+                "pid": client.peer.pid,
+                "uid": client.peer.uid,
                 "since": client.since,
                 "streams": [stream.name for stream in client.connection.streams.values()],
                 "queued": client.transport.queued,

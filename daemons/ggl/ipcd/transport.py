@@ -44,7 +44,8 @@ class EventLoop(Protocol):
 
 
 class Transport:
-    """``on_data(bytes)`` follows each read; ``on_closed(reason)`` comes once, on a later turn of the loop."""
+    """``on_data(bytes)``, to be set by the owner, follows each read; ``on_closed(reason)`` comes once, on a later turn
+    of the loop."""
 
     __slots__ = (
         "_events",
@@ -53,17 +54,16 @@ class Transport:
         "_held",
         "_loop",
         "_on_closed",
-        "_on_data",
         "_outbox",
         "_sock",
         "closed",
+        "on_data",
     )
 
     def __init__(
         self,
         loop: EventLoop,
         sock: socket.socket,
-        on_data: Callable[[bytes], None],
         on_closed: Callable[[str], None],
     ) -> None:
         sock.setblocking(False)
@@ -71,7 +71,7 @@ class Transport:
         self._loop = loop
         self._sock = sock
         self._fd = sock.fileno()
-        self._on_data = on_data
+        self.on_data: Callable[[bytes], None]
         self._on_closed = on_closed
         self._outbox = Outbox(sock, lambda: None, self._overflowed, MAX_QUEUED)
         self._finishing = False
@@ -132,7 +132,7 @@ class Transport:
             if not data:
                 self.abort("")
             elif not self._finishing:
-                self._on_data(data)
+                self.on_data(data)
         elif events & (select.EPOLLHUP | select.EPOLLERR):
             self.abort("")
 

@@ -9,7 +9,8 @@ import pytest
 
 from ggl.ipc.errors import IpcError, not_found
 from ggl.ipcd import eventstream as es
-from ggl.ipcd.connection import MAX_STREAMS, Connection, Refused
+from ggl.ipcd.connection import MAX_STREAMS, Connection
+from ggl.ipcd.identity import Identified, Identity, Refused
 from ggl.ipcd.stream import Stream
 
 CONNECT = es.Template(es.CONNECT, 0, [(":version", es.STRING, "0.1.0")])
@@ -17,10 +18,8 @@ PUBLISH = "aws.greengrass#PublishToTopic"
 SUBSCRIBE = "aws.greengrass#SubscribeToTopic"
 
 
-def authenticate(token: str | None, _component: str | None) -> str:
-    if token != "SECRET":
-        raise Refused("its token is nobody's")
-    return "com.example.A"
+def identify(token: str | None, _component: str | None, done: Identified) -> None:
+    done(Identity("com.example.A", "com.example.A") if token == "SECRET" else Refused("its token is nobody's"))
 
 
 class Peer:
@@ -33,7 +32,7 @@ class Peer:
         self.answer: Any = None
         self._decoder = es.Decoder()
         self._sent: list[es.Message] = []
-        self.connection = Connection(self, authenticate, self._start, self.violations.append)
+        self.connection = Connection(self, identify, self._start, self.violations.append)
         if connected:
             self.connection.receive(CONNECT.encode(0, b'{"authToken":"SECRET"}'))
             self.sent()

@@ -22,7 +22,8 @@ class Link:
         self.component.settimeout(10)
         self.received = b""
         self.closed: list[str] = []
-        self.transport = Transport(self.loop, ours, self._on_data, self.closed.append)
+        self.transport = Transport(self.loop, ours, self.closed.append)
+        self.transport.on_data = self._on_data
 
     def _on_data(self, data: bytes) -> None:
         self.received += data
