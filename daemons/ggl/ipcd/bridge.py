@@ -40,7 +40,7 @@ class Bridge:
 
     def start(self, stream: Stream, request: dict[str, Any]) -> None:
         """Run the operation of ``stream``; its answer comes later. Raises ``IpcError`` for what fails at once."""
-        current.trail = trail = new_trail()
+        current.trail = stream.trail = trail = new_trail()
         try:
             self._start(stream, request, trail)
         except IpcError as error:
@@ -52,11 +52,13 @@ class Bridge:
     def _start(self, stream: Stream, request: dict[str, Any], trail: str) -> None:
         builtin = self.builtins.get(stream.name)
         if builtin is not None:
+            stream.interface = "gg_ipc"
             builtin(stream, request)
             return
         interface = self._router.interface_of(stream.name)
         if interface is None:
             raise service_error(f"Operation {stream.name} is not supported by Greengrass")
+        stream.interface = interface
         operation = stream.operation
         identity = stream.connection.identity
         assert identity is not None
@@ -67,6 +69,7 @@ class Bridge:
             resources = operation.resources(request)
         except InvalidValue as error:
             raise service_error(f"Received invalid parameters: {error}") from None
+        stream.resources = resources
         if not resources:
             raise invalid_arguments(operation.missing)
 

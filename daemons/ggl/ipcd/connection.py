@@ -8,14 +8,19 @@ breaks the protocol is told so and disconnected; the connection's streams are re
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ggl.ipc.errors import IpcError, service_error
 from ggl.ipcd import eventstream as es
 from ggl.ipcd.identity import Identified, Identity, Refused
 from ggl.ipcd.jsontext import decode
 from ggl.ipcd.stream import JSON, Stream, error_text
+from ggl.log import get_logger
+
+if TYPE_CHECKING:
+    from ggl.ipcd.trace import Tracer
 
 PROTOCOL_VERSION = "0.1.0"
 MAX_STREAMS = 1024
@@ -25,9 +30,16 @@ MAX_UNANSWERED = 1024 * 1024
 MAX_CONNECT = 64 * 1024
 """Bytes of a message from somebody who has not shown a token yet."""
 _MAX_SKIPPED = 1024
+MAX_REQUESTS_PER_SECOND = 20_000
+"""Messages that are taken from one connection in a second; what is more waits in the socket until the next one."""
+SMALL_CLIENT = 10_000
+"""Bytes of the largest message that clients made with the Greengrass component SDK for C can take."""
 
 _REFUSE = es.Template(es.CONNECT_ACK, 0).encode()
 _VIOLATION = es.Template(es.PROTOCOL_ERROR, 0, [JSON])
+
+
+_log = get_logger("ipc")
 
 
 class Output(Protocol):
@@ -36,6 +48,7 @@ class Output(Protocol):
     def send(self, data: bytes) -> None: ...
     def finish(self) -> None: ...
     def hold(self, on: bool) -> None: ...
+    def pause(self, seconds: float) -> None: ...
 
 
 class Connection:
@@ -48,15 +61,22 @@ class Connection:
         identify: Callable[[str | None, str | None, Identified], None],
         start: Callable[[Stream, dict[str, Any]], None],
         on_violation: Callable[[str], None],
+        tracer: Tracer,
+        pid: int = 0,
     ) -> None:
         self.component = ""
         """The name of who is connected; empty until it has shown who it is."""
         self.identity: Identity | None = None
         self.streams: dict[int, Stream] = {}
         self.closed = False
+        self.tracer = tracer
+        self.pid = pid
+        self.max_out = es.MAX_MESSAGE
+        """Bytes of the largest message that the client can take."""
         self.send = output.send
         self.hold = output.hold
         self._finish = output.finish
+        self._pause = output.pause
         self._identify = identify
         self._start = start
         self._on_violation = on_violation
@@ -66,6 +86,10 @@ class Connection:
         self._unanswered = 0
         self._held = False
         self._connecting = False
+        self._judged = False
+        self._throttled = False
+        self._budget = MAX_REQUESTS_PER_SECOND
+        self._budget_from = 0.0
 
     def receive(self, data: bytes) -> None:
         """Take bytes from the component. Not to be called any more once the output was told to finish."""
@@ -74,6 +98,9 @@ class Connection:
         except es.EventStreamError as error:
             self._violation(str(error))
             return
+        self._budget -= len(messages)
+        if self._budget < 0:
+            self._limit_rate()
         for message in messages:
             if self.closed:
                 return
@@ -86,7 +113,7 @@ class Connection:
         """The connection is gone: let every stream know."""
         self.closed = True
         for stream in list(self.streams.values()):
-            self._drop(stream)
+            stream.closed()
 
     def forget(self, stream: Stream) -> None:
         """Our side ended ``stream``."""
@@ -102,11 +129,17 @@ class Connection:
             self._held = False
             self.hold(False)
 
-    def _drop(self, stream: Stream) -> None:
-        """The component's side ended ``stream``."""
-        self.forget(stream)
-        if stream.on_close is not None:
-            stream.on_close()
+    def _limit_rate(self) -> None:
+        """The budget is used up: a new one if it has lasted a second, else not before the second is over."""
+        now = time.monotonic()
+        left = self._budget_from + 1.0 - now
+        if left > 0:
+            if not self._throttled:
+                _log.warning("%s is slowed down: over %d messages a second", self.component, MAX_REQUESTS_PER_SECOND)
+            self._throttled = True
+            self._pause(left)
+        self._budget += MAX_REQUESTS_PER_SECOND
+        self._budget_from = now + max(left, 0.0)
 
     def _violation(self, reason: str) -> None:
         self._on_violation(reason)
@@ -161,6 +194,8 @@ class Connection:
             return
         self.identity, self.component = found, found.name
         self._decoder.limit = es.MAX_MESSAGE
+        if found.token:
+            self.max_out = SMALL_CLIENT
         told = [("svcuid", es.STRING, found.token)] if found.token else []
         self.send(es.Template(es.CONNECT_ACK, es.CONNECTION_ACCEPTED, told).encode())
 
@@ -175,7 +210,7 @@ class Connection:
         stream = self.streams.get(number)
         if stream is not None:
             if ends:
-                self._drop(stream)
+                stream.closed()
             # No operation takes anything after its request: what else comes on the stream is ignored.
         elif self._take_id(number):
             if not ends:
@@ -204,7 +239,11 @@ class Connection:
         if name is None:
             self._violation(f"the first message of stream {number} names no operation")
             return
+        if not self._judged:
+            self._judge(message)
         stream = Stream(self, number, name, len(message.payload))
+        if self.tracer.watchers:
+            stream.began = time.monotonic()
         too_many = len(self.streams) >= MAX_STREAMS
         self.streams[number] = stream
         self._unanswered += stream.size
@@ -217,6 +256,13 @@ class Connection:
             self._start(stream, _request_of(message.payload))
         except IpcError as error:
             stream.fail(error)
+
+    def _judge(self, message: es.Message) -> None:
+        """Tell by the first request whether it is a client with small buffers: only those say what the shape of a
+        request is, but not how it is encoded."""
+        self._judged = True
+        if "service-model-type" in message.headers and ":content-type" not in message.headers:
+            self.max_out = SMALL_CLIENT
 
 
 def _credentials(message: es.Message) -> tuple[str | None, str | None]:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from ggl.ipc.errors import IpcError, service_error
 from ggl.ipc.model import OPERATIONS, PREFIX, SERVICE, Operation
 from ggl.ipcd import eventstream as es
+from ggl.ipcd import trace
 from ggl.ipcd.jsontext import encode
+from ggl.log import get_logger
 
 if TYPE_CHECKING:
     from ggl.ipcd.connection import Connection
@@ -18,6 +20,8 @@ JSON = (":content-type", es.STRING, "application/json")
 _END_OF_STREAM = es.Template(es.APPLICATION_MESSAGE, es.TERMINATE_STREAM)
 _templates: dict[tuple[int, int, str], es.Template] = {}
 
+_log = get_logger("ipc")
+
 
 class Stream:
     """Exactly one of ``respond`` and ``fail`` answers it; a subscription then goes on with ``event``, until ``end`` or
@@ -25,7 +29,22 @@ class Stream:
     nothing on a stream that is over.
     """
 
-    __slots__ = ("component", "connection", "id", "name", "on_close", "open", "operation", "size")
+    __slots__ = (
+        "answered",
+        "began",
+        "component",
+        "connection",
+        "dropped",
+        "id",
+        "interface",
+        "name",
+        "on_close",
+        "open",
+        "operation",
+        "resources",
+        "size",
+        "trail",
+    )
 
     def __init__(self, connection: Connection, number: int, name: str, size: int) -> None:
         self.connection = connection
@@ -34,9 +53,19 @@ class Stream:
         self.name = name
         self.operation: Operation | None = OPERATIONS.get(name)
         self.open = True
+        self.answered = False
         self.size = size
         """Bytes of the request while it is unanswered."""
         self.on_close: Callable[[], None] | None = None
+        self.trail = ""
+        self.interface = ""
+        """Who serves it, once that is known."""
+        self.resources: list[str] = []
+        """What its policies are checked for."""
+        self.began = 0.0
+        """When the request came (monotonic seconds), if anybody watches."""
+        self.dropped = 0
+        """Events that were too large for this client."""
 
     @property
     def streaming(self) -> bool:
@@ -59,31 +88,76 @@ class Stream:
                 "_service": SERVICE,
                 **error.members,
             }
+            text = error_text(payload)
+            if self.connection.tracer.watchers:
+                self._report(len(text), error)
             self.connection.forget(self)
             template = _template(es.APPLICATION_ERROR, es.TERMINATE_STREAM, PREFIX + error.shape)
-            self.connection.send(template.encode(self.id, error_text(payload)))
+            self.connection.send(template.encode(self.id, text))
 
     def end(self) -> None:
         if self.open:
+            if self.connection.tracer.watchers:
+                self.connection.tracer.report(trace.END, self)
             self.connection.forget(self)
             self.connection.send(_END_OF_STREAM.encode(self.id))
+
+    def closed(self) -> None:
+        """The component's side ended it."""
+        if self.open and self.connection.tracer.watchers:
+            self.connection.tracer.report(trace.END, self)
+        self.connection.forget(self)
+        if self.on_close is not None:
+            self.on_close()
 
     def _send(self, value: dict[str, Any], shape: str, flags: int, payload: bytes | None = None) -> None:
         if not self.open:
             return
+        connection = self.connection
         try:
             payload = encode(value) if payload is None else payload
             data = _template(es.APPLICATION_MESSAGE, flags, shape).encode(self.id, payload)
         except (ValueError, TypeError, RecursionError, es.EventStreamError) as error:
-            self.fail(service_error(f"{self.name}: the answer cannot be sent as JSON: {error}"))
-            if self.on_close is not None:
-                self.on_close()  # whoever feeds a subscription cannot know
+            self._give_up(service_error(f"{self.name}: the answer cannot be sent as JSON: {error}"))
             return
+        if len(data) > connection.max_out:
+            self._too_large(len(data))
+            return
+        if connection.tracer.watchers:
+            self._report(len(payload))
+        self.answered = True
         if flags & es.TERMINATE_STREAM:
-            self.connection.forget(self)
+            connection.forget(self)
         elif self.size:
-            self.connection.answered(self)
-        self.connection.send(data)
+            connection.answered(self)
+        connection.send(data)
+
+    def _too_large(self, size: int) -> None:
+        """To send it would cost the client its connection."""
+        limit = self.connection.max_out
+        if not self.answered:
+            self._give_up(
+                service_error(f"{self.name}: the answer has {size} bytes, and the component can take only {limit}")
+            )
+            return
+        self.dropped += 1
+        if self.dropped & (self.dropped - 1) == 0:  # the first, and then ever less often
+            _log.warning(
+                "%s: %d events of %s were left out so far, this one has %d bytes and the component can take only %d",
+                *(self.component, self.dropped, self.name, size, limit),
+            )
+
+    def _give_up(self, error: IpcError) -> None:
+        self.fail(error)
+        if self.on_close is not None:
+            self.on_close()  # whoever feeds a subscription cannot know
+
+    def _report(self, bytes_out: int, error: IpcError | None = None) -> None:
+        if self.answered:
+            kind = trace.EVENT if error is None else trace.END
+        else:
+            kind = trace.SUBSCRIPTION if self.streaming else trace.CALL
+        self.connection.tracer.report(kind, self, self.size, bytes_out, error)
 
 
 def error_text(value: dict[str, Any]) -> bytes:

@@ -55,6 +55,7 @@ class Transport:
         "_loop",
         "_on_closed",
         "_outbox",
+        "_paused",
         "_sock",
         "closed",
         "on_data",
@@ -76,6 +77,7 @@ class Transport:
         self._outbox = Outbox(sock, lambda: None, self._overflowed, MAX_QUEUED)
         self._finishing = False
         self._held = False
+        self._paused = False
         self._events = _READ
         loop.watch(self._fd, self._ready, _READ)
 
@@ -98,6 +100,17 @@ class Transport:
     def hold(self, on: bool) -> None:
         """Leave requests in the socket, or no longer."""
         self._held = on
+        if not self.closed:
+            self._choose_events()
+
+    def pause(self, seconds: float) -> None:
+        """Leave requests in the socket for so long."""
+        self._paused = True
+        self._choose_events()
+        self._loop.call_later(seconds, self._resume)
+
+    def _resume(self) -> None:
+        self._paused = False
         if not self.closed:
             self._choose_events()
 
@@ -142,7 +155,7 @@ class Transport:
         self._choose_events()
 
     def _choose_events(self) -> None:
-        reading = self._finishing or (not self._held and self.queued <= PAUSE_READING)
+        reading = self._finishing or (not self._held and not self._paused and self.queued <= PAUSE_READING)
         wanted = (_READ if reading else 0) | (_WRITE if self._outbox.queued else 0)
         if wanted != self._events:
             self._events = wanted

@@ -9,9 +9,10 @@ import pytest
 
 from ggl.ipc.errors import IpcError, not_found
 from ggl.ipcd import eventstream as es
-from ggl.ipcd.connection import MAX_STREAMS, Connection
+from ggl.ipcd.connection import MAX_REQUESTS_PER_SECOND, MAX_STREAMS, Connection
 from ggl.ipcd.identity import Identified, Identity, Refused
 from ggl.ipcd.stream import Stream
+from ggl.ipcd.trace import Tracer, Watcher
 
 CONNECT = es.Template(es.CONNECT, 0, [(":version", es.STRING, "0.1.0")])
 PUBLISH = "aws.greengrass#PublishToTopic"
@@ -29,10 +30,12 @@ class Peer:
         self.calls: list[tuple[Stream, dict[str, Any]]] = []
         self.finished = False
         self.violations: list[str] = []
+        self.seen: list[dict[str, Any]] = []
+        self.pauses: list[float] = []
         self.answer: Any = None
         self._decoder = es.Decoder()
         self._sent: list[es.Message] = []
-        self.connection = Connection(self, identify, self._start, self.violations.append)
+        self.connection = Connection(self, identify, self._start, self.violations.append, Tracer())
         if connected:
             self.connection.receive(CONNECT.encode(0, b'{"authToken":"SECRET"}'))
             self.sent()
@@ -51,6 +54,9 @@ class Peer:
 
     def hold(self, on: bool) -> None:
         pass
+
+    def pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
 
     def sent(self) -> list[es.Message]:
         sent, self._sent = self._sent, []
@@ -334,3 +340,101 @@ def test_requests_after_a_broken_one_in_the_same_bytes_are_not_run() -> None:
     good = es.Template(es.APPLICATION_MESSAGE, 0, [("operation", es.STRING, PUBLISH)]).encode(2, b"{}")
     peer.connection.receive(broken + good)
     assert not peer.calls
+
+
+# -- clients with small buffers ----------------------------------------------------------------------------------------
+
+C_SUBSCRIBE = es.Template(
+    es.APPLICATION_MESSAGE,
+    0,
+    [("operation", es.STRING, SUBSCRIBE), ("service-model-type", es.STRING, f"{SUBSCRIBE}Request")],
+)
+
+
+def test_a_client_with_small_buffers_is_told_that_an_answer_is_too_large() -> None:
+    peer = Peer()
+    peer.connection.receive(C_SUBSCRIBE.encode(1, b"{}"))
+    closed = []
+    stream = peer.calls[0][0]
+    stream.on_close = lambda: closed.append(1)
+    stream.respond({"value": "x" * 10_000})
+    (message,) = peer.sent()
+    assert types([message]) == [(es.APPLICATION_ERROR, es.TERMINATE_STREAM, 1)]
+    assert "10000" in json.loads(message.payload)["message"]
+    assert closed == [1]
+
+
+def test_a_client_with_small_buffers_misses_an_event_that_is_too_large_and_nothing_else() -> None:
+    peer = Peer()
+    peer.connection.receive(C_SUBSCRIBE.encode(1, b"{}"))
+    stream = peer.calls[0][0]
+    stream.respond({})
+    stream.event({"n": 1})
+    stream.event({"n": "x" * 10_000})
+    stream.event({"n": 2})
+    assert [json.loads(message.payload) for message in peer.sent()] == [{}, {"n": 1}, {"n": 2}]
+
+
+def test_other_clients_take_large_messages() -> None:
+    peer = Peer()
+    peer.call(1, SUBSCRIBE)
+    peer.calls[0][0].respond({"value": "x" * 1_000_000})
+    (message,) = peer.sent()
+    assert message.type == es.APPLICATION_MESSAGE
+
+
+# -- looking on --------------------------------------------------------------------------------------------------------
+
+
+def test_a_watcher_sees_calls_subscriptions_events_and_ends() -> None:
+    peer = Peer()
+    peer.connection.tracer.watchers.append(Watcher("", "", peer.seen.append))
+    peer.call(1, payload=b'{"topic":"a"}')
+    peer.calls[0][0].respond({})
+    peer.answer = not_found("Key not found")
+    peer.call(2)
+    peer.answer = None
+    peer.call(3, SUBSCRIBE)
+    peer.calls[-1][0].respond({})
+    peer.calls[-1][0].event({"jsonMessage": {}})
+    peer.give(es.APPLICATION_MESSAGE, 3, flags=es.TERMINATE_STREAM)
+    assert [
+        (item["kind"], item["stream"], item["error"], item["bytes_in"], item["bytes_out"]) for item in peer.seen
+    ] == [
+        ("call", 1, "", 13, 2),
+        ("call", 2, "ResourceNotFoundError", 2, len(peer.sent()[1].payload)),
+        ("subscription", 3, "", 2, 2),
+        ("event", 3, "", 0, 18),
+        ("end", 3, "", 0, 0),
+    ]
+    assert {item["component"] for item in peer.seen} == {"com.example.A"}
+
+
+def test_a_watcher_sees_only_what_it_asked_for() -> None:
+    peer = Peer()
+    peer.connection.tracer.watchers.append(Watcher("com.example.A", SUBSCRIBE, peer.seen.append))
+    peer.connection.tracer.watchers.append(Watcher("com.example.B", "", peer.seen.append))
+    peer.call(1)
+    peer.calls[-1][0].respond({})
+    peer.call(2, SUBSCRIBE)
+    peer.calls[-1][0].respond({})
+    assert [item["stream"] for item in peer.seen] == [2]
+
+
+# -- the rate ----------------------------------------------------------------------------------------------------------
+
+
+def test_who_sends_too_much_in_a_second_is_made_to_wait_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    peer = Peer()
+    now = 1000.0
+    monkeypatch.setattr("ggl.ipcd.connection.time.monotonic", lambda: now)
+    ping = es.Template(es.PING).encode()
+    peer.connection.receive(ping * MAX_REQUESTS_PER_SECOND)
+    assert not peer.pauses
+    now = 1000.25
+    peer.connection.receive(ping * MAX_REQUESTS_PER_SECOND)
+    assert peer.pauses == [0.75]
+    now = 1001.5
+    peer.connection.receive(ping * MAX_REQUESTS_PER_SECOND)
+    assert peer.pauses == [0.75, 0.5], "the budget of the second that was waited for is used up too"
+    assert len(peer.sent()) == 3 * MAX_REQUESTS_PER_SECOND, "what has been read is answered"
