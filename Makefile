@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-unit test-integration test-crash lint bench generate clean
+.PHONY: help demo test test-unit test-integration test-compat test-crash test-fuzz fuzz soak lint bench generate clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -36,6 +36,18 @@ test-integration: $(VENV)/.dev ## The tests with real daemons, sockets and compo
 
 test-crash: $(VENV)/.dev ## Deployments that are killed at every step, in every way (minutes)
 	$(BIN)/python -m pytest tests/crash
+
+test-compat: $(VENV)/.dev ## Every IPC operation through every client library (needs node and npm)
+	$(BIN)/python -m pytest tests/compat
+
+test-fuzz: $(VENV)/.dev ## A short run of the IPC fuzzer
+	$(BIN)/python -m pytest tests/fuzz
+
+fuzz: $(VENV)/.dev ## A million broken frames against a running bridge (about ten minutes)
+	$(BIN)/python -m tests.fuzz
+
+soak: $(VENV)/.dev ## Half an hour of messages through the bridge, with everything counted
+	$(BIN)/python -m tests.soak
 
 bench: $(VENV)/.dev ## Measure; prints a table (needs a C compiler)
 	$(BIN)/python -m tests.bench

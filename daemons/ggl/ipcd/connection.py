@@ -27,6 +27,8 @@ MAX_STREAMS = 1024
 """Streams one connection may have open at a time."""
 MAX_UNANSWERED = 1024 * 1024
 """Bytes of requests that wait for their answers before the next one is left in the socket. One may be larger."""
+MAX_NAME = 256
+"""Characters of an operation's full name."""
 MAX_CONNECT = 64 * 1024
 """Bytes of a message from somebody who has not shown a token yet."""
 _MAX_SKIPPED = 1024
@@ -239,6 +241,9 @@ class Connection:
         if name is None:
             self._violation(f"the first message of stream {number} names no operation")
             return
+        if len(name) > MAX_NAME or not name.isprintable():
+            self._violation(f"the first message of stream {number} names an operation that cannot be")
+            return
         if not self._judged:
             self._judge(message)
         stream = Stream(self, number, name, len(message.payload))
@@ -269,7 +274,7 @@ def _credentials(message: es.Message) -> tuple[str | None, str | None]:
     """The token and the component's name in a connect request, as far as they are there. Raises ``Refused``."""
     version = message.text(":version")
     if version != PROTOCOL_VERSION:
-        raise Refused(f"it speaks version {version} of the protocol, not {PROTOCOL_VERSION}")
+        raise Refused(f"it speaks version {ascii(version)[:32]} of the protocol, not {PROTOCOL_VERSION}")
     try:
         request = decode(message.payload)
     except (ValueError, RecursionError):

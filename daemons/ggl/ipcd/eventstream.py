@@ -105,6 +105,8 @@ def decode_headers(block: bytes) -> list[tuple[str, int, Any]]:
         while position < end:
             start = position + 1
             position = start + block[position]
+            if position == start:
+                raise EventStreamError("a header has no name")
             name = block[start:position].decode()
             kind = block[position]
             position += 1

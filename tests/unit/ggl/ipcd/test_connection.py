@@ -247,6 +247,21 @@ def test_a_stream_without_an_operation_breaks_the_protocol() -> None:
     assert types(peer.sent()) == [(es.PROTOCOL_ERROR, 0, 0)]
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "aws.greengrass#\x1b[2J", "a\nb"])
+def test_a_name_that_no_operation_has_does_not_reach_the_log(name: str) -> None:
+    peer = Peer()
+    peer.call(1, name)
+    assert types(peer.sent()) == [(es.PROTOCOL_ERROR, 0, 0)]
+    assert name not in peer.violations[0]
+
+
+def test_a_header_without_a_name_breaks_the_protocol() -> None:
+    peer = Peer()
+    block = es.Template(es.PING).encode(0)[12:-4] + b"\0\0"
+    peer.connection.receive(es.encode_raw(block, b"hi"))
+    assert types(peer.sent()) == [(es.PROTOCOL_ERROR, 0, 0)]
+
+
 def test_stream_ids_may_skip_and_overtake_but_not_repeat() -> None:
     peer = Peer()
     for number in (1, 5, 3, 2, 900_000, 899_999):
