@@ -26,6 +26,7 @@ _ggl() {
                 "deploy list -n"|"deploy list --limit") skip=1 ;;
                 "deploy wait --timeout") skip=1 ;;
                 "rollback --to"|"rollback --component"|"rollback --timeout") skip=1 ;;
+                "component policy --check") skip=1 ;;
                 "component start --timeout") skip=1 ;;
                 "component stop --timeout") skip=1 ;;
                 "component restart --timeout") skip=1 ;;
@@ -37,6 +38,9 @@ _ggl() {
                 "config dump -k"|"config dump --key"|"config dump --format") skip=1 ;;
                 "config load --replace") skip=1 ;;
                 "logs -n"|"logs --lines"|"logs --since"|"logs --until"|"logs -l"|"logs --level"|"logs -g"|"logs --grep"|"logs --trail") skip=1 ;;
+                "pubsub pub -f"|"pubsub pub --file"|"pubsub pub --as") skip=1 ;;
+                "pubsub sub -n"|"pubsub sub --count"|"pubsub sub --timeout") skip=1 ;;
+                "ipc trace -c"|"ipc trace --component"|"ipc trace -o"|"ipc trace --operation"|"ipc trace -n"|"ipc trace --count"|"ipc trace -d"|"ipc trace --duration") skip=1 ;;
                 "bus call --timeout") skip=1 ;;
                 "bus monitor -n"|"bus monitor --count"|"bus monitor --timeout") skip=1 ;;
                 esac ;;
@@ -50,6 +54,8 @@ _ggl() {
                 " recovery") path="recovery" ;;
                 " config") path="config" ;;
                 " logs") path="logs" ;;
+                " pubsub") path="pubsub" ;;
+                " ipc") path="ipc" ;;
                 " bus") path="bus" ;;
                 " version") path="version" ;;
                 "deploy local") path="deploy local" ;;
@@ -60,6 +66,7 @@ _ggl() {
                 "deploy cancel") path="deploy cancel" ;;
                 "component list") path="component list" ;;
                 "component show") path="component show" ;;
+                "component policy") path="component policy" ;;
                 "component start") path="component start" ;;
                 "component stop") path="component stop" ;;
                 "component restart") path="component restart" ;;
@@ -78,6 +85,11 @@ _ggl() {
                 "config backup") path="config backup" ;;
                 "config restore") path="config restore" ;;
                 "config migrate") path="config migrate" ;;
+                "pubsub pub") path="pubsub pub" ;;
+                "pubsub sub") path="pubsub sub" ;;
+                "ipc trace") path="ipc trace" ;;
+                "ipc connections") path="ipc connections" ;;
+                "ipc routes") path="ipc routes" ;;
                 "bus list") path="bus list" ;;
                 "bus call") path="bus call" ;;
                 "bus notify") path="bus notify" ;;
@@ -91,7 +103,7 @@ _ggl() {
     esac
     case "$path" in
     "")
-        [[ -z $kind && $cur != -* ]] && kind="=up down status deploy rollback component recovery config logs bus version"
+        [[ -z $kind && $cur != -* ]] && kind="=up down status deploy rollback component recovery config logs pubsub ipc bus version"
         ;;
     "up")
         options="-F --foreground -w --wait --timeout"
@@ -184,7 +196,7 @@ _ggl() {
         esac
         ;;
     "component")
-        [[ -z $kind && $cur != -* ]] && kind="=list show start stop restart pause resume remove"
+        [[ -z $kind && $cur != -* ]] && kind="=list show policy start stop restart pause resume remove"
         ;;
     "component list")
         options="--tree"
@@ -193,6 +205,18 @@ _ggl() {
         if [[ -z $kind && $cur != -* ]]; then
             case "$position" in
                 0) kind="COMPONENT" ;;
+            esac
+        fi
+        ;;
+    "component policy")
+        options="--check"
+        case "$prev" in
+            --check) kind="OPERATION" ;;
+        esac
+        if [[ -z $kind && $cur != -* ]]; then
+            case "$position" in
+                0) kind="COMPONENT" ;;
+                1) kind="RESOURCE" ;;
             esac
         fi
         ;;
@@ -387,6 +411,50 @@ _ggl() {
                 *) kind="NAME" ;;
             esac
         fi
+        ;;
+    "pubsub")
+        [[ -z $kind && $cur != -* ]] && kind="=pub sub"
+        ;;
+    "pubsub pub")
+        options="-f --file --as --lines"
+        case "$prev" in
+            -f|--file) kind="@file" ;;
+            --as) kind="=auto json bytes" ;;
+        esac
+        if [[ -z $kind && $cur != -* ]]; then
+            case "$position" in
+                0) kind="TOPIC" ;;
+                1) kind="MESSAGE" ;;
+            esac
+        fi
+        ;;
+    "pubsub sub")
+        options="-n --count --timeout -r --raw"
+        case "$prev" in
+            -n|--count) kind="N" ;;
+            --timeout) kind="SECONDS" ;;
+        esac
+        if [[ -z $kind && $cur != -* ]]; then
+            case "$position" in
+                *) kind="FILTER" ;;
+            esac
+        fi
+        ;;
+    "ipc")
+        [[ -z $kind && $cur != -* ]] && kind="=trace connections routes"
+        ;;
+    "ipc trace")
+        options="-c --component -o --operation -e --errors --no-events -n --count -d --duration -s --summary"
+        case "$prev" in
+            -c|--component) kind="COMPONENT" ;;
+            -o|--operation) kind="OPERATION" ;;
+            -n|--count) kind="N" ;;
+            -d|--duration) kind="SECONDS" ;;
+        esac
+        ;;
+    "ipc connections")
+        ;;
+    "ipc routes")
         ;;
     "bus")
         [[ -z $kind && $cur != -* ]] && kind="=list call notify monitor"

@@ -16,6 +16,8 @@ COMMANDS = {
     "recovery": Lazy("recovery", "Look at what was done after something could not be kept running."),
     "config": Lazy("config", "Read, change and watch the configuration."),
     "logs": Lazy("logs", "Show the logs of components and daemons.", "logs"),
+    "pubsub": Lazy("pubsub", "Publish messages to components, and see what they publish."),
+    "ipc": Lazy("ipc", "Look on while components use the runtime."),
     "bus": Lazy("bus", "Talk to the daemons over the databus (for engineers)."),
     "version": Lazy("version", "Show the version.", "version"),
     "complete": Lazy("complete", "Print values for shell completion.", "complete", hidden=True),

@@ -41,6 +41,12 @@ def interfaces(_prefix: str = "") -> Iterable[str]:
     return [entry.name for entry in root().bus_dir.iterdir() if entry.is_socket()]
 
 
+def operations(_prefix: str = "") -> Iterable[str]:
+    from ggl.ipc.model import OPERATIONS
+
+    return [operation.short_name for operation in OPERATIONS.values()]
+
+
 def deployments(_prefix: str = "") -> Iterable[str]:
     found = call("gg_deployment", "list", timeout=TIMEOUT)
     return [*(entry["deployment_id"] for entry in found), "last"]
@@ -81,6 +87,7 @@ def _escape(name: str) -> str:
 
 KINDS: dict[str, Callable[[str], Iterable[str]]] = {
     "COMPONENT": components,
+    "OPERATION": operations,
     "DAEMON": daemons,
     "INTERFACE": interfaces,
     "DEPLOYMENT": deployments,

@@ -28,7 +28,7 @@ EXIT_CODES = {
     TIMEOUT: "It took longer than allowed. What was begun goes on in the runtime.",
     BUSY: "The runtime cannot do it now; try again.",
     BROKEN: "A deployment failed, a component is BROKEN, or a core daemon has failed.",
-    DIFFERENT: "What was compared differs ('config diff'; 1 would mean that it could not be compared).",
+    DIFFERENT: "What was compared differs ('config diff'), or is not allowed ('component policy --check').",
     INTERRUPTED: "Interrupted with Ctrl-C. What was begun goes on in the runtime.",
     CLOSED_PIPE: "The reader of the output went away (as in 'ggl logs | head').",
 }

@@ -35,6 +35,7 @@ class Id(str):
 
 
 ID_LENGTH = 8
+NARROW = 130
 Cell = str | int | State | Time | Id | None
 
 
@@ -83,7 +84,34 @@ class LogLine:
         self.continues = continues
 
 
-Block = Text | Fields | Table | Document | LogLine
+class Line:
+    """One line of a stream that is told in columns: texts, each with a style (as of ``Text``, or ``name``) and the
+    width it is to fill. No text ends the line early, or reaches the terminal as a control sequence."""
+
+    def __init__(self, parts: Sequence[tuple[str, str, int]]) -> None:
+        self.parts = parts
+
+
+class Columns:
+    """Makes the lines of one stream. On a terminal a column is as wide as its widest text was so far, within reason."""
+
+    MAX_WIDTH = 40
+
+    def __init__(self) -> None:
+        self._widths: dict[int, int] = {}
+        self._aligned = on_terminal()
+        self.narrow = self._aligned and os.get_terminal_size(sys.stdout.fileno()).columns < NARROW
+        """Whether the terminal has no room for what is not important."""
+
+    def line(self, *parts: tuple[str, str]) -> Line:
+        """Texts with their styles."""
+        if self._aligned:
+            for at, (text, _style) in enumerate(parts):
+                self._widths[at] = max(self._widths.get(at, 0), min(len(text), self.MAX_WIDTH))
+        return Line([(text, style, self._widths.get(at, 0)) for at, (text, style) in enumerate(parts)])
+
+
+Block = Text | Fields | Table | Document | LogLine | Line
 
 
 def on_terminal() -> bool:
@@ -117,6 +145,8 @@ def item(data: Any, block: Block, at_once: bool = True) -> None:
         _write(to_json(data))
     elif isinstance(block, LogLine):
         _write(_log_line(block, colour(sys.stdout)))
+    elif isinstance(block, Line):
+        _write(_line(block, colour(sys.stdout)))
     elif on_terminal():
         terminal().show([block])
     else:
@@ -211,6 +241,8 @@ def plain(block: Block) -> str:
         return block.text
     if isinstance(block, LogLine):
         return _log_line(block, coloured=False)
+    if isinstance(block, Line):
+        return _line(block, coloured=False)
     if isinstance(block, Document):
         return block.value if isinstance(block.value, str) else to_json(block.value, indent=2)
     if isinstance(block, Fields):
@@ -252,6 +284,32 @@ def _log_line(line: LogLine, coloured: bool) -> str:
     if line.unit:
         head.append(f"\x1b[36m{line.unit}{reset}")
     return " ".join(part for part in [*head, f"{message}{reset}" if "\x1b" in message else message] if part)
+
+
+_COLOURS = {"bad": "31", "good": "32", "head": "1", "dim": "2", "busy": "33", "name": "36"}
+
+
+def _line(line: Line, coloured: bool) -> str:
+    """Written without rich, as a line of a log is: there may be thousands a second."""
+    texts = []
+    for text, style, width in line.parts:
+        padded = (text if text.isprintable() else "".join(map(_visible, text))).ljust(width)
+        texts.append(f"\x1b[{_COLOURS[style]}m{padded}\x1b[0m" if coloured and style and text else padded)
+    return "  ".join(texts).rstrip()
+
+
+def _visible(character: str) -> str:
+    return character if character.isprintable() else " " if character.isspace() else "\ufffd"
+
+
+def require_reader() -> None:
+    """Raises ``BrokenPipeError`` when nobody reads stdout any more: a stream that is quiet would not notice."""
+    import select
+
+    poll = select.poll()
+    poll.register(1, 0)
+    if any(event & select.POLLERR for _fd, event in poll.poll(0)):
+        raise BrokenPipeError
 
 
 def _columns(rows: Sequence[Sequence[str]]) -> str:

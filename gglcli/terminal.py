@@ -19,6 +19,7 @@ from gglcli.output import (
     Document,
     Fields,
     Id,
+    Line,
     LogLine,
     State,
     Table,
@@ -43,11 +44,11 @@ _STATES = {
     ),
     "dim": ("idle", "DEBUG"),
 }
-_PROSE = ("REASON", "WHAT", "SOCKET", "CHANGE")
+_PROSE = ("REASON", "WHAT", "SOCKET", "CHANGE", "RESOURCES", "STREAMS", "WHY", "PROBLEM")
 """Last columns whose text may take several lines."""
 _PROSE_WIDTH = 30
 """Characters below which prose is not squeezed into a column, but follows its row."""
-_DROPPED = ("PID", "RESTARTS", "ROLE", "RESULT", "BY", "TYPE", "VERSION", "SUB")
+_DROPPED = ("POLICY OF", "OUT", "IN", "PID", "RESTARTS", "ROLE", "RESULT", "BY", "TYPE", "VERSION", "SUB")
 """Columns that a narrow terminal does without, the first one first."""
 _GAP = 2
 
@@ -108,7 +109,7 @@ def _without_echo_of_controls() -> list[Any] | None:
 def _render(block: Block, width: int) -> RenderableType:
     if isinstance(block, Text):
         return RichText(block.text, style=_STYLES.get(block.style, ""))
-    if isinstance(block, LogLine):
+    if isinstance(block, LogLine | Line):
         return RichText.from_ansi(plain(block))
     if isinstance(block, Document):
         return RichText(_yaml(block.value))

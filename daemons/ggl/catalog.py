@@ -17,12 +17,19 @@ class Daemon:
     interfaces: tuple[str, ...]
     ipc_operations: tuple[str, ...] = ()
     """Names without the ``aws.greengrass#`` prefix."""
+    public: tuple[str, ...] = ()
+    """Interfaces that every user of the device may connect to; the daemon itself finds out who may do what."""
     ipc_socket: bool = False
     """It serves the socket that components connect to."""
     shared: bool = True
     """Its code is loaded once, in the supervisor, for every fork to share; not so for a daemon that runs rarely."""
     idle_exit: float | None = 60.0
     """Seconds without a connection after which the daemon exits; ``None``: it stays."""
+    at_start: bool = False
+    """It is started with the runtime, and may leave again."""
+    woken_by: tuple[tuple[str, ...], ...] = ()
+    """Key paths of the configuration: at each change the daemon is told, and started for that, by a call of
+    ``configuration_changed`` on its first interface."""
     unfinished: str = ""
     """A directory below the state. If anything is in it when the runtime starts, the daemon is started too: it was
     interrupted, and has something to go on with."""
@@ -31,6 +38,9 @@ class Daemon:
     def module(self) -> str:
         return f"ggl.{self.name}.service"
 
+
+CLI_GROUPS = ("services", "aws.greengrass.Cli", "configuration", "AuthorizedPosixGroups")
+"""Key path of the setting that says whose members may use the command line tool of Greengrass."""
 
 DAEMONS = (
     Daemon(
@@ -76,7 +86,15 @@ DAEMONS = (
     ),
     Daemon("recoveryd", ("gg_recovery",), shared=False, idle_exit=2.0, unfinished="recovery"),
     Daemon("pubsubd", ("gg_pubsub",), ipc_operations=("PublishToTopic", "SubscribeToTopic")),
-    Daemon("ipcd", ("gg_ipc",), ipc_socket=True),
+    Daemon("telemetryd", ("gg_telemetry",), ipc_operations=("PutComponentMetric",), shared=False, idle_exit=10.0),
+    Daemon(
+        "ipcd",
+        ("gg_ipc", "gg_registration"),
+        public=("gg_registration",),
+        ipc_socket=True,
+        at_start=True,
+        woken_by=(CLI_GROUPS,),
+    ),
 )
 
 HOST_INTERFACE = "gg_host"

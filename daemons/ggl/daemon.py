@@ -17,13 +17,15 @@ from importlib import import_module
 
 from ggl.bus.loop import Loop
 from ggl.bus.request import Methods
-from ggl.bus.server import Server
+from ggl.bus.server import Server, Visitors
 from ggl.catalog import Daemon, find
 from ggl.log import get_logger
 from ggl.paths import IPC_SOCKET_NAME, Root, find_root
 
 LISTEN_FDS_START = 3
 BACKLOG = 512
+BUS_DIRECTORY_MODE = 0o711
+"""Other users reach the sockets that are open to them, and see no more."""
 _log = get_logger("daemon")
 
 
@@ -40,9 +42,9 @@ class Context:
         self._idle_generation = 0
         self._exit_callbacks: list[Callable[[], None]] = []
 
-    def serve(self, interface: str, methods: Methods) -> Server:
-        """Serve ``methods`` on the socket named ``interface``."""
-        server = Server(self.loop, interface, methods, self.sockets[interface], self._changed)
+    def serve(self, interface: str, methods: Methods, visitors: Visitors | None = None) -> Server:
+        """Serve ``methods`` on the socket named ``interface``; with ``visitors``, to every user of the device."""
+        server = Server(self.loop, interface, methods, self.sockets[interface], self._changed, visitors)
         self._servers.append(server)
         return server
 
@@ -108,9 +110,11 @@ def main(name: str) -> None:
     root = find_root(parser.parse_args().root)
     sockets = take_sockets()
     try:
+        root.run.mkdir(mode=0o755, parents=True, exist_ok=True)
+        root.bus_dir.mkdir(mode=BUS_DIRECTORY_MODE, exist_ok=True)
         for socket_name, path in socket_paths(daemon, root).items():
             if socket_name not in sockets:
-                sockets[socket_name] = bind(path, 0o666 if socket_name == IPC_SOCKET_NAME else 0o600)
+                sockets[socket_name] = bind(path, socket_mode(daemon, socket_name))
     except OSError as error:
         sys.exit(f"ggl.{name}: cannot listen: {error}")
     os.environ.update(root.environment())
@@ -123,6 +127,11 @@ def socket_paths(daemon: Daemon, root: Root) -> dict[str, str]:
     if daemon.ipc_socket:
         paths[IPC_SOCKET_NAME] = str(root.ipc_socket)
     return paths
+
+
+def socket_mode(daemon: Daemon, name: str) -> int:
+    """Who may connect to the socket ``name`` of ``daemon``."""
+    return 0o666 if name == IPC_SOCKET_NAME or name in daemon.public else 0o600
 
 
 def take_sockets() -> dict[str, socket.socket]:

@@ -12,6 +12,7 @@ from ggl.bus import BusError, ErrorCode
 from ggl.host import client as host
 from gglcli import output
 from gglcli.client import HOST, call, command, connect, root
+from gglcli.commands import component_policy
 from gglcli.errors import BROKEN, INVALID, OK, CliError
 from gglcli.framework import new_group, subcommand
 from gglcli.health import Healths, existing, require_up
@@ -31,6 +32,7 @@ app = new_group(
       ggl component show com.example.Hello
       ggl component restart com.example.Hello
       ggl component list --tree
+      ggl component policy com.example.Hello       # what it may do, and what was refused
     """
 )
 
@@ -102,6 +104,9 @@ def show(name: Annotated[str, typer.Argument(metavar="COMPONENT", help="Name of 
 
     output.show(data, *details(data))
     return BROKEN if data["state"] == "BROKEN" else OK
+
+
+subcommand(app, "policy")(component_policy.policy)
 
 
 @subcommand(app, "start")

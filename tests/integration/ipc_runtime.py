@@ -17,8 +17,8 @@ from typing import Any
 
 from ggl.bus import Client, connect
 from ggl.catalog import find
-from ggl.daemon import bind, socket_paths
-from ggl.paths import IPC_SOCKET_NAME, Root, find_root
+from ggl.daemon import bind, socket_mode, socket_paths
+from ggl.paths import Root, find_root
 
 
 class Runtime:
@@ -30,7 +30,7 @@ class Runtime:
         self._sockets: dict[str, dict[str, socket.socket]] = {}
         for name in daemons:
             self._sockets[name] = {
-                key: bind(path, 0o666 if key == IPC_SOCKET_NAME else 0o600)
+                key: bind(path, socket_mode(find(name), key))
                 for key, path in socket_paths(find(name), self.root).items()
             }
             self.start(name)

@@ -87,24 +87,24 @@ def test_the_bus_is_not_open_to_components_that_ask_for_strange_tokens(runtime: 
 def test_an_operation_nobody_serves_says_so(runtime: Runtime, components: Components) -> None:
     client = components.connect(runtime.install(A))
     with pytest.raises(ServiceError) as caught:
-        client.create_debug_password()
-    assert caught.value.message == "Operation aws.greengrass#CreateDebugPassword is not supported by Greengrass"
+        client.get_thing_shadow(thing_name="T")
+    assert caught.value.message == "Operation aws.greengrass#GetThingShadow is not supported by Greengrass"
 
 
 def test_an_operation_can_be_served_by_whoever_registers_it(runtime: Runtime, components: Components) -> None:
     """Here: by the publish/subscribe daemon, which has no method of that name and refuses."""
-    operation = "aws.greengrass#CreateDebugPassword"
+    operation = "aws.greengrass#GetThingShadow"
     policy = {"operations": [operation], "resources": ["*"]}
-    client = components.connect(runtime.install(A, {"accessControl": {"aws.greengrass.Cli": {"p": policy}}}))
+    client = components.connect(runtime.install(A, {"accessControl": {"aws.greengrass.ShadowManager": {"p": policy}}}))
     with runtime.bus("gg_ipc") as bus:
         bus.subscribe("register", {"operation": operation, "interface": "gg_pubsub"})
         assert runtime.call("gg_ipc", "routes")[operation] == "gg_pubsub"
         with pytest.raises(ServiceError) as refused:
-            client.create_debug_password()
+            client.get_thing_shadow(thing_name="T")
         assert "has no method" in refused.value.message
     eventually(lambda: operation not in runtime.call("gg_ipc", "routes"))
     with pytest.raises(ServiceError) as caught:
-        client.create_debug_password()
+        client.get_thing_shadow(thing_name="T")
     assert "not supported" in str(caught.value.message)
 
 

@@ -18,6 +18,7 @@ METHODS = {
     ),
     "gg_pubsub": ("publish", "subscribe", "aws.greengrass#PublishToTopic", "aws.greengrass#SubscribeToTopic"),
     "gg_ipc": ("token", "register"),
+    "gg_telemetry": ("put", "list", "subscribe", "aws.greengrass#PutComponentMetric"),
     "gg_health": ("status", "subscribe", "update_state", "aws.greengrass#UpdateState"),
 }
 GOOD: dict[str, Any] = {
@@ -38,6 +39,8 @@ GOOD: dict[str, Any] = {
     "component": "com.a",
     "state": "RUNNING",
     "operation": "x#Y",
+    "namespace": "n",
+    "metrics": [{"name": "n", "unit": "Count", "value": 1}],
     "interface": "gg_x",
     "request": {
         "topic": "a",
@@ -46,6 +49,7 @@ GOOD: dict[str, Any] = {
         "timestamp": 1.0,
         "valueToMerge": {"v": 1},
         "state": "ERRORED",
+        "metrics": [{"name": "n", "unit": "Count", "value": 1}],
     },
 }
 """Parameters with which every method does something."""
@@ -66,7 +70,7 @@ def error_code(client: Client, method: str, request: dict[str, Any]) -> ErrorCod
 
 @pytest.fixture(scope="module")
 def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
-    daemons = ("configd", "pubsubd", "ipcd", "healthd")
+    daemons = ("configd", "pubsubd", "ipcd", "healthd", "telemetryd")
     with Runtime(tmp_path_factory.mktemp("root"), daemons) as runtime:
         yield runtime
 

@@ -287,12 +287,12 @@ def test_units_stop_after_the_units_that_require_them(runtime: Runtime) -> None:
 
 
 def test_a_daemon_starts_at_its_first_connection_and_again_after_a_crash(runtime: Runtime) -> None:
-    assert runtime.pid_of("configd") == 0
-    runtime.call("gg_config", "list", {"key_path": []})
-    first = runtime.pid_of("configd")
+    assert runtime.pid_of("pubsubd") == 0
+    runtime.call("gg_pubsub", "bus.ping")
+    first = runtime.pid_of("pubsubd")
     runtime.kill(first)
-    assert runtime.call("gg_config", "list", {"key_path": []})
-    assert runtime.pid_of("configd") not in (0, first)
+    runtime.call("gg_pubsub", "bus.ping")
+    assert runtime.pid_of("pubsubd") not in (0, first)
 
 
 def test_orphans_of_components_are_reaped(runtime: Runtime) -> None:

@@ -10,6 +10,8 @@ from ggl.bus.errors import BusError, ErrorCode
 from ggl.bus.wire import END, REQUEST, check, decode_error, pack
 
 DEFAULT_TIMEOUT = 10.0
+SERVER_IDS = 1 << 31
+"""Where ids begin on the side that accepted the connection: the streams of the two sides are never confused."""
 
 
 class Subscription:
@@ -53,14 +55,14 @@ class _Pending:
 
 
 class Calls:
-    """``write`` sends a frame to the peer; ``name`` is what errors call it."""
+    """``write`` sends a frame to the peer; ``name`` is what errors call it; ids follow on ``last_id``."""
 
-    __slots__ = ("_name", "_next_id", "_pending", "_subscriptions", "_write")
+    __slots__ = ("_next_id", "_pending", "_subscriptions", "_write", "name")
 
-    def __init__(self, name: str, write: Callable[[bytes], None]) -> None:
-        self._name = name
+    def __init__(self, name: str, write: Callable[[bytes], None], last_id: int = 0) -> None:
+        self.name = name
         self._write = write
-        self._next_id = 0
+        self._next_id = last_id
         self._pending: dict[int, _Pending] = {}
         self._subscriptions: dict[int, Subscription] = {}
 
@@ -104,7 +106,7 @@ class Calls:
         late = [number for number, pending in self._pending.items() if pending.deadline <= now]
         for number in late:
             pending = self._pending.pop(number)
-            pending.on_error(BusError(ErrorCode.TIMEOUT, f"{self._name} did not answer in time", pending.trail))
+            pending.on_error(BusError(ErrorCode.TIMEOUT, f"{self.name} did not answer in time", pending.trail))
 
     def on_response(self, number: Any, error: Any, result: Any) -> None:
         pending = self._pending.pop(number, None) if type(number) is int else None
@@ -135,7 +137,7 @@ class Calls:
 
     def lost(self) -> None:
         """The connection is gone: everything that waits fails."""
-        message = f"the connection to {self._name} was lost"
+        message = f"the connection to {self.name} was lost"
         pendings, self._pending = self._pending, {}
         for pending in pendings.values():
             pending.on_error(BusError(ErrorCode.NOCONN, message, pending.trail))

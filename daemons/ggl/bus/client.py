@@ -13,7 +13,7 @@ import struct
 import time
 from collections import deque
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ggl.bus.errors import BusError, ErrorCode
 from ggl.bus.peer import peer_of
@@ -35,6 +35,9 @@ from ggl.bus.wire import (
 )
 from ggl.paths import Root, find_root
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 DEFAULT_TIMEOUT = 10.0
 
 
@@ -50,7 +53,7 @@ def connect(interface: str, root: Root | None = None, timeout: float = DEFAULT_T
         sock.connect(str(path))
     except FileNotFoundError:
         sock.close()
-        if path.parent.is_dir() and any(path.parent.iterdir()):
+        if _has_sockets(path.parent):
             raise BusError(ErrorCode.NOENTRY, f"there is no interface '{interface}' on the bus") from None
         raise BusError(ErrorCode.NOCONN, f"the runtime is not running ({path.parent} has no sockets)") from None
     except TimeoutError:
@@ -69,6 +72,15 @@ def connect(interface: str, root: Root | None = None, timeout: float = DEFAULT_T
         sock.close()
         raise BusError(ErrorCode.NOCONN, f"{path} belongs to another user (uid {server}): choose another --root")
     return Client(interface, sock, timeout)
+
+
+def _has_sockets(directory: Path) -> bool:
+    try:
+        return any(directory.iterdir())
+    except PermissionError:
+        return True  # another user's: it may be passed, not listed
+    except OSError:
+        return False
 
 
 class Client:

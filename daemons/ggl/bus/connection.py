@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ggl.bus.calls import Calls
+from ggl.bus.calls import SERVER_IDS, Calls
 from ggl.bus.errors import BusError, ErrorCode
 from ggl.bus.loop import READABLE, WRITABLE, Loop
 from ggl.bus.outbox import Outbox
@@ -21,6 +21,7 @@ from ggl.bus.trail import current
 from ggl.bus.wire import (
     END,
     ITEM,
+    MAX_FRAME,
     NOTIFICATION,
     READ_SIZE,
     REQUEST,
@@ -54,7 +55,9 @@ class Connection:
     """See the module's text. ``observer`` sees every request with its outcome (``ggl bus monitor``).
 
     With ``pauses``, requests wait while the peer does not read the answers: what it asks for cannot pile up here. Only
-    the server's side may do so: if both sides waited for the other to read, neither ever would.
+    the server's side may do so: if both sides waited for the other to read, neither ever would. So ``pauses`` goes off
+    when the server makes calls as well; then a peer that does not read is disconnected sooner.
+    ``max_frame`` is the largest frame, in bytes, that is taken from the peer; it may change between frames.
     ``on_drain`` is called when nothing waits to be written any more, and when the connection is gone.
     """
 
@@ -65,7 +68,7 @@ class Connection:
         methods: Methods,
         name: str,
         on_close: Callable[[Connection], None] | None = None,
-        pauses: bool = False,
+        accepted: bool = False,
     ) -> None:
         sock.setblocking(False)
         self.peer = peer_of(sock)
@@ -74,6 +77,8 @@ class Connection:
         self.in_flight = 0
         self.observer: Callable[[Request, BusError | None, float], None] | None = None
         self.on_drain: Callable[[], None] | None = None
+        self.pauses = accepted
+        self.max_frame = MAX_FRAME
         self._loop = loop
         self._sock = sock
         self._fd = sock.fileno()
@@ -84,11 +89,11 @@ class Connection:
         self._unpacker: Unpacker | None = None
         self._begun = 0
         self._received = 0
-        self._pauses = pauses
+        self._frame_begun = 0
         self._paused = False
         self._outbox = Outbox(sock, self._blocked, self._overflowed)
         self.write = self._outbox.write
-        self.calls = Calls(name, self.write)
+        self.calls = Calls(name, self.write, SERVER_IDS if accepted else 0)
         loop.watch(self._fd, self._on_ready)
 
     @property
@@ -116,7 +121,7 @@ class Connection:
         unpacker = self._unpacker
         if unpacker is None:
             unpacker = self._unpacker = take_unpacker()
-            self._begun = self._received = unpacker.tell()
+            self._begun = self._frame_begun = self._received = unpacker.tell()
         self._received += len(data)
         try:
             unpacker.feed(data)
@@ -132,10 +137,12 @@ class Connection:
         outbox = self._outbox
         if unpacker is None:
             return
+        begun = self._frame_begun
         try:
             while not self.closed:
-                if outbox.queued > PAUSE_SERVING and self._pauses:
+                if outbox.queued > PAUSE_SERVING and self.pauses:
                     self._paused = True
+                    self._frame_begun = begun
                     self._loop.rewatch(self._fd, WRITABLE)
                     return
                 frame = unpacker.unpack()
@@ -144,13 +151,17 @@ class Connection:
                 else:
                     self._on_frame(frame)
                 # Knowing that nothing is left is cheaper than being told so by an exception.
-                if unpacker.tell() == self._received:
+                begun = unpacker.tell()
+                if begun == self._received:
                     self._unpacker = None
                     if self._received - self._begun <= READ_SIZE:
                         give_back(unpacker)
                     return
         except OutOfData:
-            return
+            # The unpacker limits what it has to keep as bytes, but not what it has made of them.
+            self._frame_begun = begun
+            if self._received - begun > self.max_frame:
+                self.abort(f"it sent a frame of more than {self.max_frame} bytes")
         except UNPACK_ERRORS as error:
             self.abort(f"it broke the protocol: {error or type(error).__name__}")
 

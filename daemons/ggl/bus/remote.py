@@ -95,15 +95,19 @@ class Remote:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
             sock.connect(self._path)
-            self._connection = Connection(self._loop, sock, self._methods, self.interface)
-            self._connection.on_drain = self._drained
+            connection = Connection(self._loop, sock, self._methods, self.interface)
         except BlockingIOError:
             sock.close()
             raise BusError(ErrorCode.BUSY, f"{self.interface} has too many connections waiting") from None
         except OSError as error:
             sock.close()
             raise BusError(ErrorCode.NOCONN, f"cannot reach {self.interface}: {error.strerror}") from None
-        return self._connection
+        self._use(connection)
+        return connection
+
+    def _use(self, connection: Connection) -> None:
+        self._connection = connection
+        connection.on_drain = self._drained
 
     def _drained(self) -> None:
         if self.on_drain is not None:
@@ -121,3 +125,21 @@ class Remote:
             connection.calls.expire(time.monotonic())
             if connection.calls.waiting:
                 self._sweep_later()
+
+
+class Reverse(Remote):
+    """The same in the other direction: calls to whoever opened ``connection``, which serves them on it.
+
+    ``name`` is what errors call the other side. When the connection goes, that was it: every call fails with NOCONN.
+    """
+
+    def __init__(self, loop: Loop, connection: Connection, name: str, root: Root) -> None:
+        super().__init__(loop, name, root)
+        connection.calls.name = name
+        self._use(connection)
+
+    def _connected(self) -> Connection:
+        connection = self._connection
+        if connection is None or connection.closed:
+            raise BusError(ErrorCode.NOCONN, f"the connection to {self.interface} was lost")
+        return connection

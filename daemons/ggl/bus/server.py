@@ -1,7 +1,8 @@
 """The server side of an interface: accepts connections on its socket and serves its methods.
 
-Every server also answers ``bus.ping`` (nil), ``bus.methods`` (the names of its methods) and ``bus.monitor`` (a stream
-with one item for each request it serves, for engineers: who asked what, with which outcome, in how many microseconds).
+Every server also answers ``bus.ping`` (nil), ``bus.methods`` (the names of its methods) and, unless it is open to all
+users, ``bus.monitor`` (a stream with one item for each request it serves, for engineers: who asked what, with which
+outcome, in how many microseconds).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from ggl.bus.connection import Connection
 from ggl.bus.errors import BusError
@@ -26,10 +27,18 @@ ACCEPT_PAUSE = 0.5
 _log = get_logger("bus")
 
 
+class Visitors(Protocol):
+    """Looks after the connections of an interface that every user of the device may use, and limits them."""
+
+    def opened(self, connection: Connection) -> None: ...
+    def closed(self, connection: Connection) -> None: ...
+
+
 class Server:
     """Serves ``methods`` on the listening socket ``sock`` until ``close``.
 
     Only the user that the daemon runs as, and root, may talk to it: socket modes say so, and ``SO_PEERCRED`` once more.
+    With ``visitors`` everybody may; nobody can look on then, and such a connection never pauses.
     """
 
     def __init__(
@@ -39,6 +48,7 @@ class Server:
         methods: Methods,
         sock: socket.socket,
         on_change: Callable[[], None] | None = None,
+        visitors: Visitors | None = None,
     ) -> None:
         import os
 
@@ -47,6 +57,7 @@ class Server:
         self._allowed_uids = {0, os.geteuid()}
         self._loop = loop
         self._on_change = on_change
+        self._visitors = visitors
         self._monitors: list[Stream] = []
         self._sock = sock
         self._refusing = False
@@ -54,8 +65,9 @@ class Server:
             **methods,
             "bus.ping": Method(lambda request, params: None),
             "bus.methods": Method(lambda request, params: sorted(self._methods)),
-            "bus.monitor": Method(self._monitor),
         }
+        if visitors is None:
+            self._methods["bus.monitor"] = Method(self._monitor)
         sock.setblocking(False)
         loop.watch(sock.fileno(), self._accept)
 
@@ -78,14 +90,17 @@ class Server:
                 continue
             self._refusing = False
             try:
-                connection = Connection(self._loop, sock, self._methods, self.interface, self._closed, pauses=True)
+                connection = Connection(self._loop, sock, self._methods, self.interface, self._closed, accepted=True)
             except OSError:
                 sock.close()  # it went away before it was looked at
                 continue
             self.connections.add(connection)
             if self._monitors:
                 connection.observer = self._observe
-            if connection.peer.uid not in self._allowed_uids:
+            if self._visitors is not None:
+                connection.pauses = False
+                self._visitors.opened(connection)
+            elif connection.peer.uid not in self._allowed_uids:
                 connection.abort(f"user {connection.peer.uid} may not use this runtime's bus")
         if self._on_change is not None:
             self._on_change()
@@ -96,6 +111,8 @@ class Server:
 
     def _closed(self, connection: Connection) -> None:
         self.connections.discard(connection)
+        if self._visitors is not None:
+            self._visitors.closed(connection)
         if self._on_change is not None:
             self._on_change()
 

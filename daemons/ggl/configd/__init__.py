@@ -30,6 +30,7 @@ drop                   table, key                                       nil, als
 A subscription yields the full path of each changed leaf, or of what was deleted: at or below ``key_path``, and above it
 when it went with its parent. A write of the same value is no change. Subscribing to a path that does not exist is
 NOENTRY, as on every nucleus, since it is mostly a spelling mistake; who means to wait for a path says ``missing_ok``.
+A daemon that wants to know of a change without being there is woken by it (``woken_by`` in ``ggl.catalog``).
 
 ``restore`` (key_path, value) is an operation of transactions only: what is at ``key_path`` becomes exactly ``value``, a
 tree as ``read_with_timestamps`` returns it, with those timestamps; what the tree lacks is removed, a missing path made.

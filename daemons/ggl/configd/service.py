@@ -21,6 +21,7 @@ from ggl.configd.errors import (
 )
 from ggl.configd.limits import check_key, check_path, check_record
 from ggl.configd.store import Delete, DropRecord, Operation, PutRecord, Restore, Store, Write, now, open_store
+from ggl.configd.wake import wake_daemons
 from ggl.log import fatal, get_logger
 from ggl.values import InvalidValue, describe, get_bool, get_int, get_list, get_str
 
@@ -47,6 +48,7 @@ def setup(context: Context) -> None:
     try:
         store = open_store(context.root.config_db)
         context.at_exit(store.close)
+        wake_daemons(context.loop, context.root, store.watchers)
         boot(store, context.root)
     except ConfigError as error:
         fatal(f"configd: {error}")

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+_MAX_MESSAGE = 16 * 1024
+"""Characters of a message that came over the bus: what is larger helps nobody, and may not fit."""
+
 
 class IpcError(Exception):
     """An operation failed with the modelled error ``shape`` (its bare name, for example ``ServiceError``)."""
@@ -26,9 +29,18 @@ class IpcError(Exception):
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> IpcError:
-        """The error a daemon answered with; tolerant, since something must reach the component in any case."""
-        members = {key: value for key, value in data.items() if key not in ("shape", "message")}
-        return cls(str(data.get("shape") or "ServiceError"), str(data.get("message") or ""), **members)
+        """The error a daemon or a component answered with; tolerant, since something must reach the caller anyway."""
+        shape = data.get("shape")
+        if not (isinstance(shape, str) and shape.isascii() and shape.isidentifier() and len(shape) <= 128):
+            shape = "ServiceError"
+        error = cls(shape, str(data.get("message") or "")[:_MAX_MESSAGE])
+        # Members that begin with an underscore are the protocol's own.
+        error.members = {
+            key: value
+            for key, value in data.items()
+            if isinstance(key, str) and key not in ("shape", "message") and not key.startswith("_")
+        }
+        return error
 
 
 def service_error(message: str) -> IpcError:

@@ -14,7 +14,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ggl.values import get_list, get_str
+from ggl.ipc.errors import invalid_arguments
+from ggl.ipc.metrics import NO_METRICS, UNFIT_METRIC, is_fit
+from ggl.values import InvalidValue, get_list, get_str
 
 PREFIX = "aws.greengrass#"
 SERVICE = PREFIX + "GreengrassCoreIPC"
@@ -33,7 +35,8 @@ COPY_TIMEOUT = 600.0
 """Seconds that copying the folders of a local deployment may take."""
 
 Resources = Callable[[Mapping[str, Any]], "list[str]"]
-"""Every resource a request touches; empty when the request lacks the member that names it. Raises ``InvalidValue``."""
+"""Every resource a request touches; empty when the request lacks the member that names it. Raises ``InvalidValue``,
+or the ``IpcError`` that ends the request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +51,15 @@ class Operation:
     """What is wrong with a request that names no resource: the text of its InvalidArgumentsError."""
     timeout: float = DEFAULT_TIMEOUT
     """Seconds that the daemon which serves it may take for its answer."""
+    callers: str = ""
+    """What the name of a component must begin with: others are refused whatever their policies say."""
+    exempt: frozenset[str] = frozenset()
+    """Components that need no policy."""
+    prefix: str = PREFIX
 
     @property
     def name(self) -> str:
-        return PREFIX + self.short_name
+        return self.prefix + self.short_name
 
     @property
     def request_shape(self) -> str:
@@ -63,7 +71,7 @@ class Operation:
 
     @property
     def event_shape(self) -> str | None:
-        return PREFIX + self.event if self.event else None
+        return self.prefix + self.event if self.event else None
 
     @property
     def streaming(self) -> bool:
@@ -91,8 +99,20 @@ def _shadow(request: Mapping[str, Any]) -> list[str]:
 
 
 def _metric_names(request: Mapping[str, Any]) -> list[str]:
+    """The names up to the first metric that is not fit: what is wrong with it is said to who may put those before."""
     metrics = get_list(request, "metrics", [])
-    return [get_str(metric, "name", "") for metric in metrics if isinstance(metric, dict)]
+    if not metrics:
+        raise invalid_arguments(NO_METRICS)
+    names = []
+    for metric in metrics:
+        if not isinstance(metric, dict):
+            raise InvalidValue("'metrics' must be a list of maps")
+        if not is_fit(metric):
+            break
+        names.append(metric["name"])
+    if not names:
+        raise invalid_arguments(UNFIT_METRIC)
+    return names
 
 
 def _cli(name: str, member: str | None = None, missing: str = "", timeout: float = DEFAULT_TIMEOUT) -> Operation:
@@ -101,6 +121,14 @@ def _cli(name: str, member: str | None = None, missing: str = "", timeout: float
 
 def _named_shadow(name: str) -> Operation:
     return Operation(name, None, SHADOWS, _shadow, "'thingName' is required")
+
+
+def custom(name: str, event: str = "") -> Operation:
+    """The operation ``name`` (in full) outside the published model; ``event`` is the full shape of its stream events.
+
+    Callers need a policy of the service id that is the text before the ``#``, for the resource ``*``.
+    """
+    return Operation(name, event or None, name.partition("#")[0], _anything, prefix="")
 
 
 _NO_COMPONENT = "Component name cannot be empty"
@@ -126,7 +154,14 @@ OPERATIONS: dict[str, Operation] = {
         Operation("PauseComponent", None, LIFECYCLE, _member("componentName", True), "Component name is required."),
         Operation("PublishToIoTCore", None, MQTT, _member("topicName"), "Topic is required"),
         Operation("PublishToTopic", None, PUBSUB, _member("topic"), "Publish topic must not be empty"),
-        Operation("PutComponentMetric", None, METRICS, _metric_names, "'metrics' must hold at least one metric"),
+        Operation(
+            "PutComponentMetric",
+            None,
+            METRICS,
+            _metric_names,
+            callers="aws.",
+            exempt=frozenset(("aws.greengrass.StreamManager",)),
+        ),
         _cli("RestartComponent", "componentName", _NO_COMPONENT),
         Operation("ResumeComponent", None, LIFECYCLE, _member("componentName", True), "Component name is required."),
         Operation("SendConfigurationValidityReport"),

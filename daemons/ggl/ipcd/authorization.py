@@ -8,13 +8,12 @@ Policies belong to the calling component and stand in its configuration::
           operations: ["aws.greengrass#PublishToTopic"]      # or "*"
           resources: ["meter/*/state"]
 
-A request is allowed when one policy of the operation's service id names the operation and has a resource pattern that
-covers the requested resource; there is no deny. In a pattern ``*`` stands for any run of characters, ``${*}``, ``${?}``
-and ``${$}`` for the characters themselves, and ``{iot:thingName}`` for the device's thing name; a bare ``?`` and any
-other ``${`` make the pattern invalid. For topics of AWS IoT Core, ``+`` and ``#`` in their proper places are wildcards
-as in MQTT; for local topics they are plain text, so that subscribing to ``a/#`` takes a pattern that covers this text.
+A request is allowed when one policy of the operation's service id names the operation and has a resource pattern (see
+``patterns``) that covers the requested resource; there is no deny. ``{iot:thingName}`` in a pattern stands for the
+device's thing name. Resources are compared as text: to subscribe to ``a/#`` takes a pattern that covers this text.
 
-What cannot be understood grants nothing, and is complained about; the rest of the component's policies holds.
+What cannot be understood grants nothing, and is complained about; the rest of the component's policies holds. An
+operation that nobody knows is complained about, too; it cannot have been meant as a restriction, so it spoils nothing.
 """
 
 from __future__ import annotations
@@ -22,35 +21,46 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any
 
-from ggl.ipc.model import MQTT, Operation
+from ggl.ipc.model import MQTT, OPERATIONS, Operation
+from ggl.ipcd.patterns import MAX_TEXT, Pattern, covers, parse_pattern
 
 THING_NAME = "{iot:thingName}"
-MAX_TEXT = 4096
-"""Characters of a resource and of a pattern; nothing that can be named is longer. It bounds what a decision costs."""
 _MAX_DECISIONS = 512
-
-
-class Wildcard(Enum):
-    ANY = "any run of characters"
-    LEVEL = "one level of a topic"
-    REST = "this level of a topic and all below it"
-
-
-Pattern = tuple["str | Wildcard", ...]
-
-_ESCAPES = {"${*}": "*", "${?}": "?", "${$}": "$"}
+_MAX_SHOWN = 256
+"""Characters of a pattern in a message about it."""
 _KNOWN_KEYS = frozenset(("policydescription", "operations", "resources"))
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """One policy, as far as it is valid."""
+    """One policy, as far as it is valid. ``resources`` are the texts of ``patterns``, one each."""
 
+    policy: str
     operations: frozenset[str]
+    resources: tuple[str, ...]
     patterns: tuple[Pattern, ...]
+
+    def names(self, operation: Operation) -> bool:
+        return operation.name in self.operations or "*" in self.operations
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something in an ``accessControl`` that is not as it should be; as a text, a line of the log."""
+
+    text: str
+    service: str = ""
+    policy: str = ""
+
+    def __str__(self) -> str:
+        if self.policy:
+            return f"policy '{self.policy}' of {self.service}: {self.text}"
+        return f"accessControl of {self.service}: {self.text}" if self.service else f"accessControl: {self.text}"
+
+
+Complain = Callable[[Problem], None]
 
 
 @dataclass(slots=True)
@@ -68,132 +78,82 @@ class Policies:
         key = operation.short_name, resource
         decision = self._decided.get(key)
         if decision is None:
-            decision = self._decide(operation, resource)
+            decision = self.reason(operation, resource) is not None
             if len(self._decided) >= _MAX_DECISIONS:
                 self._decided.clear()
             self._decided[key] = decision
         return decision
 
-    def _decide(self, operation: Operation, resource: str) -> bool:
-        return any(
-            any(covers(pattern, resource) for pattern in grant.patterns)
-            for grant in self.grants.get(operation.service or "", ())
-            if operation.name in grant.operations or "*" in grant.operations
-        )
+    def reason(self, operation: Operation, resource: str) -> tuple[Grant, str] | None:
+        """The first policy that allows ``operation`` on ``resource``, with the resource it has for it."""
+        if 0 < len(resource) <= MAX_TEXT:
+            for grant in self.grants.get(operation.service or "", ()):
+                if grant.names(operation):
+                    for text, pattern in zip(grant.resources, grant.patterns, strict=True):
+                        if covers(pattern, resource):
+                            return grant, text
+        return None
 
 
-def parse_policies(access_control: Any, complain: Callable[[str], None], thing_name: str = "") -> Policies:
+def parse_policies(access_control: Any, complain: Complain, thing_name: str = "") -> Policies:
     """The policies in the value of ``accessControl`` (a map, or JSON text of one; ``None``: no policies)."""
     if isinstance(access_control, str):
         try:
             access_control = json.loads(access_control)
         except (ValueError, RecursionError):
-            complain("accessControl is text, but no JSON")
+            complain(Problem("it is text, but no JSON"))
             return Policies()
     if access_control is None:
         return Policies()
     if not isinstance(access_control, dict):
-        complain("accessControl is no map")
+        complain(Problem("it is no map"))
         return Policies()
     grants: dict[str, tuple[Grant, ...]] = {}
     for service, policies in access_control.items():
         if not isinstance(policies, dict):
-            complain(f"accessControl of {service} is no map of policies")
+            complain(Problem("it is no map of policies", service))
             continue
         found = (_parse_policy(service, name, policy, complain, thing_name) for name, policy in policies.items())
         grants[service] = tuple(grant for grant in found if grant is not None)
     return Policies(grants)
 
 
-def _parse_policy(
-    service: str, name: str, policy: Any, complain: Callable[[str], None], thing_name: str
-) -> Grant | None:
+def _parse_policy(service: str, name: str, policy: Any, complain: Complain, thing_name: str) -> Grant | None:
+    def problem(text: str) -> None:
+        complain(Problem(text, service, name))
+
     if not isinstance(policy, dict):
-        complain(f"policy '{name}' is no map")
+        problem("it is no map")
         return None
     members = {key.lower(): value for key, value in policy.items()}
     if unknown := members.keys() - _KNOWN_KEYS:
         # It may be meant to restrict the policy: whoever wrote it expects less to be allowed than we would allow.
-        complain(f"policy '{name}' has the unknown member '{min(unknown)}'")
+        problem(f"it has the unknown member '{min(unknown)}', and counts for nothing")
         return None
     operations, resources = members.get("operations"), members.get("resources")
     if not _is_text_list(operations) or not _is_text_list(resources):
-        complain(f"policy '{name}' must have lists of text as its operations and resources")
+        problem("its operations and resources must be lists of text")
         return None
-    patterns = []
-    for resource in resources or ():
+    for key in ("operations", "resources"):
+        if not members.get(key):
+            problem(f"it has no {key}, and allows nothing")
+    for operation in unknown_operations(service, operations or ()):
+        problem(f"{service} has no operation '{operation}'")
+    texts, patterns = [], []
+    for text in resources or ():
         try:
-            patterns.append(parse_pattern(resource.replace(THING_NAME, thing_name or THING_NAME), service == MQTT))
+            patterns.append(parse_pattern(text.replace(THING_NAME, thing_name or THING_NAME), service == MQTT))
+            texts.append(text)
         except ValueError as error:
-            complain(f"policy '{name}', resource '{resource}': {error}")
-    return Grant(frozenset(operations or ()), tuple(patterns))
+            problem(f"resource '{text[:_MAX_SHOWN]}': {error}")
+    return Grant(name, frozenset(operations or ()), tuple(texts), tuple(patterns))
+
+
+def unknown_operations(service: str, operations: list[str] | tuple[()]) -> list[str]:
+    """Which of the names in a policy no operation of ``service`` has; none when we do not know the service at all."""
+    known = {operation.name for operation in OPERATIONS.values() if operation.service == service}
+    return [name for name in operations if known and name != "*" and name not in known]
 
 
 def _is_text_list(value: Any) -> bool:
     return value is None or (isinstance(value, list) and all(isinstance(element, str) for element in value))
-
-
-def parse_pattern(text: str, topics: bool = False) -> Pattern:
-    """The parts of a resource pattern; with ``topics``, ``+`` and ``#`` are wildcards. Raises ``ValueError``."""
-    if not text:
-        raise ValueError("it is empty")
-    if len(text) > MAX_TEXT:
-        raise ValueError(f"it is longer than {MAX_TEXT} characters")
-    parts: list[str | Wildcard] = []
-    literal = ""
-
-    def add(wildcard: Wildcard) -> None:
-        nonlocal literal
-        if literal:
-            parts.append(literal)
-        if parts[-1:] != [Wildcard.ANY] or wildcard is not Wildcard.ANY:
-            parts.append(wildcard)
-        literal = ""
-
-    position = 0
-    while position < len(text):
-        character = text[position]
-        level_start = position == 0 or text[position - 1] == "/"
-        at_end = position + 1 == len(text)
-        if text.startswith("${", position):
-            escape = text[position : position + 4]
-            if escape not in _ESCAPES:
-                raise ValueError("after '${' only '*}', '?}' or '$}' may follow")
-            literal += _ESCAPES[escape]
-            position += 4
-            continue
-        if character == "?":
-            raise ValueError("a '?' must be written '${?}'")
-        if character == "*":
-            add(Wildcard.ANY)
-        elif topics and character == "+" and level_start and (at_end or text[position + 1] == "/"):
-            add(Wildcard.LEVEL)
-        elif topics and character == "#" and level_start and at_end:
-            literal = literal.removesuffix("/")  # a/# covers a as well
-            add(Wildcard.REST if position else Wildcard.ANY)
-        else:
-            literal += character
-        position += 1
-    if literal:
-        parts.append(literal)
-    return tuple(parts)
-
-
-def covers(pattern: Pattern, text: str) -> bool:
-    """Whether ``pattern`` matches all of ``text``, in time proportional to the product of their lengths at worst."""
-    length = len(text)
-    positions = {0}
-    for part in pattern:
-        if part is Wildcard.ANY:
-            positions = set(range(min(positions), length + 1))
-        elif part is Wildcard.LEVEL:
-            ends = (text.find("/", position) for position in positions)
-            positions = {end if end >= 0 else length for end in ends}
-        elif part is Wildcard.REST:
-            return any(position == length or text[position] == "/" for position in positions)
-        else:
-            assert isinstance(part, str)
-            positions = {position + len(part) for position in positions if text.startswith(part, position)}
-        if not positions:
-            return False
-    return length in positions

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from ggl.bus import BusError, Loop, Remote
+from ggl.bus import BusError, ErrorCode, Loop, Remote
 from ggl.ipc.model import DEFAULT_TIMEOUT
 from ggl.paths import Root
 
@@ -24,12 +24,16 @@ CONGESTED = 1024 * 1024
 
 
 class Backend:
-    """One interface. Whoever opens a subscription on ``remote`` counts it in ``subscriptions`` while it is open."""
+    """One interface. Whoever opens a subscription on ``remote`` counts it in ``subscriptions`` while it is open.
 
-    __slots__ = ("_waiting", "remote", "subscriptions", "used")
+    Calls wait for a daemon; a component that does not read (``patient`` is off then) gets no more of them.
+    """
 
-    def __init__(self, remote: Remote) -> None:
+    __slots__ = ("_patient", "_waiting", "remote", "subscriptions", "used")
+
+    def __init__(self, remote: Remote, patient: bool = True) -> None:
         self.remote = remote
+        self._patient = patient
         self.subscriptions = 0
         self.used = True
         self._waiting: deque[tuple[Any, ...]] = deque()
@@ -46,6 +50,9 @@ class Backend:
     ) -> None:
         self.used = True
         if self._waiting or self.remote.queued > CONGESTED:
+            if not self._patient:
+                on_error(BusError(ErrorCode.BUSY, f"{self.remote.interface} does not read its requests"))
+                return
             self._waiting.append((method, params, on_reply, on_error, trail, timeout))
         else:
             self.remote.call(method, params, on_reply, on_error, trail, timeout)
@@ -60,14 +67,28 @@ class Backends:
         self._loop = loop
         self._root = root
         self._backends: dict[str, Backend] = {}
+        self._sweeping = False
 
     def __getitem__(self, interface: str) -> Backend:
         backend = self._backends.get(interface)
         if backend is None:
-            if not self._backends:
-                self._loop.call_later(SWEEP_SECONDS, self._sweep)
-            backend = self._backends[interface] = Backend(Remote(self._loop, interface, self._root))
+            backend = Backend(Remote(self._loop, interface, self._root))
+            self._add(interface, backend)
         return backend
+
+    def _add(self, name: str, backend: Backend) -> None:
+        self._backends[name] = backend
+        if not self._sweeping:
+            self._sweeping = True
+            self._loop.call_later(SWEEP_SECONDS, self._sweep)
+
+    def attach(self, name: str, backend: Backend) -> None:
+        """``backend`` is behind ``name`` until ``detach``, however little it is used."""
+        backend.subscriptions += 1
+        self._add(name, backend)
+
+    def detach(self, name: str) -> None:
+        del self._backends[name]
 
     def _sweep(self) -> None:
         for interface, backend in list(self._backends.items()):
@@ -75,5 +96,6 @@ class Backends:
                 del self._backends[interface]
                 backend.remote.close()
             backend.used = False
-        if self._backends:
+        self._sweeping = bool(self._backends)
+        if self._sweeping:
             self._loop.call_later(SWEEP_SECONDS, self._sweep)

@@ -11,8 +11,8 @@ from typing import Any
 
 from ggl.bus import BusError, Loop
 from ggl.bus.trail import current, new_trail
-from ggl.ipc.errors import IpcError, invalid_arguments, service_error
-from ggl.ipc.model import CLI, DEFAULT_TIMEOUT
+from ggl.ipc.errors import IpcError, invalid_arguments, service_error, unauthorized
+from ggl.ipc.model import CLI, DEFAULT_TIMEOUT, MQTT, PUBSUB
 from ggl.ipcd.backends import Backend, Backends
 from ggl.ipcd.policies import PolicyCache
 from ggl.ipcd.relay import Relay, answer_of
@@ -22,6 +22,9 @@ from ggl.log import get_logger
 from ggl.values import InvalidValue
 
 Builtin = Callable[[Stream, dict[str, Any]], None]
+
+_CLI_SERVICES = (CLI, PUBSUB, MQTT)
+"""What clients of the command line tool may use without a policy, as on the original nucleus."""
 
 _log = get_logger("ipc")
 
@@ -50,21 +53,22 @@ class Bridge:
             current.trail = ""
 
     def _start(self, stream: Stream, request: dict[str, Any], trail: str) -> None:
-        builtin = self.builtins.get(stream.name)
-        if builtin is not None:
-            stream.interface = "gg_ipc"
-            builtin(stream, request)
-            return
-        interface = self._router.interface_of(stream.name)
+        interface = "gg_ipc" if stream.name in self.builtins else self._router.interface_of(stream.name)
         if interface is None:
             raise service_error(f"Operation {stream.name} is not supported by Greengrass")
         stream.interface = interface
         operation = stream.operation
+        if operation is None:
+            operation = stream.operation = self._router.operation_of(stream.name)
         identity = stream.connection.identity
         assert identity is not None
         if operation is None or operation.service is None or operation.resources is None:
             self._forward(stream, interface, request, trail)
             return
+        if operation.callers and not identity.principal.startswith(operation.callers):
+            raise unauthorized(
+                f"Principal {identity.principal} is not authorized to perform {operation.service}:{operation.name}"
+            )
         try:
             resources = operation.resources(request)
         except InvalidValue as error:
@@ -82,7 +86,7 @@ class Bridge:
                 current.trail = ""
                 stream.fail(refusal)
 
-        if identity.is_cli and operation.service == CLI:
+        if (identity.is_cli and operation.service in _CLI_SERVICES) or identity.principal in operation.exempt:
             decided(None)
         else:
             self._policies.check(identity.principal, operation, resources, decided)
@@ -90,6 +94,10 @@ class Bridge:
     def _forward(self, stream: Stream, interface: str, request: dict[str, Any], trail: str) -> None:
         if not stream.open:
             return  # the component lost interest while its policies were read
+        builtin = self.builtins.get(stream.name)
+        if builtin is not None:
+            builtin(stream, request)
+            return
         params = {"component": stream.component, "request": request}
         if stream.streaming:
             Relay(self._loop, lambda: self._backend(stream.name), stream, params, trail)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ggl.bus.peer import peer_of
+from ggl.bus.peer import groups_of, peer_of
 from ggl.ipcd.connection import Connection
 from ggl.ipcd.identity import Identities, Identity, Refused
 from ggl.ipcd.transport import Transport
@@ -46,12 +46,13 @@ class Client:
         self.peer = peer_of(sock)
         self.since = int(time.time() * 1000)
         self._clients = clients
+        self._groups = lambda: groups_of(sock)
         self.transport = Transport(clients.loop, sock, self._on_closed)
         self.connection = Connection(
             self.transport, self._identify, clients.start, self._on_violation, clients.tracer, self.peer.pid
         )
         self.transport.on_data = self.connection.receive
-        self._expiry = clients.loop.call_later(CONNECT_SECONDS, self._expire)
+        self.deadline = time.monotonic() + CONNECT_SECONDS
 
     @property
     def identity(self) -> Identity | None:
@@ -62,20 +63,15 @@ class Client:
             if not self.transport.closed:
                 done(self._clients.admit(found))
             if self.identity is not None:
-                self._expiry.cancel()
                 self._clients.known(self)
                 _log.info("%s connected (pid %d)", self.identity.name, self.peer.pid)
 
-        self._clients.identities.identify(token, component, self.peer, identified)
-
-    def _expire(self) -> None:
-        self.transport.abort(f"it showed no token within {CONNECT_SECONDS:.0f} s")
+        self._clients.identities.identify(token, component, self.peer, self._groups, identified)
 
     def _on_violation(self, reason: str) -> None:
         _log.warning("disconnected %s: %s", self._described(), reason)
 
     def _on_closed(self, reason: str) -> None:
-        self._expiry.cancel()
         if reason:
             self._on_violation(reason)
         elif self.identity is not None:
@@ -84,7 +80,7 @@ class Client:
         self._clients.closed(self)
 
     def _described(self) -> str:
-        name = self.connection.component or "a process without a token"
+        name = self.connection.component or "an unknown process"
         return f"{name} (pid {self.peer.pid}, uid {self.peer.uid})"
 
 
@@ -110,6 +106,7 @@ class Clients:
         self._on_left = on_left
         self._unknown: dict[Client, None] = {}
         self._known: dict[Client, None] = {}
+        self._expiring = False
         self._sock = sock
         sock.setblocking(False)
         self._listen()
@@ -145,9 +142,13 @@ class Clients:
         self._known.pop(client, None)
         if client.identity is not None:
             principal = client.identity.principal
-            if not any(other.identity is not None and other.identity.principal == principal for other in self._known):
+            if not self.has(principal):
                 self._on_left(principal)
         self._on_count(-1)
+
+    def has(self, principal: str) -> bool:
+        """Whether ``principal`` is connected."""
+        return any(client.identity is not None and client.identity.principal == principal for client in self._known)
 
     def _connections_of(self, name: str) -> int:
         return sum(client.connection.component == name for client in self._known)
@@ -171,4 +172,21 @@ class Clients:
             if len(waiting) >= MAX_UNKNOWN:
                 waiting[0].transport.abort(f"{MAX_UNKNOWN} connections wait that have shown no token")
             self._unknown[Client(self, sock)] = None
+            self._expire_later()
             self._on_count(1)
+
+    def _expire_later(self) -> None:
+        """One timer for all that have shown no token, set for the oldest."""
+        if not self._expiring and self._unknown:
+            self._expiring = True
+            oldest = next(iter(self._unknown))
+            self.loop.call_later(oldest.deadline - time.monotonic(), self._expire)
+
+    def _expire(self) -> None:
+        self._expiring = False
+        now = time.monotonic()
+        late = [client for client in self._unknown if client.deadline <= now]
+        for client in late:
+            refused = client.connection.closed  # and told so already; it may still be reading that
+            client.transport.abort("" if refused else f"it showed no token within {CONNECT_SECONDS:.0f} s")
+        self.loop.call_soon(self._expire_later)  # when those are gone

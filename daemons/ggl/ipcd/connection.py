@@ -112,10 +112,11 @@ class Connection:
                 self._on_connection_message(message)
 
     def release(self) -> None:
-        """The connection is gone: let every stream know."""
+        """The connection is gone: let every stream know, and forget the owner."""
         self.closed = True
         for stream in list(self.streams.values()):
             stream.closed()
+        self._identify = self._on_violation = _nothing
 
     def forget(self, stream: Stream) -> None:
         """Our side ended ``stream``."""
@@ -268,6 +269,10 @@ class Connection:
         self._judged = True
         if "service-model-type" in message.headers and ":content-type" not in message.headers:
             self.max_out = SMALL_CLIENT
+
+
+def _nothing(*_whatever: Any) -> None:
+    pass
 
 
 def _credentials(message: es.Message) -> tuple[str | None, str | None]:

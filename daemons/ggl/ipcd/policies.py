@@ -1,8 +1,8 @@
 """The access control policies of connected components, read from the configuration and kept until they change.
 
 For each component that makes a request which policies decide about, its ``accessControl`` is read once and watched. A
-change has it read again before the next decision. While the configuration daemon is away, the policies known so far
-hold: nobody else can change them.
+change has it read again before the next decision, and so has a change of the thing name that a policy speaks of. While
+the configuration daemon is away, the policies known so far hold: nobody else can change them.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from ggl.bus import BusError, ErrorCode, Loop
 from ggl.bus.trail import current
 from ggl.ipc.errors import IpcError, service_error, unauthorized
 from ggl.ipc.model import Operation
-from ggl.ipcd.authorization import THING_NAME, Policies, parse_policies
-from ggl.ipcd.relay import PAUSES
+from ggl.ipcd.authorization import THING_NAME, Policies, Problem, parse_policies
+from ggl.ipcd.keywatch import KeyWatch
+from ggl.ipcd.refusals import Refusals
 from ggl.log import get_logger
 
 if TYPE_CHECKING:
-    from ggl.bus.calls import Subscription
-    from ggl.ipcd.backends import Backend, Backends
+    from ggl.bus import Request
+    from ggl.ipcd.backends import Backends
 
 Decided = Callable[["IpcError | None"], None]
 """Called with why the request is refused, or ``None``."""
@@ -34,22 +35,16 @@ _log = get_logger("ipc")
 class _Entry:
     """One component. ``policies`` is ``None`` until they are read, and again after a change."""
 
-    __slots__ = ("attempts", "backend", "changes", "closed", "component", "policies", "reading", "waiting", "watch")
+    __slots__ = ("changes", "component", "policies", "reading", "uses_thing_name", "waiting", "watch")
 
     def __init__(self, component: str) -> None:
         self.component = component
         self.policies: Policies | None = None
+        self.uses_thing_name = False
         self.waiting: list[tuple[Operation, list[str], Decided]] = []
-        self.watch: Subscription | None = None
-        self.backend: Backend | None = None
+        self.watch: KeyWatch | None = None
         self.reading = False
         self.changes = 0
-        self.attempts = 0
-        self.closed = False
-
-    @property
-    def key_path(self) -> list[str]:
-        return ["services", self.component, "configuration", "accessControl"]
 
 
 class PolicyCache:
@@ -57,15 +52,17 @@ class PolicyCache:
         self._loop = loop
         self._backends = backends
         self._entries: dict[str, _Entry] = {}
+        self._thing_watch: KeyWatch | None = None
+        self._refusals = Refusals()
 
     def check(self, component: str, operation: Operation, resources: list[str], decided: Decided) -> None:
         """Decide whether ``component`` may call ``operation`` on all of ``resources``, at once if it is known."""
         entry = self._entries.get(component)
         if entry is None:
             entry = self._entries[component] = _Entry(component)
-            self._watch(entry)
+            entry.watch = self._watch(entry)
         if entry.policies is not None:
-            decided(_refusal(component, entry.policies, operation, resources))
+            decided(self._refusal(component, entry.policies, operation, resources))
             return
         entry.waiting.append((operation, resources, decided))
         self._read(entry)
@@ -73,52 +70,43 @@ class PolicyCache:
     def forget(self, component: str) -> None:
         """The component is gone: do not watch its policies any more."""
         entry = self._entries.pop(component, None)
-        if entry is not None:
-            entry.closed = True
-            if entry.watch is not None:
-                entry.watch.close()
-            self._release(entry)
+        if entry is not None and entry.watch is not None:
+            entry.watch.close()
+        if self._thing_watch is not None and not any(each.uses_thing_name for each in self._entries.values()):
+            self._thing_watch.close()
+            self._thing_watch = None
+
+    def explain(self, request: Request, params: dict[str, Any]) -> Any:
+        """The bus method ``policy``: people ask now and then, so its code is loaded when they do."""
+        from ggl.ipcd.explain import serve
+
+        return serve(request, params, self._backends, self._refusals)
 
     # -- watching ----------------------------------------------------------------------------------------------------
 
-    def _watch(self, entry: _Entry) -> None:
-        if entry.closed:
-            return
+    def _watch(self, entry: _Entry) -> KeyWatch:
+        path = access_control_path(entry.component)
+        return KeyWatch(self._loop, self._backends, path, lambda: _outdated(entry), lambda: self._again(entry))
 
-        def watched(_result: Any) -> None:
-            entry.attempts = 0
+    def _watch_thing_name(self) -> None:
+        def using() -> list[_Entry]:
+            return [entry for entry in self._entries.values() if entry.uses_thing_name]
 
-        def changed(_path: Any) -> None:
-            entry.changes += 1
-            entry.policies = None
+        def changed() -> None:
+            for entry in using():
+                _outdated(entry)
 
-        def lost(error: BusError | None) -> None:
-            self._release(entry)
-            if entry.closed:
-                return
-            pause = PAUSES[min(entry.attempts, len(PAUSES) - 1)]
-            entry.attempts += 1
-            self._loop.call_later(pause, lambda: self._watch_again(entry))
+        def returned() -> None:
+            for entry in using():
+                self._again(entry)
 
-        entry.backend = self._backends["gg_config"]
-        entry.backend.subscriptions += 1
-        entry.watch = entry.backend.remote.subscribe(
-            "subscribe", {"key_path": entry.key_path, "missing_ok": True}, watched, changed, lost
-        )
+        if self._thing_watch is None:
+            self._thing_watch = KeyWatch(self._loop, self._backends, THING_NAME_PATH, changed, returned)
 
-    def _watch_again(self, entry: _Entry) -> None:
-        self._watch(entry)
-        if entry.watch is not None:
-            # The request to watch is under way, the one to read follows on the same connection: no change is missed.
-            # A read from before the interruption does not count.
-            entry.changes += 1
-            self._read(entry)
-
-    def _release(self, entry: _Entry) -> None:
-        entry.watch = None
-        if entry.backend is not None:
-            entry.backend.subscriptions -= 1
-            entry.backend = None
+    def _again(self, entry: _Entry) -> None:
+        """What was read, or is being read, may be outdated, but holds until something newer is known."""
+        entry.changes += 1
+        self._read(entry)
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -128,32 +116,26 @@ class PolicyCache:
         entry.reading = True
         changes = entry.changes
 
-        def take(access_control: Any, thing_name: str = "") -> None:
+        def needs_thing_name() -> None:
+            if self._entries.get(entry.component) is entry:
+                entry.uses_thing_name = True
+                self._watch_thing_name()
+
+        def got(access_control: Any, thing_name: str) -> None:
             entry.reading = False
             if entry.changes != changes:
                 self._read(entry)
                 return
-            entry.policies = parse_policies(
-                access_control, lambda text: _log.warning("%s: %s", entry.component, text), thing_name
-            )
+
+            def complain(problem: Problem) -> None:
+                _log.warning("%s: %s", entry.component, problem)
+
+            entry.policies = parse_policies(access_control, complain, thing_name)
             waiting, entry.waiting = entry.waiting, []
             for operation, resources, decided in waiting:
-                decided(_refusal(entry.component, entry.policies, operation, resources))
-
-        def got(access_control: Any) -> None:
-            if THING_NAME in str(access_control):
-                self._call(
-                    ["system", "thingName"],
-                    lambda name: take(access_control, name if isinstance(name, str) else ""),
-                    lambda error: take(access_control) if error.code == ErrorCode.NOENTRY else failed(error),
-                )
-            else:
-                take(access_control)
+                decided(self._refusal(entry.component, entry.policies, operation, resources))
 
         def failed(error: BusError) -> None:
-            if error.code == ErrorCode.NOENTRY:
-                take(None)
-                return
             entry.reading = False
             if error.code != ErrorCode.NOCONN:
                 entry.policies = None
@@ -162,17 +144,71 @@ class PolicyCache:
             for operation, _resources, decided in waiting:
                 decided(service_error(f"{operation.name}: the access control policies cannot be read: {error.message}"))
 
-        self._call(entry.key_path, got, failed)
+        read_access_control(self._backends, entry.component, got, failed, needs_thing_name)
 
-    def _call(self, key_path: list[str], on_reply: Callable[[Any], None], on_error: Callable[[BusError], None]) -> None:
-        self._backends["gg_config"].call("read", {"key_path": key_path}, on_reply, on_error, current.trail)
+    def _refusal(
+        self, component: str, policies: Policies, operation: Operation, resources: list[str]
+    ) -> IpcError | None:
+        for resource in resources:
+            if not policies.allow(operation, resource):
+                self._refusals.add(component, operation.name, resource)
+                return unauthorized(
+                    f"Principal {component} is not authorized to perform {operation.service}:{operation.name}"
+                    f" on resource {resource[:_MAX_SHOWN]}"
+                )
+        return None
 
 
-def _refusal(component: str, policies: Policies, operation: Operation, resources: list[str]) -> IpcError | None:
-    for resource in resources:
-        if not policies.allow(operation, resource):
-            return unauthorized(
-                f"Principal {component} is not authorized to perform {operation.service}:{operation.name}"
-                f" on resource {resource[:_MAX_SHOWN]}"
-            )
-    return None
+def _outdated(entry: _Entry) -> None:
+    entry.changes += 1
+    entry.policies = None
+
+
+THING_NAME_PATH = ["system", "thingName"]
+
+
+def access_control_path(component: str) -> list[str]:
+    return ["services", component, "configuration", "accessControl"]
+
+
+def read_access_control(
+    backends: Backends,
+    component: str,
+    done: Callable[[Any, str], None],
+    failed: Callable[[BusError], None],
+    needs_thing_name: Callable[[], None] = lambda: None,
+) -> None:
+    """Read the policies of ``component`` (``None``: it has none), and the thing name if they speak of it.
+
+    ``needs_thing_name`` is called before that is read: whoever wants to hear of its changes can watch it in time.
+    """
+    config = backends["gg_config"]
+    trail = current.trail
+
+    def got(access_control: Any) -> None:
+        if THING_NAME not in str(access_control):
+            done(access_control, "")
+            return
+
+        def no_name(error: BusError) -> None:
+            if error.code == ErrorCode.NOENTRY:
+                done(access_control, "")
+            else:
+                failed(error)
+
+        needs_thing_name()
+        config.call(
+            "read",
+            {"key_path": THING_NAME_PATH},
+            lambda name: done(access_control, name if isinstance(name, str) else ""),
+            no_name,
+            trail,
+        )
+
+    def none(error: BusError) -> None:
+        if error.code == ErrorCode.NOENTRY:
+            done(None, "")
+        else:
+            failed(error)
+
+    config.call("read", {"key_path": access_control_path(component)}, got, none, trail)

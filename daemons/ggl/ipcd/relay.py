@@ -41,6 +41,7 @@ def answer_of(name: str, result: Any) -> dict[str, Any]:
         error = result.get("error")
         if type(error) is dict:
             raise IpcError.from_dict(error)
+    _log.warning("%s: the answer is no map with a response or an error", name)
     raise service_error(f"{name}: the daemon that serves it gave an answer that cannot be understood")
 
 
@@ -129,6 +130,11 @@ class Relay:
             self._close()
 
     def _on_item(self, event: Any) -> None:
+        if type(event) is not dict:
+            _log.warning("%s: an event is no map", self._stream.name)
+            self._close()
+            self._stream.fail(service_error(f"{self._stream.name}: an event cannot be understood"))
+            return
         if _shared.event is not event:
             try:
                 _shared.payload = encode(event)

@@ -8,22 +8,26 @@ from ggl.bus import BusError, ErrorCode, Method
 from ggl.ipc.model import PREFIX
 from ggl.ipcd.backends import Backends
 from ggl.ipcd.bridge import Bridge
-from ggl.ipcd.builtin import builtins
+from ggl.ipcd.builtin import DebugConsole, builtins
+from ggl.ipcd.cli_clients import CliClients
 from ggl.ipcd.clients import Clients
 from ggl.ipcd.identity import Identities
 from ggl.ipcd.policies import PolicyCache
+from ggl.ipcd.registration import INTERFACE, Registrations
 from ggl.ipcd.router import Router, Taken
 from ggl.ipcd.tokens import Tokens, TooManyComponents
 from ggl.ipcd.trace import Tracer, Watcher
 from ggl.log import get_logger
 from ggl.paths import IPC_SOCKET_NAME
-from ggl.values import InvalidValue, get_str
+from ggl.values import InvalidValue, get_dict, get_str
 
 if TYPE_CHECKING:
     from ggl.bus import Request
     from ggl.daemon import Context
 
 TOKEN_FILE = "ipc-tokens"
+MAX_USERS = 16
+"""Users that the steps of one phase of a component may run as."""
 _log = get_logger("ipc")
 
 
@@ -33,6 +37,8 @@ def setup(context: Context) -> None:
         "gg_ipc",
         {
             "token": Method(service.token),
+            "configuration_changed": Method(lambda request, params: service.cli_clients.refresh()),
+            "check_debug_password": Method(service.console.check),
             "register": Method(service.register),
             "routes": Method(service.routes),
             "connections": Method(service.list_connections),
@@ -40,6 +46,7 @@ def setup(context: Context) -> None:
             "trace": Method(service.trace),
         },
     )
+    context.serve(INTERFACE, {"register": Method(service.registrations.register)}, service.registrations)
 
 
 class Service:
@@ -49,16 +56,32 @@ class Service:
         self._tokens = Tokens(context.root.run / TOKEN_FILE)
         backends = Backends(context.loop, context.root)
         self.policies = PolicyCache(context.loop, backends)
-        self.bridge = Bridge(context.loop, self.router, backends, self.policies, builtins(self._tokens, backends))
+        self.console = DebugConsole(context)
+        self.cli_clients = CliClients(context.loop, context.root)
+        self.cli_clients.start()
+        self.bridge = Bridge(
+            context.loop, self.router, backends, self.policies, builtins(self._tokens, backends, self.console)
+        )
         self._tracer = Tracer()
+        identities = Identities(self._tokens, self.cli_clients, backends)
         self._clients = Clients(
             context.loop,
             context.sockets[IPC_SOCKET_NAME],
-            Identities(self._tokens),
+            identities,
             self.bridge.start,
             self._tracer,
             self._count,
-            self.policies.forget,
+            self._left,
+        )
+        self.registrations = Registrations(
+            context.loop,
+            context.root,
+            self.router,
+            backends,
+            identities,
+            self.policies,
+            self.bridge.builtins,
+            self._left,
         )
 
     def _count(self, change: int) -> None:
@@ -67,13 +90,25 @@ class Service:
         else:
             self.context.release()
 
+    def _left(self, principal: str) -> None:
+        if not (self._clients.has(principal) or self.registrations.has(principal)):
+            self.policies.forget(principal)
+
     # -- the bus interface -------------------------------------------------------------------------------------------
 
     def token(self, _request: Request, params: dict[str, Any]) -> str:
-        component = get_str(params, "component")
-        if not 0 < len(component) <= 128 or not all(" " < character <= "~" for character in component):
-            raise InvalidValue("'component' must be 1 to 128 printable ASCII characters without spaces")
+        component, users = _word(params, "component"), get_dict(params, "users", {})
+        for phase, uids in users.items():
+            _word({"users": phase}, "users")
+            if (
+                type(uids) is not list
+                or len(uids) > MAX_USERS
+                or not all(type(uid) is int and uid >= 0 for uid in uids)
+            ):
+                raise InvalidValue(f"'users' must be a map of phases to lists of up to {MAX_USERS} user ids")
         try:
+            for phase, uids in users.items():
+                self._tokens.runs_as(component, phase, uids)
             return self._tokens.token_of(component)
         except TooManyComponents as error:
             raise BusError(ErrorCode.BUSY, str(error)) from None
@@ -87,6 +122,8 @@ class Service:
             raise InvalidValue("'operation' must be the full name of an operation")
         if not interface.replace("_", "").isalnum() or not interface.isascii():
             raise InvalidValue("'interface' must be the name of a bus interface")
+        if operation in self.bridge.builtins:
+            raise BusError(ErrorCode.INVALID, f"{operation} is served by the IPC bridge itself")
         try:
             self.router.register(operation, interface)
         except Taken as error:
@@ -112,3 +149,10 @@ class Service:
         stream = request.stream(lambda: self._tracer.watchers.remove(watcher))
         watcher = Watcher(get_str(params, "component", ""), operation, stream.send)
         self._tracer.watchers.append(watcher)
+
+
+def _word(params: dict[str, Any], name: str) -> str:
+    word = get_str(params, name)
+    if not 0 < len(word) <= 128 or not all(" " < character <= "~" for character in word):
+        raise InvalidValue(f"'{name}' must be 1 to 128 printable ASCII characters without spaces")
+    return word

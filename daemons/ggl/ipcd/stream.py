@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 JSON = (":content-type", es.STRING, "application/json")
 
+MAX_ERROR = 64 * 1024
+"""Bytes of an error; what is more comes from somebody who means no good."""
+
 _END_OF_STREAM = es.Template(es.APPLICATION_MESSAGE, es.TERMINATE_STREAM)
 _templates: dict[tuple[int, int, str], es.Template] = {}
 
@@ -161,11 +164,14 @@ class Stream:
 
 
 def error_text(value: dict[str, Any]) -> bytes:
-    """``value`` in any case: an error must reach the component, even if its text is damaged."""
+    """``value`` in any case: an error must reach the component, even if its text is damaged, or far too long."""
     try:
-        return encode(value)
+        text = encode(value)
     except (ValueError, TypeError, RecursionError):
-        return encode({key: ascii(member)[1:-1] for key, member in value.items() if isinstance(member, str)})
+        text = b""
+    if 0 < len(text) <= MAX_ERROR:
+        return text
+    return encode({key: ascii(member)[1:-1][:1000] for key, member in value.items() if isinstance(member, str)})
 
 
 def _template(kind: int, flags: int, shape: str) -> es.Template:

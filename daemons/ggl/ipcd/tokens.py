@@ -1,13 +1,16 @@
-"""The tokens by which components show who they are (the environment variable ``SVCUID``).
+"""The tokens by which components show who they are (the environment variable ``SVCUID``), and who may show them.
 
-A component has one token, made when it is first asked for. All of them are in a file only the runtime's user can read,
-in the run directory: components keep running, and keep their tokens, while the IPC daemon is restarted. Each is
-appended with one write, so that a killed daemon leaves at worst an unfinished last line. A token is never logged.
+A component has one token, made when it is first asked for, and good for the users that its steps run as. Both are in a
+file only the runtime's user can read, in the run directory: components keep running, and keep their tokens, while the
+IPC daemon is restarted. The file has a line ``<token> <component>`` for each component, and after it lines
+``<token> <component> <phase> <uid>[,<uid>...]``, of which the last counts for each phase. A line is appended with one
+write, so that a killed daemon leaves at worst an unfinished last one. A token is never logged.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 LENGTH = 16
@@ -26,6 +29,7 @@ class Tokens:
         self._path = path
         self._by_component: dict[str, str] = {}
         self._components: dict[str, str] = {}
+        self._users: dict[str, dict[str, frozenset[int]]] = {}
         self._load()
 
     def token_of(self, component: str) -> str:
@@ -42,6 +46,22 @@ class Tokens:
     def component_of(self, token: str) -> str | None:
         """Whose token it is; ``None`` when nobody's."""
         return self._components.get(token)
+
+    def runs_as(self, component: str, phase: str, users: Iterable[int]) -> None:
+        """The steps of ``component`` in ``phase`` (a word) run as ``users`` (uids) from now on, and as nobody else.
+
+        No users: there are no such steps any more. Raises like ``token_of``.
+        """
+        users = frozenset(users)
+        token = self.token_of(component)
+        phases = self._users.setdefault(component, {})
+        if phases.get(phase, frozenset()) != users:
+            self._append(f"{token} {component} {phase} {','.join(str(uid) for uid in sorted(users))}\n")
+            phases[phase] = users
+
+    def users_of(self, component: str) -> set[int]:
+        """The users that the steps of ``component`` run as, in any phase."""
+        return set().union(*self._users.get(component, {}).values())
 
     def _add(self, token: str, component: str) -> None:
         self._by_component[component] = token
@@ -68,9 +88,19 @@ class Tokens:
                 raise PermissionError(f"{self._path} belongs to another user")
             content = file.read()
         for line in content.split(b"\n")[:-1]:
-            token, _, component = line.decode("utf-8", "replace").partition(" ")
-            if len(token) == LENGTH and component and set(token) <= set(_ALPHABET):
+            token, _, rest = line.decode("utf-8", "replace").partition(" ")
+            component, _, users = rest.partition(" ")
+            if is_token(token) and component:
                 self._add(token, component)
+                phase, _, uids = users.partition(" ")
+                if phase:
+                    numbers = frozenset(int(uid) for uid in uids.split(",") if uid.isdecimal())
+                    self._users.setdefault(component, {})[phase] = numbers
+
+
+def is_token(text: str) -> bool:
+    """Whether it looks like one."""
+    return len(text) == LENGTH and set(text) <= set(_ALPHABET)
 
 
 def new_token() -> str:

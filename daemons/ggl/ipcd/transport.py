@@ -52,6 +52,7 @@ class Transport:
         "_fd",
         "_finishing",
         "_held",
+        "_last_call",
         "_loop",
         "_on_closed",
         "_outbox",
@@ -78,6 +79,7 @@ class Transport:
         self._finishing = False
         self._held = False
         self._paused = False
+        self._last_call: Timer | None = None
         self._events = _READ
         loop.watch(self._fd, self._ready, _READ)
 
@@ -120,7 +122,12 @@ class Transport:
             return
         self._finishing = True
         self._choose_events()
-        self._loop.call_later(FLUSH_SECONDS if self._outbox.queued else LINGER_SECONDS, lambda: self.abort(""))
+        self._close_in(FLUSH_SECONDS if self._outbox.queued else LINGER_SECONDS)
+
+    def _close_in(self, seconds: float) -> None:
+        if self._last_call is not None:
+            self._last_call.cancel()
+        self._last_call = self._loop.call_later(seconds, lambda: self.abort(""))
 
     def abort(self, reason: str) -> None:
         """Close at once. ``reason`` is for the log; empty when the other side left or nothing is wrong."""
@@ -130,7 +137,16 @@ class Transport:
         self._loop.unwatch(self._fd)
         self._sock.close()
         self._outbox.clear()
-        self._loop.call_soon(lambda: self._on_closed(reason))
+        if self._last_call is not None:
+            self._last_call.cancel()
+        self._loop.call_soon(lambda: self._report_closed(reason))
+
+    def _report_closed(self, reason: str) -> None:
+        self._on_closed(reason)
+        # Who is known by whom ends here: else they would keep each other until the collector comes by, which in a
+        # daemon is seldom.
+        self._outbox.retire()
+        self.on_data = self._on_closed = _nothing
 
     def _ready(self, events: int) -> None:
         if events & _WRITE:
@@ -151,7 +167,7 @@ class Transport:
 
     def _flush(self) -> None:
         if self._outbox.flush() and self._finishing:
-            self._loop.call_later(LINGER_SECONDS, lambda: self.abort(""))
+            self._close_in(LINGER_SECONDS)
         self._choose_events()
 
     def _choose_events(self) -> None:
@@ -160,3 +176,7 @@ class Transport:
         if wanted != self._events:
             self._events = wanted
             self._loop.rewatch(self._fd, wanted)
+
+
+def _nothing(_what: bytes | str) -> None:
+    pass

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ggl.host.unit import Command, Unit
+from ggl.host.unit import ONCE_PHASES, Command, Unit
 from ggl.paths import Root
 from ggl.version import NUCLEUS, NUCLEUS_ALIAS
 
@@ -93,12 +93,13 @@ def _environment(unit: Unit, command: Command, root: Root, home: str) -> dict[st
         for name in (NUCLEUS, NUCLEUS_ALIAS):
             nucleus = nucleus or _read(config, ["services", name, "configuration"])
     with connect("gg_ipc", root, 30.0) as ipc:
-        token = ipc.call("token", {"component": unit.component})
+        token = ipc.call("token", {"component": unit.component, "users": _users(unit)})
     environment = component_environment(
         system,
         nucleus,
         token=token,
         ipc_socket=str(root.ipc_socket),
+        registration_socket=str(root.bus_socket("gg_registration")),
         inherited=os.environ,
     )
     if home:
@@ -107,6 +108,22 @@ def _environment(unit: Unit, command: Command, root: Root, home: str) -> dict[st
     # By this the supervisor knows the component's processes again, wherever they go.
     environment["GGL_SUPERVISED"] = os.environ["GGL_SUPERVISED"]
     return environment
+
+
+def _users(unit: Unit) -> dict[str, list[int]]:
+    """The user ids that the steps run as, by phase: those from which the component's token will be accepted.
+
+    When a component begins, whatever ran once before has ended.
+    """
+    from ggl.runner.user import resolve
+
+    commands = [*(start.command for start in unit.start), unit.stop, unit.recover]
+    privileged = any(command is not None and command.privileged for command in commands)
+    phase = unit.phase or "main"
+    users: dict[str, list[int]] = {phase: sorted({resolve(unit.user).uid, *([0] if privileged else [])})}
+    if phase == "main":
+        users |= {once: [] for once in (*ONCE_PHASES, *(() if unit.install else ("install",)))}
+    return users
 
 
 def _enter(directory: Path, user: str) -> None:

@@ -25,6 +25,7 @@ def component_environment(
     *,
     token: str,
     ipc_socket: str,
+    registration_socket: str,
     inherited: Mapping[str, str],
     tes_port: int | None = None,
 ) -> dict[str, str]:
@@ -32,8 +33,8 @@ def component_environment(
 
     ``system`` is the ``system`` section of the configuration, ``nucleus`` the nucleus' component configuration; what
     they lack becomes an empty value. ``token`` is the component's own and proves its identity to the runtime,
-    ``ipc_socket`` an absolute path, ``inherited`` the environment of the runtime. ``tes_port`` is the port of the
-    credential endpoint, ``None`` while there is none.
+    ``ipc_socket`` and ``registration_socket`` (for a component that serves operations) absolute paths, ``inherited``
+    the environment of the runtime. ``tes_port`` is the port of the credential endpoint, ``None`` while there is none.
     """
     environment = {"PATH": DEFAULT_PATH} | {name: inherited[name] for name in INHERITED if inherited.get(name)}
     region = _text(nucleus.get("awsRegion"))
@@ -41,6 +42,7 @@ def component_environment(
     environment |= {
         "AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT": ipc_socket,
         "AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH": ipc_socket,
+        "GGL_REGISTRATION_SOCKET": registration_socket,
         "SVCUID": token,
         "AWS_CONTAINER_AUTHORIZATION_TOKEN": token,
         "AWS_IOT_THING_NAME": _text(system.get("thingName")),

@@ -11,6 +11,8 @@ info                                                     version, host, pid, log
                                                          each run)
 list                                                     the status of every unit (``ggl.host.status``)
 status       name                                        the status of one unit
+unit_of      pid                                         the status of the unit that the process belongs to, wherever in
+                                                         it; NOENTRY when it is none's
 subscribe                                                like list; then an item for each change, ``loaded`` false when
                                                          the unit is gone
 load         units, start (names)                        nil: the definitions are on disk and in force at the next

@@ -84,7 +84,7 @@ class CoreDaemon:
             return
         self._started_at = time.monotonic()
         self._since = int(time.time() * 1000)
-        self._supervisor.reaper.expect(self.pid, self._exited)
+        self._supervisor.reaper.expect(self.pid, self._exited, self.name)
         self._supervisor.changed(self)
 
     def stop(self, done: Callable[[], None] | None = None) -> None:

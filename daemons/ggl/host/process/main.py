@@ -17,6 +17,7 @@ import time
 
 from ggl.bus.loop import Loop
 from ggl.catalog import DAEMONS
+from ggl.daemon import BUS_DIRECTORY_MODE
 from ggl.host.process.launch import ALREADY_RUNNING, CLEARING_BYTE, RUNNING_BYTE
 from ggl.host.process.marker import end_all, send
 from ggl.host.process.reaper import Reaper
@@ -167,7 +168,7 @@ def _make_directories(root: Root) -> None:
     for directory, mode in (
         (root.state, 0o755),
         (root.run, 0o755),
-        (root.bus_dir, 0o700),
+        (root.bus_dir, BUS_DIRECTORY_MODE),
         (root.work, 0o755),
         (root.logs, 0o755),
         (root.units, 0o700),
@@ -179,6 +180,7 @@ def _make_directories(root: Root) -> None:
         if found.st_uid != os.geteuid() or found.st_mode & 0o022:
             reason = "it belongs to another user, or others may write to it; remove it"
             raise PermissionError(errno.EPERM, reason, str(directory))
+    root.bus_dir.chmod(BUS_DIRECTORY_MODE)  # whatever it was made with
 
 
 def _load_shared_modules() -> None:

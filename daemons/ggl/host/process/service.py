@@ -12,10 +12,11 @@ from ggl.bus.request import Method, Request, Stream
 from ggl.bus.server import Server
 from ggl.catalog import HOST_INTERFACE
 from ggl.host.process.core import CoreDaemon
+from ggl.host.process.marker import unit_of
 from ggl.host.process.running import RunningUnit
 from ggl.host.process.supervisor import AnyUnit, Shown, Supervisor
 from ggl.host.unit import COMPONENT_PREFIX, CORE_PREFIX, Unit
-from ggl.values import InvalidValue, get_list, get_str, get_str_list
+from ggl.values import InvalidValue, get_int, get_list, get_str, get_str_list
 from ggl.version import VERSION
 
 
@@ -38,6 +39,7 @@ class HostService:
             "info": self._info,
             "list": self._list,
             "status": self._status,
+            "unit_of": self._unit_of,
             "subscribe": self._subscribe,
             "load": self._load,
             "unload": self._unload,
@@ -84,6 +86,15 @@ class HostService:
 
     def _status(self, _request: Request, params: dict[str, Any]) -> dict[str, Any]:
         return self._describe(self._find(get_str(params, "name")))
+
+    def _unit_of(self, _request: Request, params: dict[str, Any]) -> dict[str, Any]:
+        supervisor, pid = self._supervisor, get_int(params, "pid")
+        if pid <= 0:
+            raise InvalidValue(f"'pid' must be the id of a process, not {pid}")
+        name = unit_of(pid, supervisor.root.state, supervisor.reaper.unit_of)
+        if not name:
+            raise BusError(ErrorCode.NOENTRY, f"process {pid} is none of this runtime's")
+        return self._describe(self._find(name))
 
     def _subscribe(self, request: Request, params: dict[str, Any]) -> list[dict[str, Any]]:
         stream = request.stream(lambda: self._streams.remove(stream))

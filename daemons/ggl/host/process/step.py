@@ -133,7 +133,7 @@ class Step:
         self.pid = child.pid
         self._status_fd = child.status_fd
         self._supervisor.loop.watch(child.status_fd, self._on_status)
-        self._supervisor.reaper.expect(child.pid, self._exited)
+        self._supervisor.reaper.expect(child.pid, self._exited, self._unit.name)
 
     def _on_status(self, _events: int) -> None:
         try:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 
 from ggl.bus.loop import Loop
 from ggl.catalog import DAEMONS, HOST_INTERFACE, Daemon
-from ggl.daemon import bind, socket_paths
+from ggl.daemon import bind, socket_mode, socket_paths
 from ggl.durable import sync_directory
 from ggl.host.process import store
 from ggl.host.process.children import Children, log_name
@@ -24,7 +24,7 @@ from ggl.host.process.running import RunningUnit
 from ggl.host.process.state import UnitState
 from ggl.host.unit import CORE_PREFIX, ONCE_PHASES, Unit
 from ggl.log import get_logger
-from ggl.paths import IPC_SOCKET_NAME, Root
+from ggl.paths import Root
 
 STOP_ALL_SECONDS = 30.0
 """What all components together get for an orderly stop; then the rest is ended at once."""
@@ -66,8 +66,7 @@ class Supervisor:
         self.children.start_logging()
         for daemon in DAEMONS:
             sockets = {
-                name: bind(path, 0o666 if name == IPC_SOCKET_NAME else 0o600)
-                for name, path in socket_paths(daemon, self.root).items()
+                name: bind(path, socket_mode(daemon, name)) for name, path in socket_paths(daemon, self.root).items()
             }
             self.core[CORE_PREFIX + daemon.name] = CoreDaemon(self, daemon, sockets)
         for unit, wanted in store.load_all(self.root.units):
@@ -77,7 +76,7 @@ class Supervisor:
             if running.wanted and running.unit.phase not in ("install", *ONCE_PHASES):
                 self.loop.call_soon(running.start)
         for core in self.core.values():
-            if self.is_unfinished(core.daemon):
+            if core.daemon.at_start or self.is_unfinished(core.daemon):
                 core.start()
 
     def is_unfinished(self, daemon: Daemon) -> bool:

@@ -7,8 +7,11 @@ from typing import Any
 import awsiot.greengrasscoreipc.model as model
 import pytest
 
+from ggl.ipc.errors import IpcError
 from ggl.ipc.model import OPERATIONS, PREFIX
 from ggl.values import InvalidValue
+
+METRIC = {"name": "a", "unit": "Count", "value": 1}
 
 
 def _sdk_operations() -> dict[str, Any]:
@@ -45,8 +48,8 @@ def test_shapes_are_those_of_the_sdk(name: str) -> None:
         ("GetThingShadow", {"thingName": "t", "shadowName": ""}, ["$aws/things/t/shadow"]),
         ("UpdateThingShadow", {"thingName": "t", "shadowName": "s"}, ["$aws/things/t/shadow/name/s"]),
         ("DeleteThingShadow", {"shadowName": "s"}, []),
-        ("PutComponentMetric", {"metrics": [{"name": "a"}, {"name": "b"}]}, ["a", "b"]),
-        ("PutComponentMetric", {}, []),
+        ("PutComponentMetric", {"metrics": [METRIC, {**METRIC, "name": "b"}]}, ["a", "b"]),
+        ("PutComponentMetric", {"metrics": [METRIC, {**METRIC, "value": -1}, {**METRIC, "name": "b"}]}, ["a"]),
     ],
 )
 def test_the_resources_of_a_request(operation: str, request_members: dict[str, object], resources: list[str]) -> None:
@@ -66,4 +69,7 @@ def test_an_operation_under_access_control_says_what_is_wrong_without_a_resource
     for operation in OPERATIONS.values():
         if operation.service is not None:
             assert operation.resources is not None
-            assert operation.missing or operation.resources({}), operation.name
+            try:
+                assert operation.missing or operation.resources({}), operation.name
+            except IpcError as error:
+                assert error.shape == "InvalidArgumentsError"

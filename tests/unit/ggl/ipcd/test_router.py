@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ggl.catalog import Daemon
+from ggl.ipc.model import OPERATIONS
 from ggl.ipcd.router import Router, Taken
 
 CATALOG = (Daemon("configd", ("gg_config", "gg_more"), ipc_operations=("GetConfiguration",)),)
@@ -41,3 +42,24 @@ def test_a_daemon_that_registers_again_before_its_old_connection_is_noticed_dead
     router.register(OTHER, "same")
     router.unregister(OTHER, "same")
     assert router.interface_of(OTHER) == "same"
+
+
+def test_operations_outside_the_model_need_a_policy_of_what_their_name_begins_with() -> None:
+    router = Router(())
+    router.register(OTHER, "first", event="com.example#Event")
+    operation = router.operation_of(OTHER)
+    assert operation is not None
+    assert (operation.name, operation.service, operation.event_shape) == (OTHER, "com.example", "com.example#Event")
+    assert operation.resources is not None
+    assert operation.resources({}) == ["*"]
+    router.register(OTHER, "second")
+    operation = router.operation_of(OTHER)
+    assert operation is not None
+    assert not operation.streaming, "what the latest says holds"
+    assert router.operation_of("com.example#Nobody") is None
+
+
+def test_operations_of_the_model_keep_what_the_model_says() -> None:
+    router = Router(())
+    router.register("aws.greengrass#GetSecretValue", "first", event="com.example#Event")
+    assert router.operation_of("aws.greengrass#GetSecretValue") is OPERATIONS["aws.greengrass#GetSecretValue"]

@@ -58,3 +58,44 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "tokens").symlink_to(tmp_path / "target")
     with pytest.raises(OSError, match="symbolic"):
         Tokens(tmp_path / "tokens")
+
+
+# -- for whom a token is good ------------------------------------------------------------------------------------------
+
+
+def test_a_token_asked_for_without_users_is_for_none(tmp_path: Path) -> None:
+    tokens = Tokens(tmp_path / "tokens")
+    tokens.token_of("a")
+    assert tokens.users_of("a") == tokens.users_of("unknown") == set()
+
+
+def test_each_phase_has_its_users_and_a_later_start_replaces_them(tmp_path: Path) -> None:
+    tokens = Tokens(tmp_path / "tokens")
+    tokens.runs_as("a", "install", [1001])
+    tokens.runs_as("a", "main", [1002, 0])
+    assert tokens.users_of("a") == {1001, 1002, 0}
+    tokens.runs_as("a", "main", [1004])
+    for read in (tokens, Tokens(tmp_path / "tokens")):
+        assert read.users_of("a") == {1001, 1004}
+        assert read.users_of("b") == set()
+    tokens.runs_as("a", "install", [])
+    for read in (tokens, Tokens(tmp_path / "tokens")):
+        assert read.users_of("a") == {1004}
+
+
+def test_starting_again_as_the_same_user_writes_nothing(tmp_path: Path) -> None:
+    tokens = Tokens(tmp_path / "tokens")
+    tokens.runs_as("a", "main", [1001])
+    size = (tmp_path / "tokens").stat().st_size
+    for read in (tokens, Tokens(tmp_path / "tokens")):
+        read.runs_as("a", "main", [1001])
+        read.runs_as("a", "install", [])
+    assert (tmp_path / "tokens").stat().st_size == size
+
+
+def test_users_cut_short_by_a_kill_are_not_believed(tmp_path: Path) -> None:
+    path = tmp_path / "tokens"
+    token = Tokens(path).token_of("a")
+    with path.open("a") as file:
+        file.write(f"{token} a main 1001,10")
+    assert Tokens(path).users_of("a") == set()

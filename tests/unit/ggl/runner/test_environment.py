@@ -14,6 +14,7 @@ def environment(nucleus: dict[str, Any] | None = None, **options: Any) -> dict[s
     given: dict[str, Any] = {
         "token": "TOKEN",
         "ipc_socket": "/gg/gg-ipc.socket",
+        "registration_socket": "/gg/run/bus/gg_registration",
         "inherited": {"PATH": "/bin", "HOME": "/root", "AWS_SECRET_ACCESS_KEY": "s", "GGL_ROOT": "/gg"},
         **options,
     }
@@ -27,6 +28,7 @@ def test_everything_a_component_may_look_for() -> None:
         "HOME": "/root",
         "AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT": "/gg/gg-ipc.socket",
         "AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH": "/gg/gg-ipc.socket",
+        "GGL_REGISTRATION_SOCKET": "/gg/run/bus/gg_registration",
         "SVCUID": "TOKEN",
         "AWS_CONTAINER_AUTHORIZATION_TOKEN": "TOKEN",
         "AWS_IOT_THING_NAME": "thing-7",

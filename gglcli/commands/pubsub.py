@@ -1,0 +1,188 @@
+"""``ggl pubsub``: the messages between the components of this device."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gglcli import output
+from gglcli.client import connect
+from gglcli.errors import INVALID, OK, TIMEOUT, USAGE, CliError
+from gglcli.files import unusable
+from gglcli.framework import new_group, subcommand
+from gglcli.output import Text
+from gglcli.parameters import not_empty, seconds
+from gglcli.session import session
+
+INTERFACE = "gg_pubsub"
+KINDS = ("auto", "json", "bytes")
+
+app = new_group(
+    """Publish messages to the components of this device, and see what they publish.
+
+A message is a JSON object, or bytes. It goes to whoever is subscribed at that moment, and is not kept. No policies are
+needed: whoever may use the runtime may publish and see everything.
+
+Examples:
+  ggl pubsub sub '#'                                   # everything, until Ctrl-C
+  ggl pubsub sub 'meter/+/power' --count 1 --raw
+  ggl pubsub pub meter/1/set '{"limit": 20}'
+"""
+)
+
+
+@subcommand(app, "pub")
+def pub(
+    topic: Annotated[
+        str, typer.Argument(metavar="TOPIC", callback=not_empty, help="Topic without wildcards, like meter/1/set.")
+    ],
+    message: Annotated[
+        str | None, typer.Argument(metavar="MESSAGE", help="The message; - reads it from standard input.")
+    ] = None,
+    file: Annotated[
+        str, typer.Option("--file", "-f", metavar="FILE", help="Publish what this file holds, byte for byte.")
+    ] = "",
+    kind: Annotated[
+        str,
+        typer.Option(
+            "--as",
+            metavar="auto|json|bytes",
+            help="What to publish: a JSON object as JSON and all else as bytes, or always the one or the other.",
+        ),
+    ] = "auto",
+    lines: Annotated[
+        bool, typer.Option("--lines", help="Each line of the input is a message, published as it comes.")
+    ] = False,
+) -> None:
+    """Publish a message, and tell how many subscribers it was handed to.
+
+    A MESSAGE that is a JSON object is published as such, anything else as bytes: a text is its UTF-8. That nobody was
+    subscribed is no error; 'subscribers' in the output of --json tells. Subscribers are components, and other 'ggl'.
+
+    Examples:
+      ggl pubsub pub meter/1/set '{"limit": 20}'
+      ggl pubsub pub chat/hello 'good morning'
+      ggl pubsub pub camera/picture --file picture.jpg
+      ggl pubsub pub meter/1 - --lines --as json < readings.jsonl
+    """
+    if kind not in KINDS:
+        raise CliError(f"'{kind}' is none of {', '.join(KINDS)}", USAGE)
+    if (message is None) == (not file):
+        what = "there is nothing to publish" if message is None else "MESSAGE and --file exclude each other"
+        raise CliError(what, USAGE, hint="give a MESSAGE, - for standard input, or --file")
+    if lines and message not in (None, "-"):
+        raise CliError("--lines is for standard input (-) and files", USAGE)
+    if any(wildcard in topic for wildcard in "#+*"):
+        hint = "a message goes to one topic, whose name holds no '#', '+' or '*'"
+        raise CliError(f"nothing can be published on '{topic}'", INVALID, hint=hint)
+    from gglcli.messages import PUBLISHER, payload_of, require_text
+
+    require_text(topic)
+    total = unheard = 0
+    with connect(INTERFACE) as client:
+        for data in _messages(message, file, lines):
+            params = {"topic": topic, "payload": payload_of(data, kind), "publisher": PUBLISHER}
+            reached = client.call("publish", params)
+            total += 1
+            unheard += reached == 0
+            if lines:
+                if session.json:
+                    output.item({"topic": topic, "subscribers": reached}, Text(""))
+            else:
+                output.show({"topic": topic, "subscribers": reached}, Text(_reached(topic, reached)))
+    if lines and not session.json:
+        rest = f"; {unheard} of them had no subscriber" if unheard else ""
+        output.show(None, Text(f"published {total} message{'s' * (total != 1)} on {topic}{rest}"))
+
+
+def _reached(topic: str, count: int) -> str:
+    if not count:
+        return f"published on {topic}: nobody is subscribed to it"
+    return f"published on {topic} to {count} subscriber{'s' * (count != 1)}"
+
+
+def _messages(message: str | None, file: str, lines: bool) -> Iterator[bytes]:
+    if message not in (None, "-"):
+        # What the shell passed on, also if it is no UTF-8.
+        yield str(message).encode("utf-8", "surrogateescape")
+        return
+    if not file:
+        stdin = sys.stdin.buffer
+        yield from (line.rstrip(b"\r\n") for line in stdin) if lines else (stdin.read(),)
+        return
+    try:
+        with Path(file).open("rb") as opened:
+            yield from (line.rstrip(b"\r\n") for line in opened) if lines else (opened.read(),)
+    except OSError as error:
+        raise unusable(file, error) from None
+
+
+@subcommand(app, "sub")
+def sub(
+    filters: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILTER...", callback=not_empty, help="Topics; + stands for one level, # at the end for the rest."
+        ),
+    ],
+    count: Annotated[
+        int | None, typer.Option("--count", "-n", metavar="N", min=1, help="End after N messages.")
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", callback=seconds, help="End after this time in any case.")
+    ] = None,
+    raw: Annotated[
+        bool, typer.Option("--raw", "-r", help="Print the content alone: JSON, or the bytes, and a line feed.")
+    ] = False,
+) -> int:
+    """Print messages as they are published, until Ctrl-C.
+
+    A line has the time (UTC), the topic, who published it and the content: JSON, text, or base64 of what is neither.
+    With --json it is an object with time (milliseconds since the epoch), topic, publisher, and message, or binary
+    (base64) and text. A message that several filters cover is printed once. It goes on when the runtime restarts; what
+    is published meanwhile is missed.
+
+    The exit status is 0 after Ctrl-C, and 6 when --timeout ends it with fewer than N messages, or without any.
+
+    Examples:
+      ggl pubsub sub '#'
+      ggl pubsub sub 'meter/+/power' alarms
+      ggl pubsub sub meter/1/reply --count 1 --timeout 5 --raw
+      ggl pubsub sub '#' --json | jq 'select(.publisher == "com.example.Meter")'
+    """
+    if raw and session.json:
+        raise CliError("--raw and --json exclude each other", USAGE)
+    from gglcli.following import follow
+    from gglcli.messages import Message, require_text
+
+    for each in filters:
+        require_text(each)
+    requests: list[tuple[str, dict[str, Any]]] = [("subscribe", {"topic": each}) for each in dict.fromkeys(filters)]
+    columns = output.Columns()
+    seen = 0
+    try:
+        for item in follow(INTERFACE, requests, timeout, lambda: _subscribed(filters)):
+            if item is None:
+                continue
+            message = Message(item)
+            if raw:
+                message.write_raw()
+            else:
+                output.item(message.to_dict(), message.line(columns))
+            seen += 1
+            if seen == count:
+                return OK
+    except KeyboardInterrupt:
+        return OK
+    if seen < (count or 1):
+        what = f"{seen} of {count} messages" if count and count > 1 else "no message"
+        raise CliError(f"{what} in {timeout:g} s", TIMEOUT)
+    return OK
+
+
+def _subscribed(filters: list[str]) -> None:
+    output.note(f"subscribed to {' '.join(filters)}")

@@ -1,0 +1,44 @@
+"""Connections and streams, whatever the operation: getting in, and how subscriptions come to their ends."""
+
+from __future__ import annotations
+
+from tests.compat.actions import (
+    as_a_component,
+    at_once,
+    call,
+    end_from_server,
+    ended_with,
+    event_from_server,
+    refused_connection,
+    serve,
+)
+from tests.compat.case import Answer, C, Case, Step
+
+STATUS = {"certificateUpdate": {"certificate": "x"}}
+OPERATION = "SubscribeToCertificateUpdates"
+REQUEST = {"certificateOptions": {"certificateType": "SERVER"}}
+STREAMS = "Ends of subscriptions"
+CONNECTING = "Connecting"
+X = Answer({"componentName": "{me}", "value": {"x": 1}})
+
+CASES = (
+    Case(OPERATION, "the runtime ends it", REQUEST, Answer(), (serve(OPERATION, {"response": {}}),), then=(
+        Step(event_from_server(STATUS), (STATUS,)), end_from_server(), lambda scene: scene.subscriptions[0].end(),
+        call("GetConfiguration", {"keyPath": ["x"]}, X),
+    ), row=STREAMS, ends=True),
+    Case(OPERATION, "an error ends it", REQUEST, Answer(), (serve(OPERATION, {"response": {}}),), then=(
+        Step(event_from_server(STATUS), (STATUS,)), end_from_server("the sky fell"),
+        ended_with(0, "ServiceError", ".*the sky fell.*"),
+        call("GetConfiguration", {"keyPath": ["x"]}, X),
+    ), row=STREAMS, ends=True),
+    Case("GetConfiguration", "a wrong token", {"keyPath": ["x"]}, X,
+         then=(refused_connection("0123456789ABCDEF"), refused_connection("")), row=CONNECTING),
+    Case("GetConfiguration", "as a component", {"keyPath": ["x"]}, X, then=(as_a_component(),), row=CONNECTING),
+    Case("GetConfiguration", "as a component that says its name", {"keyPath": ["x"]}, X,
+         then=(as_a_component(by_name=True),), row=CONNECTING, clients=(C,)),
+    Case("GetConfiguration", "many calls at once", {"keyPath": ["x"]}, X,
+         then=(at_once(15, "GetConfiguration", {"keyPath": ["x"]}, X),), row=CONNECTING),
+    Case("GetConfiguration", "many connections", {"keyPath": ["x"]}, X,
+         then=tuple(lambda scene: scene.connect("{me}").call("GetConfiguration", {"keyPath": ["x"]}) for _ in range(5)),
+         row=CONNECTING),
+)  # fmt: skip

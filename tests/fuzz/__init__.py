@@ -1,0 +1,1 @@
+"""Abuse of the component socket: see ``__main__`` for the long run against a real runtime."""

@@ -1,0 +1,54 @@
+"""What the runtime looks like from outside while it is abused: its logs, its processes, its connections."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from pathlib import Path
+
+from ggl.logs.files import scan
+from ggl.logs.follow import follow
+from ggl.logs.reader import CORE_PREFIX, Query
+from ggl.paths import Root
+from tests.lean import connections, units
+
+BAD = re.compile(r"Traceback|a callback failed|: .* failed in '|^\w+: \S+ failed$|MemoryError")
+"""What a daemon's log must not say, whatever was sent."""
+
+
+class Logs:
+    """Reads along in a thread, since a long run's logs are rotated away. ``bad``: lines that must not be there."""
+
+    def __init__(self, directory: Path) -> None:
+        self.records = 0
+        self.bad: list[str] = []
+        thread = threading.Thread(target=self._read, args=(directory,), daemon=True)
+        thread.start()
+
+    def _read(self, directory: Path) -> None:
+        context = 0
+        for record in follow(directory, scan(directory), None, Query()):
+            self.records += 1
+            if not record.unit.startswith(CORE_PREFIX):
+                continue
+            if record.level in ("ERROR", "FATAL") and BAD.search(record.message):
+                context = 40
+            if context and len(self.bad) < 400:
+                context -= 1
+                self.bad.append(f"{record.unit}: {record.level} {record.message[:300]}")
+
+
+def daemons(root: Root) -> dict[str, tuple[int, int]]:
+    """Process id and number of restarts of every core daemon."""
+    return {name: (pid, restarts) for name, pid, restarts in units(root)}
+
+
+def left_over(root: Root, component: str, seconds: float = 30.0) -> list[dict[str, object]]:
+    """Connections of others than ``component`` that are still there after a while."""
+    deadline = time.monotonic() + seconds
+    while True:
+        others = [each for each in connections(root) if each["component"] != component]
+        if not others or time.monotonic() > deadline:
+            return others
+        time.sleep(0.2)

@@ -1,0 +1,293 @@
+"""``ggl pubsub`` as people and scripts run it: real processes, in pipes and on a terminal, against a real runtime."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import Runtime, running, wait_until
+from tests.integration.ipc_clients import Components, Events, json_of, publish
+from tests.integration.test_cli import GGL, Ggl
+
+READER = "com.example.Reader"
+POLICIES = {"aws.greengrass.ipc.pubsub": {"p": {"operations": ["*"], "resources": ["*"]}}}
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Runtime]:
+    with running() as runtime:
+        value = {"configuration": {"accessControl": POLICIES}}
+        runtime.call("gg_config", "write", {"key_path": ["services", READER], "value": value})
+        yield runtime
+
+
+@pytest.fixture
+def ggl(shared: Runtime) -> Ggl:
+    return Ggl(shared.root.state)
+
+
+@contextmanager
+def subscribed(ggl: Ggl, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """``ggl pubsub sub`` from the moment it gets messages."""
+    process = ggl.begin("pubsub", "sub", *words)
+    try:
+        assert process.stderr
+        assert process.stderr.readline().startswith("subscribed to ")
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def interrupt(process: subprocess.Popen[str]) -> tuple[int, str]:
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=30)
+    return process.returncode, error
+
+
+# -- publishing --------------------------------------------------------------------------------------------------------
+
+
+def test_a_component_gets_what_is_published(ggl: Ggl, shared: Runtime) -> None:
+    with Components(shared) as components:
+        client = components.connect(shared.call("gg_ipc", "token", {"component": READER}))
+        events = Events()
+        client.subscribe_to_topic(topic="cli/+", **events.handlers())
+        assert ggl("pubsub", "pub", "cli/a", '{"x": [1, null, "ä"]}').out == "published on cli/a to 1 subscriber\n"
+        assert json_of(events.next()) == {"x": [1, None, "ä"]}
+        ggl("pubsub", "pub", "cli/a", "good morning")
+        assert events.next().binary_message.message == b"good morning"
+        ggl("pubsub", "pub", "cli/a", '{"x": 1}', "--as", "bytes")
+        assert events.next().binary_message.message == b'{"x": 1}'
+        for text in ("[1]", '{"x": 1e999}', "\udcff"):
+            ggl("pubsub", "pub", "cli/a", text)
+            assert events.next().binary_message.message == os.fsencode(text)
+
+
+def test_what_was_said_by_a_component_is_shown(ggl: Ggl, shared: Runtime) -> None:
+    with Components(shared) as components, subscribed(ggl, "said/#") as process:
+        client = components.connect(shared.call("gg_ipc", "token", {"component": READER}))
+        publish(client, "said/it", {"x": 1})
+        assert process.stdout
+        assert process.stdout.readline().split("  ")[1:] == ["said/it", READER, '{"x": 1}\n']
+
+
+def test_that_nobody_is_subscribed_is_no_error(ggl: Ggl) -> None:
+    assert ggl("pubsub", "pub", "lonely", "x").out == "published on lonely: nobody is subscribed to it\n"
+    assert ggl("pubsub", "pub", "lonely", "x", "--json").json == {"topic": "lonely", "subscribers": 0}
+
+
+def test_a_message_from_a_file_or_a_pipe_is_taken_byte_for_byte(ggl: Ggl, tmp_path: Path) -> None:
+    data = bytes(range(256))
+    (tmp_path / "file").write_bytes(data)
+    with sub_json(ggl, "bytes", 3) as process:
+        ggl("pubsub", "pub", "bytes", "--file", tmp_path / "file")
+        ggl("pubsub", "pub", "bytes", "-", stdin="text\n")
+        ggl("pubsub", "pub", "bytes", "-", stdin=' {"x": 1}\n')
+        out, _ = process.communicate(timeout=30)
+    raw, text, value = map(json.loads, out.splitlines())
+    assert (base64.b64decode(raw["binary"]), raw["text"]) == (data, None)
+    assert (text["text"], "message" in text) == ("text\n", False)
+    assert value["message"] == {"x": 1}
+    assert process.returncode == 0
+
+
+@contextmanager
+def sub_json(ggl: Ggl, topic: str, count: int) -> Iterator[subprocess.Popen[str]]:
+    """With ``--json`` nothing is said on stderr: publish until somebody is there."""
+    before = _subscribers(ggl, f"{topic}/probe")
+    process = ggl.begin("pubsub", "sub", topic, f"{topic}/probe", "--count", str(count + 1), "--json")
+    try:
+        wait_until(lambda: _subscribers(ggl, f"{topic}/probe"), lambda now: now > before)
+        assert process.stdout
+        assert json.loads(process.stdout.readline())["topic"] == f"{topic}/probe"
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _subscribers(ggl: Ggl, topic: str) -> int:
+    count: int = ggl("pubsub", "pub", topic, "", "--json").json["subscribers"]
+    return count
+
+
+def test_each_line_is_a_message_and_goes_out_as_it_comes(ggl: Ggl) -> None:
+    with subscribed(ggl, "lines", "--raw") as process:
+        publisher = subprocess.Popen(
+            [*GGL, "pubsub", "pub", "lines", "-", "--lines"],
+            env=ggl.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert publisher.stdin
+        assert process.stdout
+        for line in ("one", '{"x": 2}'):
+            publisher.stdin.write(line + "\n")
+            publisher.stdin.flush()
+            assert process.stdout.readline() == line + "\n"
+        out, _ = publisher.communicate(timeout=30)
+        assert (publisher.returncode, out) == (0, "published 2 messages on lines\n")
+        assert ggl("pubsub", "pub", "lines", "-", "--lines", "--json", stdin="a\nb\n").out == (
+            '{"topic": "lines", "subscribers": 1}\n' * 2
+        )
+    unheard = ggl("pubsub", "pub", "unheard", "-", "--lines", stdin="a\n\nb\n")
+    assert unheard.out == "published 3 messages on unheard; 3 of them had no subscriber\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["a/#", "x"], 5, "nothing can be published on 'a/#'"),
+        (["a+b", "x"], 5, "nothing can be published on 'a+b'"),
+        (["", "x"], 2, "it is empty"),
+        (["a" * 2000, "x"], 5, "too long"),
+        (["a"], 2, "there is nothing to publish"),
+        (["a", "x", "--file", "y"], 2, "exclude each other"),
+        (["a", "x", "--lines"], 2, "--lines is for"),
+        (["a", "{", "--as", "json"], 5, "the message is not JSON"),
+        (["a", "[1]", "--as", "json"], 5, "not an object"),
+        (["a", '{"x": NaN}', "--as", "json"], 5, "not JSON"),
+        (["a", '{"x": "\\ud800"}', "--as", "json"], 5, "not JSON"),
+        (["a", '{"x": 18446744073709551616}'], 5, "64 bits"),
+        (["\udcff", "x"], 5, "must be UTF-8"),
+        (["a", "x", "--as", "xml"], 2, "'xml' is none of"),
+        (["a", "--file", "/nowhere"], 4, "there is no such file"),
+    ],
+)
+def test_what_cannot_be_published_is_one_line(ggl: Ggl, words: list[str], code: int, message: str) -> None:
+    error = ggl("pubsub", "pub", *words, code=code).err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+# -- subscribing -------------------------------------------------------------------------------------------------------
+
+
+def test_a_line_has_time_topic_publisher_and_content(ggl: Ggl) -> None:
+    with subscribed(ggl, "show/#", "--count", "4") as process:
+        ggl("pubsub", "pub", "show/1", '{"x": 1}')
+        ggl("pubsub", "pub", "show/2", "plain")
+        ggl("pubsub", "pub", "show/3", "two\nlines")
+        ggl("pubsub", "pub", "show/4", "--file", "/usr/bin/true")
+        out, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    lines = [line.split("  ") for line in out.splitlines()]
+    assert [line[1:3] for line in lines] == [[f"show/{number}", "ggl"] for number in range(1, 5)]
+    assert [line[3] for line in lines[:3]] == ['{"x": 1}', "plain", '"two\\nlines"']
+    assert lines[3][3].startswith("base64:f0VMR")
+    assert all(line[0].endswith("Z") for line in lines)
+
+
+def test_a_message_that_several_filters_cover_is_printed_once(ggl: Ggl) -> None:
+    with subscribed(ggl, "once/#", "once/+", "once/a", "once/a", "other", "--raw", "--count", "3") as process:
+        for topic, text in (("once/a", "1"), ("once/a/b", "2"), ("other", "3")):
+            ggl("pubsub", "pub", topic, text)
+        out, _ = process.communicate(timeout=30)
+    assert out == "1\n2\n3\n"
+
+
+def test_ctrl_c_is_the_normal_end(ggl: Ggl) -> None:
+    with subscribed(ggl, "quiet") as process:
+        assert interrupt(process) == (0, "")
+
+
+def test_a_time_limit_with_and_without_messages(ggl: Ggl) -> None:
+    assert "no message in 0.3 s" in ggl("pubsub", "sub", "quiet", "--timeout", "0.3", code=6).err
+    error = ggl("pubsub", "sub", "quiet", "--timeout", "0.3", "--count", "5", "--json", code=6).error
+    assert (error["code"], error["message"]) == ("TIMEOUT", "0 of 5 messages in 0.3 s")
+    with subscribed(ggl, "some", "--timeout", "3") as process:
+        ggl("pubsub", "pub", "some", "x")
+        out, _ = process.communicate(timeout=30)
+    assert (process.returncode, out.count("\n")) == (0, 1)
+
+
+@pytest.mark.parametrize("quiet", [False, True], ids=["at the next message", "without any message"])
+def test_the_reader_goes_away(ggl: Ggl, quiet: bool) -> None:
+    with subscribed(ggl, "pipe") as process:
+        assert process.stdout
+        ggl("pubsub", "pub", "pipe", "1")
+        process.stdout.readline()
+        process.stdout.close()
+        if not quiet:
+            ggl("pubsub", "pub", "pipe", "2")
+        assert process.wait(timeout=30) == 141
+        assert process.stderr
+        assert process.stderr.read() == ""
+
+
+def test_it_goes_on_when_pubsubd_dies_and_when_the_runtime_restarts() -> None:
+    with running() as runtime:
+        ggl = Ggl(runtime.root.state)
+        with subscribed(ggl, "back", "--raw") as process:
+            assert process.stdout
+            assert process.stderr
+            for again in (lambda: runtime.kill(runtime.pid_of("pubsubd")), lambda: (runtime.down(), runtime.up())):
+                again()
+                assert "connection lost" in process.stderr.readline()
+                assert "connected again" in process.stderr.readline()
+                assert ggl("pubsub", "pub", "back", "x", "--json").json["subscribers"] == 1
+                assert process.stdout.readline() == "x\n"
+    assert "is not running" in ggl("pubsub", "sub", "x", code=3).err
+
+
+def test_the_options_exclude_each_other(ggl: Ggl) -> None:
+    assert "exclude each other" in ggl("pubsub", "sub", "x", "--raw", "--json", code=2).error["message"]
+    ggl("pubsub", "sub", "x", "--count", "0", code=2)
+    ggl("pubsub", "sub", "", code=2)
+
+
+# -- on a terminal -----------------------------------------------------------------------------------------------------
+
+
+class Screen:
+    """A command on a terminal of its own."""
+
+    def __init__(self, ggl: Ggl, *words: str) -> None:
+        self.pid, self._fd = pty.fork()
+        if self.pid == 0:
+            os.execve(GGL[0], [*GGL, *words], {**ggl.environment, "TERM": "xterm", "COLUMNS": "100"})
+        self.text = ""
+
+    def until(self, text: str) -> str:
+        deadline = time.monotonic() + 30
+        while text not in self.text:
+            assert time.monotonic() < deadline, self.text
+            if select.select([self._fd], [], [], 0.1)[0]:
+                self.text += os.read(self._fd, 4096).decode()
+        return self.text
+
+    def type(self, keys: bytes) -> None:
+        os.write(self._fd, keys)
+
+    def end(self) -> int:
+        """Its exit code."""
+        _pid, status = os.waitpid(self.pid, 0)
+        os.close(self._fd)
+        return os.waitstatus_to_exitcode(status)
+
+
+def test_on_a_terminal_it_has_colours_and_nothing_that_a_message_could_do_to_it(ggl: Ggl) -> None:
+    screen = Screen(ggl, "pubsub", "sub", "screen/#")
+    screen.until("subscribed")
+    ggl("pubsub", "pub", "screen/a", "evil \x1b]0;title\x07 \x9b31m")
+    ggl("pubsub", "pub", "screen/b", '{"last": "\\u001b[2J"}')
+    text = screen.until("last")
+    assert "\x1b[36mscreen/a" in text
+    assert "\x1b]0;" not in text
+    assert "\x9b" not in text
+    assert "\x1b[2J" not in text
+    screen.type(b"\x03")
+    assert screen.end() == 0

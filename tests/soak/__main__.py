@@ -1,0 +1,200 @@
+"""Components that use the runtime for a long time, well and badly, with everything counted:
+
+    python -m tests.soak [--minutes 30] [--rate 500] [--publishers 2] [--subscribers 2]
+    python -m tests.soak --cycles 10000
+
+The first form publishes ``--rate`` messages a second in all, some of them through the official SDK, while a
+configuration is changed and watched, components come and go, and one stops reading now and then. It fails if a message
+is lost, doubled or out of order, if anybody but the one that does not read is disturbed, or if the runtime grows.
+
+The second form connects and leaves again that often, in nine ways, and fails if anything is left of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from multiprocessing.sharedctypes import RawArray
+
+from ggl.host.process import launch
+from ggl.paths import Root, find_root
+from tests.forked import Forked
+from tests.lean import ALL, install
+from tests.processes import Cost, costs
+from tests.soak import cycles
+from tests.soak.players import (
+    Done,
+    Published,
+    Received,
+    come_and_go,
+    official_pair,
+    publish,
+    receive,
+    watch_configuration,
+)
+from tests.soak.slow import MAX_QUEUED, MESSAGE, Cut, stop_reading
+
+SAMPLE_SECONDS = 10.0
+OFFICIAL_RATE = 20.0
+"""Messages a second through the official SDK, of those there are in all."""
+SLOW_PAUSE = 30.0
+WARM_UP = 0.2
+"""Part of the run after which the memory is to stay as it is."""
+ALLOWANCE = 512
+"""KiB that the runtime may grow from then on, by the line of best fit."""
+
+RUNNING, PUBLISHED = 0, 1
+
+Sample = tuple[float, dict[str, Cost]]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.soak", description="Load the component socket for long.")
+    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--rate", type=float, default=500.0, help="messages a second in all")
+    parser.add_argument("--publishers", type=int, default=2)
+    parser.add_argument("--subscribers", type=int, default=2)
+    parser.add_argument("--cycles", type=int, help="instead: connect and leave this often")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="ggl-soak-") as directory:
+        root = find_root(directory)
+        launch.start(root)
+        try:
+            problems = cycles.run(root, options.cycles) if options.cycles else _soak(root, options)
+        finally:
+            launch.stop(root)
+    for problem in problems:
+        print(f"FAILED: {problem}")
+    print("failed" if problems else "passed")
+    return 1 if problems else 0
+
+
+def _soak(root: Root, options: argparse.Namespace) -> list[str]:
+    tokens = {
+        name: install(root, f"com.example.Soak{name}", {"counter": 0, "accessControl": {"aws.greengrass.ipc.pubsub": ALL}})
+        for name in ("Publisher", "Subscriber", "Official", "Watcher", "Slow", "Visitor")
+    }
+    names = [f"p{number}" for number in range(options.publishers)]
+    rate = max(1.0, (options.rate - OFFICIAL_RATE) / options.publishers)
+    stop = RawArray("b", 1)
+    goals = RawArray("q", options.publishers)
+    ready = RawArray("b", options.subscribers)
+
+    def stopped() -> bool:
+        return bool(stop[0])
+
+    subscribers = [
+        Forked(lambda n=n: receive(root, tokens["Subscriber"], names, goals, lambda: ready.__setitem__(n, 1)))  # type: ignore[misc]
+        for n in range(options.subscribers)
+    ]
+    while not all(ready):
+        time.sleep(0.05)
+    publishers = [
+        Forked(lambda name=name: publish(root, tokens["Publisher"], name, rate, stopped))  # type: ignore[misc]
+        for name in names
+    ]
+    official = Forked(lambda: official_pair(root, tokens["Official"], OFFICIAL_RATE, stopped))
+    watcher = Forked(lambda: watch_configuration(root, tokens["Watcher"], "com.example.SoakWatcher", stopped))
+    visitor = Forked(lambda: come_and_go(root, tokens["Visitor"], 10.0, stopped))
+    slow = Forked(
+        lambda: stop_reading(root, "com.example.SoakSlow", tokens["Slow"], tokens["Publisher"], SLOW_PAUSE, stopped)
+    )
+
+    samples = _sample(root, options.minutes * 60)
+    stop[0] = 1
+    published = {
+        name: process.result(Published(failures=[f"publisher {name} died"]))
+        for name, process in zip(names, publishers, strict=True)
+    }
+    for number, name in enumerate(names):
+        goals[number] = published[name].count or -1
+    received = [process.result(Received(failures=["a subscriber died"])) for process in subscribers]
+    died = Published(failures=["the pair on the SDK died"]), Received()
+    published["sdk"], by_sdk = official.result(died)
+    return [
+        *_report_messages(published, [*received, by_sdk]),
+        *_report_others(watcher.result(Done()), visitor.result(Done()), slow.result(Cut())),
+        *_judge_growth(samples),
+    ]
+
+
+def _sample(root: Root, seconds: float) -> list[Sample]:
+    """A row of the table every ``SAMPLE_SECONDS``."""
+    samples: list[Sample] = []
+    began = time.monotonic()
+    names = sorted(costs(root))
+    print("| s | " + " | ".join(f"{name}: PSS KiB, fds, CPU %" for name in names) + " |")
+    print("|---:|" + "---:|" * len(names))
+    while (elapsed := time.monotonic() - began) < seconds:
+        time.sleep(min(SAMPLE_SECONDS, seconds - elapsed) or 0.01)
+        now, found = time.monotonic() - began, costs(root)
+        cells = []
+        for name in names:
+            cost = found.get(name)
+            last = samples[-1][1].get(name) if samples else None
+            if cost is None:
+                cells.append("")
+                continue
+            busy = (cost.cpu - last.cpu) / (now - samples[-1][0]) * 100 if last else 0.0
+            cells.append(f"{cost.pss:,} {cost.fds} {busy:.0f}")
+        samples.append((now, found))
+        print(f"| {now:.0f} | " + " | ".join(cells) + " |", flush=True)
+    return samples
+
+
+def _report_messages(published: dict[str, Published], received: list[Received]) -> list[str]:
+    problems = [text for each in (*published.values(), *received) for text in each.failures]
+    total = sum(each.count for each in published.values())
+    print(f"\npublished {total:,}; at most {max(each.behind for each in published.values()) * 1000:.0f} ms late")
+    print("| subscriber | received | lost | duplicated | reordered | p50 ms | p99 ms | max ms |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|")
+    for number, each in enumerate(received):
+        lost = sum(sequence.lost(published[name].count) for name, sequence in each.sequences.items())
+        twice = sum(sequence.duplicated for sequence in each.sequences.values())
+        late = sum(sequence.reordered for sequence in each.sequences.values())
+        highest = sum(sequence.highest for sequence in each.sequences.values())
+        who = "official SDK" if "sdk" in each.sequences else f"lean {number + 1}"
+        p50, p99, most = each.latency
+        print(f"| {who} | {highest:,} | {lost} | {twice} | {late} | {p50:.2f} | {p99:.2f} | {most:.1f} |")
+        if lost or twice or late:
+            problems.append(f"{who}: {lost} messages lost, {twice} duplicated, {late} reordered")
+    return problems
+
+
+def _report_others(watched: Done, visits: Done, cut: Cut) -> list[str]:
+    print(f"\nchanges of the configuration: {watched.count:,}; visits: {visits.count:,}")
+    print(f"who does not read: disconnected {cut.count} times, at most {cut.queued:,} bytes were waiting")
+    problems = [*watched.failures, *visits.failures, *cut.failures]
+    problems += [f"the {what} died" for what, each in (("watcher", watched), ("visitor", visits)) if not each.count]
+    if not cut.count:
+        problems.append("who does not read was never disconnected")
+    if cut.queued > MAX_QUEUED + 2 * MESSAGE:
+        problems.append(f"{cut.queued:,} bytes were waiting for who does not read")
+    return problems
+
+
+def _judge_growth(samples: list[Sample]) -> list[str]:
+    steady = [
+        (at / 60, sum(cost.pss for cost in found.values())) for at, found in samples if at >= samples[-1][0] * WARM_UP
+    ]
+    pids = [{name: cost.pid for name, cost in found.items()} for _, found in samples]
+    problems = [
+        f"{name} was process {pid} and is {pids[-1][name]}"
+        for name, pid in pids[0].items()
+        if pids[-1].get(name, pid) != pid
+    ]
+    if len(steady) < 3:
+        return problems
+    slope, _ = statistics.linear_regression([at for at, _ in steady], [pss for _, pss in steady])
+    minutes = steady[-1][0] - steady[0][0]
+    print(f"\nPSS of the runtime after the warm-up: {slope:+.1f} KiB a minute over {minutes:.1f} minutes")
+    if slope * minutes > ALLOWANCE:
+        problems.append(f"the runtime grows: {slope:+.1f} KiB a minute")
+    return problems
+
+
+if __name__ == "__main__":
+    sys.exit(main())
