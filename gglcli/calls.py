@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 from typing import Any
 
+from gglcli.line import Columns, Line
 from gglcli.messages import clock
 from gglcli.operations import short
-from gglcli.output import Cell, Columns, Line, Table
+from gglcli.output import Cell, Table
 
 MAX_SAMPLES = 4096
 """Times kept of each operation of a component; from there on a random choice of all."""

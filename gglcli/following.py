@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import select
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -51,7 +52,7 @@ def follow(interface: str, requests: Requests, seconds: float | None, opened: Ca
             lost = True
         if time.monotonic() + RETRY_SECONDS >= deadline:
             return
-        output.require_reader()
+        _require_reader()
         time.sleep(RETRY_SECONDS)
         yield None
 
@@ -78,5 +79,13 @@ def _items(client: Client, subscriptions: Sequence[Subscription], deadline: floa
         except BusError as error:
             if error.code != ErrorCode.TIMEOUT:
                 raise
-            output.require_reader()
+            _require_reader()
             yield None
+
+
+def _require_reader() -> None:
+    """Raises ``BrokenPipeError`` when nobody reads stdout any more: a stream that is quiet would not notice."""
+    poll = select.poll()
+    poll.register(1, 0)
+    if any(event & select.POLLERR for _fd, event in poll.poll(0)):
+        raise BrokenPipeError

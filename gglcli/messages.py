@@ -10,7 +10,7 @@ from typing import Any
 
 from gglcli import output
 from gglcli.errors import INVALID, CliError
-from gglcli.output import Columns, Line
+from gglcli.line import Columns, Line
 
 PUBLISHER = "ggl"
 """What subscribers over the bus see as the publisher."""

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from gglcli.line import Line, text_of
 from gglcli.session import session
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ class Id(str):
 
 
 ID_LENGTH = 8
-NARROW = 130
 Cell = str | int | State | Time | Id | None
 
 
@@ -84,33 +84,6 @@ class LogLine:
         self.continues = continues
 
 
-class Line:
-    """One line of a stream that is told in columns: texts, each with a style (as of ``Text``, or ``name``) and the
-    width it is to fill. No text ends the line early, or reaches the terminal as a control sequence."""
-
-    def __init__(self, parts: Sequence[tuple[str, str, int]]) -> None:
-        self.parts = parts
-
-
-class Columns:
-    """Makes the lines of one stream. On a terminal a column is as wide as its widest text was so far, within reason."""
-
-    MAX_WIDTH = 40
-
-    def __init__(self) -> None:
-        self._widths: dict[int, int] = {}
-        self._aligned = on_terminal()
-        self.narrow = self._aligned and os.get_terminal_size(sys.stdout.fileno()).columns < NARROW
-        """Whether the terminal has no room for what is not important."""
-
-    def line(self, *parts: tuple[str, str]) -> Line:
-        """Texts with their styles."""
-        if self._aligned:
-            for at, (text, _style) in enumerate(parts):
-                self._widths[at] = max(self._widths.get(at, 0), min(len(text), self.MAX_WIDTH))
-        return Line([(text, style, self._widths.get(at, 0)) for at, (text, style) in enumerate(parts)])
-
-
 Block = Text | Fields | Table | Document | LogLine | Line
 
 
@@ -146,7 +119,7 @@ def item(data: Any, block: Block, at_once: bool = True) -> None:
     elif isinstance(block, LogLine):
         _write(_log_line(block, colour(sys.stdout)))
     elif isinstance(block, Line):
-        _write(_line(block, colour(sys.stdout)))
+        _write(text_of(block, colour(sys.stdout)))
     elif on_terminal():
         terminal().show([block])
     else:
@@ -242,7 +215,7 @@ def plain(block: Block) -> str:
     if isinstance(block, LogLine):
         return _log_line(block, coloured=False)
     if isinstance(block, Line):
-        return _line(block, coloured=False)
+        return text_of(block, coloured=False)
     if isinstance(block, Document):
         return block.value if isinstance(block.value, str) else to_json(block.value, indent=2)
     if isinstance(block, Fields):
@@ -284,32 +257,6 @@ def _log_line(line: LogLine, coloured: bool) -> str:
     if line.unit:
         head.append(f"\x1b[36m{line.unit}{reset}")
     return " ".join(part for part in [*head, f"{message}{reset}" if "\x1b" in message else message] if part)
-
-
-_COLOURS = {"bad": "31", "good": "32", "head": "1", "dim": "2", "busy": "33", "name": "36"}
-
-
-def _line(line: Line, coloured: bool) -> str:
-    """Written without rich, as a line of a log is: there may be thousands a second."""
-    texts = []
-    for text, style, width in line.parts:
-        padded = (text if text.isprintable() else "".join(map(_visible, text))).ljust(width)
-        texts.append(f"\x1b[{_COLOURS[style]}m{padded}\x1b[0m" if coloured and style and text else padded)
-    return "  ".join(texts).rstrip()
-
-
-def _visible(character: str) -> str:
-    return character if character.isprintable() else " " if character.isspace() else "\ufffd"
-
-
-def require_reader() -> None:
-    """Raises ``BrokenPipeError`` when nobody reads stdout any more: a stream that is quiet would not notice."""
-    import select
-
-    poll = select.poll()
-    poll.register(1, 0)
-    if any(event & select.POLLERR for _fd, event in poll.poll(0)):
-        raise BrokenPipeError
 
 
 def _columns(rows: Sequence[Sequence[str]]) -> str:

@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.table import Table as RichTable
 from rich.text import Text as RichText
 
+from gglcli.line import Line
 from gglcli.output import (
     ID_LENGTH,
     Block,
@@ -19,7 +20,6 @@ from gglcli.output import (
     Document,
     Fields,
     Id,
-    Line,
     LogLine,
     State,
     Table,

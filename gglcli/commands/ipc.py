@@ -93,8 +93,9 @@ def trace(
 
 def _print(items: Iterator[Any], wanted: Callable[[dict[str, Any]], bool], count: int | None) -> None:
     from gglcli.calls import call_line
+    from gglcli.line import Columns
 
-    columns = output.Columns()
+    columns = Columns()
     seen = 0
     try:
         for item in items:

@@ -157,12 +157,13 @@ def sub(
     if raw and session.json:
         raise CliError("--raw and --json exclude each other", USAGE)
     from gglcli.following import follow
+    from gglcli.line import Columns
     from gglcli.messages import Message, require_text
 
     for each in filters:
         require_text(each)
     requests: list[tuple[str, dict[str, Any]]] = [("subscribe", {"topic": each}) for each in dict.fromkeys(filters)]
-    columns = output.Columns()
+    columns = Columns()
     seen = 0
     try:
         for item in follow(INTERFACE, requests, timeout, lambda: _subscribed(filters)):

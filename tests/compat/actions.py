@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
@@ -424,6 +425,20 @@ def as_a_component(by_name: bool = False) -> Action:
         scene.stack.callback(scene.bus, "gg_deployment", "create_local_deployment", root_components_to_remove=[name])
         item = scene.values["listener"].next(60)
         assert item == {"topic": topic, "payload": json_event(topic, {"greeting": "hello, ü"}), "publisher": name}
+
+    return do
+
+
+def on_the_command_line() -> Action:
+    """Whoever has the file of a command line client may do what is about components, without a policy."""
+
+    def do(scene: Scene) -> None:
+        file = scene.runtime.root.state / "cli_ipc_info" / f"user-{os.geteuid()}"
+        found = wait_until(lambda: file.exists() and json.loads(file.read_text()))
+        connection = scene.client.connect(found["domain_socket_path"], found["cli_auth_token"])
+        scene.stack.callback(connection.close)
+        assert connection.call("ListComponents", {})["components"]
+        assert connection.call("CreateDebugPassword", {})["username"] == "debug"
 
     return do
 

@@ -18,6 +18,7 @@ import tempfile
 import time
 from multiprocessing.sharedctypes import RawArray
 
+from ggl.bus import connect
 from ggl.host.process import launch
 from ggl.paths import Root, find_root
 from tests.forked import Forked
@@ -33,7 +34,7 @@ from tests.processes import costs
 CLIENTS = 2
 """Processes that send."""
 WATCHED = ("ipcd", "pubsubd", "configd")
-ALLOWANCE = 2048
+ALLOWANCE = 4096
 """KiB that ``WATCHED`` together may have grown between the end of the warm-up and the end."""
 JUDGED_SECONDS = 20.0
 """How long a run must last after the warm-up for its growth to be judged."""
@@ -118,6 +119,7 @@ def _abuse(root: Root, options: argparse.Namespace, tokens: list[str]) -> list[s
     silence[0] = 1
     song = singer.result(canary.Song(failures=["it died"]))
     end = _memory(root)
+    stored = {name: _size(root, name) for name in COMPONENTS}
     after = daemons(root)
     time.sleep(1.0)  # for the logs to be read to their end
 
@@ -138,6 +140,9 @@ def _abuse(root: Root, options: argparse.Namespace, tokens: list[str]) -> list[s
         f" {visits[1].registrations:,} times, calls {visits[1].calls:,}"
     )
     print(f"PSS after warm-up {_table(warm or {})}; at the end {_table(end)} (KiB)")
+    print(f"configuration stored (characters): {stored}")
+    for text, count in sorted(logs.errors.items(), key=lambda item: -item[1])[:10]:
+        print(f"error in a log, {count} times: {text}")
     problems = [f"client: {text}" for each in results for text in each.failures]
     problems += [f"bus: {text}" for each in visits for text in each.failures]
     problems += [f"canary: {text}" for text in song.failures]
@@ -151,6 +156,11 @@ def _abuse(root: Root, options: argparse.Namespace, tokens: list[str]) -> list[s
     if grown > ALLOWANCE and time.monotonic() - warm_at > JUDGED_SECONDS:
         problems.append(f"{', '.join(WATCHED)} have grown by {grown:,} KiB since the warm-up")
     return problems
+
+
+def _size(root: Root, component: str) -> int:
+    with connect("gg_config", root) as config:
+        return len(str(config.call("read", {"key_path": ["services", component]})))
 
 
 def _memory(root: Root) -> dict[str, int]:

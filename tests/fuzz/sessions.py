@@ -168,6 +168,7 @@ class Maker:
         parts = block(0, 0, stream, self._operations[name])
         how = rng.random()
         if how < 0.4:
+            parts = block(es.PING, 0, 0, rng.choice(HARMLESS)) if how < 0.1 else parts
             return sealed(b"".join(broken_block(rng, parts)), payload)
         if how < 0.7:
             return broken_frame(rng, sealed(b"".join(parts), payload))

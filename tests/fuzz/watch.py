@@ -15,28 +15,33 @@ from tests.lean import connections, units
 
 BAD = re.compile(r"Traceback|a callback failed|: .* failed in '|^\w+: \S+ failed$|MemoryError")
 """What a daemon's log must not say, whatever was sent."""
+TRACEBACK = 40
+"""Error lines that are shown from there on."""
 
 
 class Logs:
-    """Reads along in a thread, since a long run's logs are rotated away. ``bad``: lines that must not be there."""
+    """Reads along in a thread, since a long run's logs are rotated away. ``bad``: lines that must not be there, and the
+    traceback that follows each; ``errors``: other lines that said something is wrong, without numbers."""
 
     def __init__(self, directory: Path) -> None:
         self.records = 0
+        self.errors: dict[str, int] = {}
         self.bad: list[str] = []
         thread = threading.Thread(target=self._read, args=(directory,), daemon=True)
         thread.start()
 
     def _read(self, directory: Path) -> None:
-        context = 0
+        following = 0
         for record in follow(directory, scan(directory), None, Query()):
             self.records += 1
-            if not record.unit.startswith(CORE_PREFIX):
+            if record.level not in ("ERROR", "FATAL") or not record.unit.startswith(CORE_PREFIX):
                 continue
-            if record.level in ("ERROR", "FATAL") and BAD.search(record.message):
-                context = 40
-            if context and len(self.bad) < 400:
-                context -= 1
-                self.bad.append(f"{record.unit}: {record.level} {record.message[:300]}")
+            following = TRACEBACK if BAD.search(record.message) else following - 1
+            if following <= 0:
+                text = re.sub(r"[0-9a-f-]*\d[0-9a-f-]*", "N", f"{record.unit}: {record.message[:150]}")
+                self.errors[text] = self.errors.get(text, 0) + 1
+            elif len(self.bad) < 200:
+                self.bad.append(f"{record.unit}: {record.message[:300]}")
 
 
 def daemons(root: Root) -> dict[str, tuple[int, int]]:

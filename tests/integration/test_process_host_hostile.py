@@ -197,7 +197,7 @@ def test_a_script_begins_like_a_fresh_process(directory: Path, monkeypatch: pyte
         )
         names = {entry.partition(b"=")[0].decode() for entry in (process / "environ").read_bytes().split(b"\0")}
         assert not {name for name in names if name.startswith(("LISTEN_", "MALLOC_", "AWS_SECRET"))}
-        assert {name for name in names if name.startswith("GGL_")} == {"GGL_SUPERVISED"}
+        assert {name for name in names if name.startswith("GGL_")} == {"GGL_REGISTRATION_SOCKET", "GGL_SUPERVISED"}
         assert {os.readlink(fd) for fd in (process / "fd").iterdir() if int(fd.name) > 2} == set()
     finally:
         signal.signal(signal.SIGQUIT, before)

@@ -35,10 +35,14 @@ class Outbox:
         self._on_block = on_block
         self._on_overflow = on_overflow
 
+    @property
+    def behind(self) -> int:
+        """Bytes that wait behind the frame being sent. That one does not count: it alone may be over any limit."""
+        return self.queued - len(self._queue[0]) if self._queue else 0
+
     def write(self, data: bytes) -> None:
         if self._queue:
-            # The frame being sent does not count: one alone may be larger than the limit.
-            if self.queued - len(self._queue[0]) > self._limit:
+            if self.behind > self._limit:
                 self._on_overflow()
                 return
             self._queue.append(data)

@@ -16,6 +16,7 @@ from ggl.bus.peer import groups_of, peer_of
 from ggl.ipcd.connection import Connection
 from ggl.ipcd.identity import Identities, Identity, Refused
 from ggl.ipcd.transport import Transport
+from ggl.ipcd.unfinished import Unfinished
 from ggl.log import get_logger
 
 if TYPE_CHECKING:
@@ -49,7 +50,13 @@ class Client:
         self._groups = lambda: groups_of(sock)
         self.transport = Transport(clients.loop, sock, self._on_closed)
         self.connection = Connection(
-            self.transport, self._identify, clients.start, self._on_violation, clients.tracer, self.peer.pid
+            self.transport,
+            self._identify,
+            clients.start,
+            self._on_violation,
+            clients.tracer,
+            clients.unfinished,
+            self.peer.pid,
         )
         self.transport.on_data = self.connection.receive
         self.deadline = time.monotonic() + CONNECT_SECONDS
@@ -106,6 +113,7 @@ class Clients:
         self._on_left = on_left
         self._unknown: dict[Client, None] = {}
         self._known: dict[Client, None] = {}
+        self.unfinished = Unfinished()
         self._expiring = False
         self._sock = sock
         sock.setblocking(False)

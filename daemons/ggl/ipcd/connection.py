@@ -17,6 +17,7 @@ from ggl.ipcd import eventstream as es
 from ggl.ipcd.identity import Identified, Identity, Refused
 from ggl.ipcd.jsontext import decode
 from ggl.ipcd.stream import JSON, Stream, error_text
+from ggl.ipcd.unfinished import LARGE, Unfinished
 from ggl.log import get_logger
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ MAX_UNANSWERED = 1024 * 1024
 """Bytes of requests that wait for their answers before the next one is left in the socket. One may be larger."""
 MAX_NAME = 256
 """Characters of an operation's full name."""
+MAX_ANSWERS = 4 * 1024 * 1024
+"""Bytes that may wait for a component before further answers become errors: it has asked for more than it reads."""
 MAX_CONNECT = 64 * 1024
 """Bytes of a message from somebody who has not shown a token yet."""
 _MAX_SKIPPED = 1024
@@ -47,6 +50,8 @@ _log = get_logger("ipc")
 class Output(Protocol):
     """Where a connection's bytes go: see ``Transport``."""
 
+    @property
+    def behind(self) -> int: ...
     def send(self, data: bytes) -> None: ...
     def finish(self) -> None: ...
     def hold(self, on: bool) -> None: ...
@@ -64,6 +69,7 @@ class Connection:
         start: Callable[[Stream, dict[str, Any]], None],
         on_violation: Callable[[str], None],
         tracer: Tracer,
+        unfinished: Unfinished,
         pid: int = 0,
     ) -> None:
         self.component = ""
@@ -77,12 +83,15 @@ class Connection:
         """Bytes of the largest message that the client can take."""
         self.send = output.send
         self.hold = output.hold
+        self._output = output
         self._finish = output.finish
         self._pause = output.pause
         self._identify = identify
         self._start = start
         self._on_violation = on_violation
         self._decoder = es.Decoder(MAX_CONNECT)
+        self._unfinished = unfinished
+        self._large = False
         self._highest = 0
         self._skipped: set[int] = set()
         self._unanswered = 0
@@ -100,6 +109,8 @@ class Connection:
         except es.EventStreamError as error:
             self._violation(str(error))
             return
+        if self._large or self._decoder.unfinished > LARGE:
+            self._large = self._unfinished.update(self, self._decoder.unfinished)
         self._budget -= len(messages)
         if self._budget < 0:
             self._limit_rate()
@@ -117,6 +128,20 @@ class Connection:
         for stream in list(self.streams.values()):
             stream.closed()
         self._identify = self._on_violation = _nothing
+        if self._large:
+            self._unfinished.update(self, 0)
+
+    @property
+    def backlogged(self) -> bool:
+        """Whether too much waits for the component already to send it another answer."""
+        return self._output.behind > MAX_ANSWERS
+
+    def cut(self, reason: str) -> None:
+        """Send the component away for what it holds."""
+        self._on_violation(reason)
+        self.closed = True
+        self._decoder = es.Decoder(0)
+        self._finish()
 
     def forget(self, stream: Stream) -> None:
         """Our side ended ``stream``."""

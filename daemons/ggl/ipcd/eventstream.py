@@ -154,6 +154,11 @@ class Decoder:
         self._buffer = bytearray()
         self._needed = 12
 
+    @property
+    def unfinished(self) -> int:
+        """Bytes of a message that is not complete yet."""
+        return len(self._buffer)
+
     def feed(self, data: bytes) -> list[Message]:
         """The messages that ``data`` completes, in order. Raises ``EventStreamError``; then feed no more."""
         if self._buffer:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from ggl.ipcd.refusals import Refusals
 
 MAX_NEAR = 5
+MAX_EXAMINED = 50
+"""Resources of which it is found out why they do not cover what was asked for: those that begin like it."""
 
 
 def serve(request: Request, params: dict[str, Any], backends: Backends, refusals: Refusals) -> Any:
@@ -194,16 +196,19 @@ def _verb(naming: list[Grant], verb: str) -> str:
 
 
 def _near(policies: Policies, thing_name: str, operation: Operation, resource: str) -> list[dict[str, str]]:
+    candidates = [
+        (-_common(pattern, resource), grant.policy, pattern)
+        for grant in policies.grants.get(operation.service or "", ())
+        if grant.names(operation)
+        for pattern in grant.resources
+    ]
+    candidates.sort(key=lambda candidate: candidate[0])
     found = []
-    for grant in policies.grants.get(operation.service or "", ()):
-        if grant.names(operation):
-            for pattern in grant.resources:
-                why = why_not(pattern, resource, operation.service == MQTT, thing_name)
-                rank = (not why, -_common(pattern, resource))
-                found.append(
-                    (rank, {"policy": grant.policy, "resource": pattern, "why": why or "it stands for other texts"})
-                )
-    return [each for _rank, each in sorted(found, key=lambda entry: entry[0])[:MAX_NEAR]]
+    for common, policy, pattern in candidates[:MAX_EXAMINED]:
+        why = why_not(pattern, resource, operation.service == MQTT, thing_name)
+        near = {"policy": policy, "resource": pattern, "why": why or "it stands for other texts"}
+        found.append(((not why, common), near))
+    return [near for _rank, near in sorted(found, key=lambda entry: entry[0])[:MAX_NEAR]]
 
 
 def _common(left: str, right: str) -> int:

@@ -19,7 +19,7 @@ from ggl.ipcd.tokens import Tokens, TooManyComponents
 from ggl.ipcd.trace import Tracer, Watcher
 from ggl.log import get_logger
 from ggl.paths import IPC_SOCKET_NAME
-from ggl.values import InvalidValue, get_dict, get_str
+from ggl.values import InvalidValue, get_dict, get_list, get_str
 
 if TYPE_CHECKING:
     from ggl.bus import Request
@@ -97,15 +97,7 @@ class Service:
     # -- the bus interface -------------------------------------------------------------------------------------------
 
     def token(self, _request: Request, params: dict[str, Any]) -> str:
-        component, users = _word(params, "component"), get_dict(params, "users", {})
-        for phase, uids in users.items():
-            _word({"users": phase}, "users")
-            if (
-                type(uids) is not list
-                or len(uids) > MAX_USERS
-                or not all(type(uid) is int and uid >= 0 for uid in uids)
-            ):
-                raise InvalidValue(f"'users' must be a map of phases to lists of up to {MAX_USERS} user ids")
+        component, users = _word(params, "component"), _users(params)
         try:
             for phase, uids in users.items():
                 self._tokens.runs_as(component, phase, uids)
@@ -149,6 +141,17 @@ class Service:
         stream = request.stream(lambda: self._tracer.watchers.remove(watcher))
         watcher = Watcher(get_str(params, "component", ""), operation, stream.send)
         self._tracer.watchers.append(watcher)
+
+
+def _users(params: dict[str, Any]) -> dict[str, list[int]]:
+    """The user ids by phase."""
+    users = get_dict(params, "users", {})
+    for phase in users:
+        _word({"users": phase}, "users")
+        uids = get_list(users, phase)
+        if len(uids) > MAX_USERS or not all(type(uid) is int and uid >= 0 for uid in uids):
+            raise InvalidValue(f"'{phase}' must be a list of up to {MAX_USERS} user ids")
+    return users
 
 
 def _word(params: dict[str, Any], name: str) -> str:

@@ -126,6 +126,9 @@ class Stream:
         if len(data) > connection.max_out:
             self._too_large(len(data))
             return
+        if not self.answered and connection.backlogged:
+            self._give_up(service_error(f"{self.name}: too many answers wait to be read by the component"))
+            return
         if connection.tracer.watchers:
             self._report(len(payload))
         self.answered = True

@@ -96,6 +96,11 @@ class Transport:
         """Bytes that wait for the component to read."""
         return self._outbox.queued
 
+    @property
+    def behind(self) -> int:
+        """Bytes that wait for the component behind the message being sent."""
+        return self._outbox.behind
+
     def _overflowed(self) -> None:
         self.abort(f"it does not read: {self.queued} bytes are waiting for it")
 

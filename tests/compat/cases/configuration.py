@@ -84,6 +84,11 @@ READING = (
     Case(GET, "a key that is no text", {"keyPath": [1]}, TWISTED, unchecked=True),
     Case(GET, "a name that is no text", {"componentName": 5, "keyPath": []}, TWISTED, unchecked=True),
     Case(GET, "a member nobody knows", {"keyPath": ["x"], "unknown": {"a": 1}}, value("x", 1), clients=(C,)),
+    Case(GET, "more than the client can take", {"keyPath": []}, Refusal("ServiceError", ".*10000.*"),
+         then=(call(GET, {"keyPath": ["x"]}, value("x", 1)),), clients=(C,),
+         caller=Caller(configuration={"large": "y" * 10_000})),
+    Case(GET, "as much as the client can take", {"keyPath": ["large"]}, value("large", "y" * 9_700),
+         clients=(C,), caller=Caller(configuration={"large": "y" * 9_700})),
     Case(GET, "an empty payload", b"", Answer({"componentName": "{me}", "value": Having({"x": 1})}), clients=(C,)),
     *(
         Case(GET, f"a payload that is no object: {payload.decode()}", payload, Refusal("ServiceError"), clients=(C,))

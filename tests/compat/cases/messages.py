@@ -130,6 +130,10 @@ SUBSCRIBING = (
     Case(SUBSCRIBE, "as much as fits", {"topic": "{me}/t"}, Answer(), then=(
         Step(publish("{me}/t", json_message(FITTING)), (json_event("{me}/t", FITTING),)),
     ), clients=(C,)),
+    Case(SUBSCRIBE, "more than the client can take", {"topic": "{me}/t"}, Answer(), then=(
+        publish("{me}/t", json_message(LARGE)), publish("{me}/t", json_message({"x": "y" * 10_000})),
+        Step(publish("{me}/t", json_message({"n": 1})), (json_event("{me}/t", {"n": 1}),)),
+    ), clients=(C,)),
     Case(SUBSCRIBE, "a filter, others only", {"topic": "{me}/+/c"}, Answer(), then=(
         call(PUBLISH, to("{me}/b/c", json_message({"own": 1}))),
         publish("{me}/b/d", json_message({})),

@@ -9,6 +9,7 @@ from tests.compat.actions import (
     end_from_server,
     ended_with,
     event_from_server,
+    on_the_command_line,
     refused_connection,
     serve,
 )
@@ -38,6 +39,8 @@ CASES = (
          then=(as_a_component(by_name=True),), row=CONNECTING, clients=(C,)),
     Case("GetConfiguration", "many calls at once", {"keyPath": ["x"]}, X,
          then=(at_once(15, "GetConfiguration", {"keyPath": ["x"]}, X),), row=CONNECTING),
+    Case("GetConfiguration", "as a client of the command line", {"keyPath": ["x"]}, X, then=(on_the_command_line(),),
+         row=CONNECTING),
     Case("GetConfiguration", "many connections", {"keyPath": ["x"]}, X,
          then=tuple(lambda scene: scene.connect("{me}").call("GetConfiguration", {"keyPath": ["x"]}) for _ in range(5)),
          row=CONNECTING),

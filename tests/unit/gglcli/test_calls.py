@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from gglcli.calls import MAX_SAMPLES, Summary
-from gglcli.output import Line, plain
+from gglcli.line import Line
+from gglcli.output import plain
 
 
 def item(component: str = "A", seconds: float = 0.0, **more: Any) -> dict[str, Any]:

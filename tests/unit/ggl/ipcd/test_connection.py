@@ -9,10 +9,11 @@ import pytest
 
 from ggl.ipc.errors import IpcError, not_found
 from ggl.ipcd import eventstream as es
-from ggl.ipcd.connection import MAX_REQUESTS_PER_SECOND, MAX_STREAMS, Connection
+from ggl.ipcd.connection import MAX_ANSWERS, MAX_REQUESTS_PER_SECOND, MAX_STREAMS, Connection
 from ggl.ipcd.identity import Identified, Identity, Refused
 from ggl.ipcd.stream import Stream
 from ggl.ipcd.trace import Tracer, Watcher
+from ggl.ipcd.unfinished import MAX_UNFINISHED, Unfinished
 
 CONNECT = es.Template(es.CONNECT, 0, [(":version", es.STRING, "0.1.0")])
 PUBLISH = "aws.greengrass#PublishToTopic"
@@ -26,16 +27,19 @@ def identify(token: str | None, _component: str | None, done: Identified) -> Non
 class Peer:
     """A client without a socket. ``calls`` are the operations it started, ``sent`` what it was sent."""
 
-    def __init__(self, connected: bool = True) -> None:
+    def __init__(self, connected: bool = True, unfinished: Unfinished | None = None) -> None:
         self.calls: list[tuple[Stream, dict[str, Any]]] = []
         self.finished = False
+        self.waiting = 0
         self.violations: list[str] = []
         self.seen: list[dict[str, Any]] = []
         self.pauses: list[float] = []
         self.answer: Any = None
         self._decoder = es.Decoder()
         self._sent: list[es.Message] = []
-        self.connection = Connection(self, identify, self._start, self.violations.append, Tracer())
+        self.connection = Connection(
+            self, identify, self._start, self.violations.append, Tracer(), unfinished or Unfinished()
+        )
         if connected:
             self.connection.receive(CONNECT.encode(0, b'{"authToken":"SECRET"}'))
             self.sent()
@@ -44,6 +48,10 @@ class Peer:
         self.calls.append((stream, request))
         if isinstance(self.answer, IpcError):
             raise self.answer
+
+    @property
+    def behind(self) -> int:
+        return self.waiting
 
     def send(self, data: bytes) -> None:
         assert not self.finished
@@ -355,6 +363,33 @@ def test_requests_after_a_broken_one_in_the_same_bytes_are_not_run() -> None:
     good = es.Template(es.APPLICATION_MESSAGE, 0, [("operation", es.STRING, PUBLISH)]).encode(2, b"{}")
     peer.connection.receive(broken + good)
     assert not peer.calls
+
+
+def test_who_asks_for_more_than_it_reads_gets_errors() -> None:
+    peer = Peer()
+    peer.call(1)
+    peer.waiting = MAX_ANSWERS + 1
+    peer.calls[0][0].respond({"value": 1})
+    (message,) = peer.sent()
+    assert types([message]) == [(es.APPLICATION_ERROR, es.TERMINATE_STREAM, 1)]
+    assert not peer.finished
+
+
+def test_the_oldest_of_too_many_unfinished_messages_goes() -> None:
+    unfinished = Unfinished()
+    peers = [Peer(unfinished=unfinished) for _ in range(3)]
+    message = es.Template(es.PING).encode(0, bytes(MAX_UNFINISHED // 2 - 100))
+    for peer in peers:
+        peer.connection.receive(message[:-1])
+    assert [peer.finished for peer in peers] == [True, False, False]
+    assert "unfinished" in peers[0].violations[0]
+    peers[1].connection.receive(message[-1:])
+    assert types(peers[1].sent()) == [(es.PING_RESPONSE, 0, 0)], "the others go on"
+    peers[2].connection.release()
+    late = [Peer(unfinished=unfinished) for _ in range(2)]
+    for peer in late:
+        peer.connection.receive(message[:-1])
+    assert not any(peer.finished for peer in late), "what was finished, or is gone, does not count any more"
 
 
 # -- clients with small buffers ----------------------------------------------------------------------------------------
