@@ -16,7 +16,9 @@ from ggl.ipc.errors import IpcError, service_error
 from ggl.ipcd import eventstream as es
 from ggl.ipcd.identity import Identified, Identity, Refused
 from ggl.ipcd.jsontext import decode
+from ggl.ipcd.rate import MAX_PER_SECOND, Rate
 from ggl.ipcd.stream import JSON, Stream, error_text
+from ggl.ipcd.stream_ids import StreamIds
 from ggl.ipcd.unfinished import LARGE, Unfinished
 from ggl.log import get_logger
 
@@ -34,9 +36,6 @@ MAX_ANSWERS = 4 * 1024 * 1024
 """Bytes that may wait for a component before further answers become errors: it has asked for more than it reads."""
 MAX_CONNECT = 64 * 1024
 """Bytes of a message from somebody who has not shown a token yet."""
-_MAX_SKIPPED = 1024
-MAX_REQUESTS_PER_SECOND = 20_000
-"""Messages that are taken from one connection in a second; what is more waits in the socket until the next one."""
 SMALL_CLIENT = 10_000
 """Bytes of the largest message that clients made with the Greengrass component SDK for C can take."""
 
@@ -92,15 +91,13 @@ class Connection:
         self._decoder = es.Decoder(MAX_CONNECT)
         self._unfinished = unfinished
         self._large = False
-        self._highest = 0
-        self._skipped: set[int] = set()
+        self._ids = StreamIds()
+        self._rate = Rate()
         self._unanswered = 0
         self._held = False
         self._connecting = False
         self._judged = False
-        self._throttled = False
-        self._budget = MAX_REQUESTS_PER_SECOND
-        self._budget_from = 0.0
+        self._slowed = False
 
     def receive(self, data: bytes) -> None:
         """Take bytes from the component. Not to be called any more once the output was told to finish."""
@@ -111,9 +108,8 @@ class Connection:
             return
         if self._large or self._decoder.unfinished > LARGE:
             self._large = self._unfinished.update(self, self._decoder.unfinished)
-        self._budget -= len(messages)
-        if self._budget < 0:
-            self._limit_rate()
+        if wait := self._rate.spend(len(messages)):
+            self._slow_down(wait)
         for message in messages:
             if self.closed:
                 return
@@ -157,17 +153,11 @@ class Connection:
             self._held = False
             self.hold(False)
 
-    def _limit_rate(self) -> None:
-        """The budget is used up: a new one if it has lasted a second, else not before the second is over."""
-        now = time.monotonic()
-        left = self._budget_from + 1.0 - now
-        if left > 0:
-            if not self._throttled:
-                _log.warning("%s is slowed down: over %d messages a second", self.component, MAX_REQUESTS_PER_SECOND)
-            self._throttled = True
-            self._pause(left)
-        self._budget += MAX_REQUESTS_PER_SECOND
-        self._budget_from = now + max(left, 0.0)
+    def _slow_down(self, seconds: float) -> None:
+        if not self._slowed:
+            self._slowed = True
+            _log.warning("%s is slowed down: over %d messages a second", self.component, MAX_PER_SECOND)
+        self._pause(seconds)
 
     def _violation(self, reason: str) -> None:
         self._on_violation(reason)
@@ -240,27 +230,11 @@ class Connection:
             if ends:
                 stream.closed()
             # No operation takes anything after its request: what else comes on the stream is ignored.
-        elif self._take_id(number):
+        elif self._ids.take(number):
             if not ends:
                 self._open(number, message)
         elif not ends:
             self._violation(f"stream {number} is closed already")
-
-    def _take_id(self, number: int) -> bool:
-        """Whether ``number`` was never used before. Clients count upwards, but threads may overtake one another."""
-        if number == self._highest + 1:
-            self._highest = number
-            return True
-        if number > self._highest:
-            self._skipped.update(range(max(self._highest + 1, number - _MAX_SKIPPED), number))
-            if len(self._skipped) > _MAX_SKIPPED:
-                self._skipped = set(sorted(self._skipped)[-_MAX_SKIPPED:])
-            self._highest = number
-            return True
-        if number in self._skipped:
-            self._skipped.remove(number)
-            return True
-        return False
 
     def _open(self, number: int, message: es.Message) -> None:
         name = message.text("operation")

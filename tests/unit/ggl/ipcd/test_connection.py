@@ -9,8 +9,9 @@ import pytest
 
 from ggl.ipc.errors import IpcError, not_found
 from ggl.ipcd import eventstream as es
-from ggl.ipcd.connection import MAX_ANSWERS, MAX_REQUESTS_PER_SECOND, MAX_STREAMS, Connection
+from ggl.ipcd.connection import MAX_ANSWERS, MAX_STREAMS, Connection
 from ggl.ipcd.identity import Identified, Identity, Refused
+from ggl.ipcd.rate import MAX_PER_SECOND
 from ggl.ipcd.stream import Stream
 from ggl.ipcd.trace import Tracer, Watcher
 from ggl.ipcd.unfinished import MAX_UNFINISHED, Unfinished
@@ -477,14 +478,14 @@ def test_a_watcher_sees_only_what_it_asked_for() -> None:
 def test_who_sends_too_much_in_a_second_is_made_to_wait_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     peer = Peer()
     now = 1000.0
-    monkeypatch.setattr("ggl.ipcd.connection.time.monotonic", lambda: now)
+    monkeypatch.setattr("ggl.ipcd.rate.time.monotonic", lambda: now)
     ping = es.Template(es.PING).encode()
-    peer.connection.receive(ping * MAX_REQUESTS_PER_SECOND)
+    peer.connection.receive(ping * MAX_PER_SECOND)
     assert not peer.pauses
     now = 1000.25
-    peer.connection.receive(ping * MAX_REQUESTS_PER_SECOND)
+    peer.connection.receive(ping * MAX_PER_SECOND)
     assert peer.pauses == [0.75]
     now = 1001.5
-    peer.connection.receive(ping * MAX_REQUESTS_PER_SECOND)
+    peer.connection.receive(ping * MAX_PER_SECOND)
     assert peer.pauses == [0.75, 0.5], "the budget of the second that was waited for is used up too"
-    assert len(peer.sent()) == 3 * MAX_REQUESTS_PER_SECOND, "what has been read is answered"
+    assert len(peer.sent()) == 3 * MAX_PER_SECOND, "what has been read is answered"
