@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 import tempfile
 import time
 from pathlib import Path
 
 from ggl.host.process import launch
-from ggl.paths import find_root
-from tests.bench import bus, commands, deployment, footprint, ipc
+from ggl.paths import Root, find_root
+from tests.bench import bus, commands, components, deployment, footprint, ipc
 from tests.bench.rate import Baseline, Figure
 
 
@@ -27,6 +28,22 @@ def _memory(title: str, rows: list[tuple[str, int, int]]) -> None:
     print(f"| **sum** ({total / 1024:.1f} MB) | **{total:,}** | **{sum(private for _, _, private in rows):,}** |")
 
 
+def _components(root: Root) -> None:
+    print("\n| components at once | GetConfiguration per second | p50, ms | p99, ms |\n|---|---:|---:|---:|")
+    for each in components.calls(root):
+        print(f"| {each.components} | {each.per_second:,.0f} | {each.p50:.2f} | {each.p99:.2f} |", flush=True)
+    rate = f"{components.MESSAGES_PER_SECOND:.0f}"
+    print(f"\n| publish to subscribe at {rate} messages/s | p50, ms | p99, ms | longest, ms |\n|---|---:|---:|---:|")
+    for one in components.latency(root):
+        if one.failures:
+            sys.exit(f"make bench: {one.failures} messages or calls of '{one.client}' failed")
+        print(f"| {one.client} | {one.p50:.2f} | {one.p99:.2f} | {one.longest:.2f} |", flush=True)
+    idle = components.idle(root)
+    print(f"\n| {idle.components} connected components that do nothing | |\n|---|---:|")
+    print(f"| PSS they add to the runtime, KiB | {idle.pss:,} |")
+    print(f"| processor time of the runtime, seconds a minute | {idle.cpu:.2f} |", flush=True)
+
+
 def main() -> None:
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}\n")
     with tempfile.TemporaryDirectory(prefix="ggl-bench-") as directory:
@@ -36,8 +53,7 @@ def main() -> None:
         launch.start(root)
         ready = time.perf_counter() - began
         try:
-            time.sleep(1)
-            idle = footprint.pss(root)
+            idle = footprint.at_rest(root)
             hello = commands.deploy_hello(root)
             busy = footprint.pss(root)
             settled = footprint.without_deploymentd(root)
@@ -49,6 +65,7 @@ def main() -> None:
             for figure in ipc.figures(baseline, root):
                 _row(figure)
             used = footprint.without_deploymentd(root)
+            _components(root)
             _memory("process of the idle runtime", idle)
             _memory("process right after a deployment", busy)
             _memory("process with one component, a few seconds later", settled)

@@ -171,19 +171,14 @@ def test_a_request_before_connecting(runtime: Runtime, stranger: Peer) -> None:
     assert_sent_away(stranger, runtime)
 
 
-@pytest.mark.parametrize("operation", ["Nonsense", "", "../../gg_config", "x" * 200, "ü"])
+@pytest.mark.parametrize(
+    "operation", ["Nonsense", "", "../../gg_config", "x" * 200, "ü", "x" * 5000, "a\nb", "\x1b[2J", "\0"]
+)
 def test_an_operation_that_does_not_exist(peer: Peer, operation: str) -> None:
     answer = peer.call(1, operation, b"{}")
     assert answer is not None
     assert (answer.type, answer.flags) == (es.APPLICATION_ERROR, es.TERMINATE_STREAM)
     assert json.loads(answer.payload)["_errorCode"] == "ServiceError"
-
-
-@pytest.mark.parametrize("operation", ["x" * 5000, "a\nb", "\x1b[2J", "\0"])
-def test_a_name_that_no_operation_can_have(runtime: Runtime, peer: Peer, operation: str) -> None:
-    headers = [("operation", es.STRING, f"aws.greengrass#{operation}")]
-    peer.send(es.Template(es.APPLICATION_MESSAGE, 0, headers).encode(1, b"{}"))
-    assert_sent_away(peer, runtime)
 
 
 def test_a_header_without_a_name(runtime: Runtime, peer: Peer) -> None:

@@ -242,8 +242,7 @@ class Connection:
             self._violation(f"the first message of stream {number} names no operation")
             return
         if len(name) > MAX_NAME or not name.isprintable():
-            self._violation(f"the first message of stream {number} names an operation that cannot be")
-            return
+            name = ascii(name)[:MAX_NAME]  # no operation's name, but fit for answers and the log
         if not self._judged:
             self._judge(message)
         stream = Stream(self, number, name, len(message.payload))

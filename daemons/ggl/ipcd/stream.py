@@ -20,6 +20,11 @@ JSON = (":content-type", es.STRING, "application/json")
 MAX_ERROR = 64 * 1024
 """Bytes of an error; what is more comes from somebody who means no good."""
 
+_MAX_HEADERS = 500
+"""Bytes that the headers of an error have at most, and what frames it."""
+_MAX_DAMAGED = 500
+_ERROR_MEMBERS = ("message", "_message", "_errorCode", "_service", "resourceType", "resourceName")
+
 _END_OF_STREAM = es.Template(es.APPLICATION_MESSAGE, es.TERMINATE_STREAM)
 _templates: dict[tuple[int, int, str], es.Template] = {}
 
@@ -91,7 +96,7 @@ class Stream:
                 "_service": SERVICE,
                 **error.members,
             }
-            text = error_text(payload)
+            text = error_text(payload, min(MAX_ERROR, self.connection.max_out - _MAX_HEADERS))
             if self.connection.tracer.watchers:
                 self._report(len(text), error)
             self.connection.forget(self)
@@ -166,15 +171,16 @@ class Stream:
         self.connection.tracer.report(kind, self, self.size, bytes_out, error)
 
 
-def error_text(value: dict[str, Any]) -> bytes:
-    """``value`` in any case: an error must reach the component, even if its text is damaged, or far too long."""
+def error_text(value: dict[str, Any], limit: int = MAX_ERROR) -> bytes:
+    """``value`` in any case: an error must reach the component, even if its text is damaged or over ``limit`` bytes."""
     try:
         text = encode(value)
     except (ValueError, TypeError, RecursionError):
         text = b""
-    if 0 < len(text) <= MAX_ERROR:
+    if 0 < len(text) <= limit:
         return text
-    return encode({key: ascii(member)[1:-1][:1000] for key, member in value.items() if isinstance(member, str)})
+    texts = [(key, ascii(value[key])[1:-1]) for key in _ERROR_MEMBERS if isinstance(value.get(key), str)]
+    return encode({key: text[:_MAX_DAMAGED] for key, text in texts})
 
 
 def _template(kind: int, flags: int, shape: str) -> es.Template:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ggl.ipc.errors import IpcError, not_found
+from ggl.ipc.errors import IpcError, not_found, service_error
 from ggl.ipcd import eventstream as es
 from ggl.ipcd.connection import MAX_ANSWERS, MAX_STREAMS, Connection
 from ggl.ipcd.identity import Identified, Identity, Refused
@@ -257,11 +257,16 @@ def test_a_stream_without_an_operation_breaks_the_protocol() -> None:
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "aws.greengrass#\x1b[2J", "a\nb"])
-def test_a_name_that_no_operation_has_does_not_reach_the_log(name: str) -> None:
+def test_a_name_that_no_operation_has_is_made_readable(name: str) -> None:
     peer = Peer()
     peer.call(1, name)
-    assert types(peer.sent()) == [(es.PROTOCOL_ERROR, 0, 0)]
-    assert name not in peer.violations[0]
+    ((stream, _request),) = peer.calls
+    assert stream.name != name
+    assert len(stream.name) <= 256
+    assert stream.name.isprintable()
+    stream.fail(service_error(f"{stream.name} is not supported"))
+    (message,) = peer.sent()
+    assert message.text("service-model-type") == "aws.greengrass#ServiceError"
 
 
 def test_a_header_without_a_name_breaks_the_protocol() -> None:
@@ -424,6 +429,16 @@ def test_a_client_with_small_buffers_misses_an_event_that_is_too_large_and_nothi
     stream.event({"n": "x" * 10_000})
     stream.event({"n": 2})
     assert [json.loads(message.payload) for message in peer.sent()] == [{}, {"n": 1}, {"n": 2}]
+
+
+def test_a_client_with_small_buffers_gets_errors_that_fit() -> None:
+    peer = Peer()
+    peer.answer = not_found("no " + "x" * 4000, "component", "ü" * 4000)
+    peer.connection.receive(C_SUBSCRIBE.encode(1, b"{}"))
+    (message,) = peer.sent()
+    assert types([message]) == [(es.APPLICATION_ERROR, es.TERMINATE_STREAM, 1)]
+    assert len(message.payload) < 9_000
+    assert json.loads(message.payload)["_errorCode"] == "ResourceNotFoundError"
 
 
 def test_other_clients_take_large_messages() -> None:
