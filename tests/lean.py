@@ -50,14 +50,15 @@ class Lean:
 
     def __init__(self, root: Root, token: str | None, timeout: float = 30.0) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(timeout)
         self.events: deque[tuple[int, bytes]] = deque()
         """Stream id and payload of what came on subscriptions while an answer was waited for."""
         self._stream = 0
         self._decoder = es.Decoder()
         self._messages: deque[es.Message] = deque()
         try:
+            # Without a timeout: with one, a full backlog would be an error instead of something to wait for.
             self.sock.connect(str(root.ipc_socket))
+            self.sock.settimeout(timeout)
             if token is not None:
                 self.sock.sendall(CONNECT.encode(0, json.dumps({"authToken": token}).encode()))
                 answer = self._next()

@@ -14,10 +14,13 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one process at one moment. ``pss`` in KiB; ``cpu`` in seconds since it started."""
+    """Of one process at one moment. Memory in KiB; ``cpu`` in seconds since it started."""
 
     pid: int
     pss: int
+    private: int
+    """What it shares with nobody. The share that ``pss`` has of other pages also changes when a sibling comes or goes,
+    so that growth can only be judged by this."""
     fds: int
     cpu: float
 
@@ -28,14 +31,17 @@ def costs(root: Root) -> dict[str, Cost]:
     for pid in marked(mark(root.state), whole=True):
         try:
             found[Path(f"/proc/{pid}/comm").read_text().strip()] = cost_of(pid)
-        except (OSError, StopIteration):
+        except (OSError, KeyError):
             continue  # it has just ended
     return found
 
 
 def cost_of(pid: int) -> Cost:
-    """Raises ``OSError`` when it has ended."""
+    """Raises ``OSError`` or ``KeyError`` when it has ended."""
     smaps = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    pss = next(int(line.split()[1]) for line in smaps.splitlines() if line.startswith("Pss:"))
+    sizes = {line.partition(":")[0]: int(line.split()[1]) for line in smaps.splitlines()[1:]}
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return Cost(pid, pss, len(os.listdir(f"/proc/{pid}/fd")), (int(fields[11]) + int(fields[12])) / _TICKS)
+    private = sizes["Private_Clean"] + sizes["Private_Dirty"]
+    return Cost(
+        pid, sizes["Pss"], private, len(os.listdir(f"/proc/{pid}/fd")), (int(fields[11]) + int(fields[12])) / _TICKS
+    )

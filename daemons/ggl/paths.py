@@ -122,6 +122,7 @@ def _short_run(state: Path) -> Path:
     from zlib import crc32
 
     name = f"ggl-{os.geteuid()}-{crc32(os.fsencode(state)):08x}"
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    # What root has there is closed to the users that components run as, who must reach the socket.
+    runtime = os.environ.get("XDG_RUNTIME_DIR") if os.geteuid() else None
     base = Path(runtime) if runtime and os.path.isdir(runtime) and len(runtime) < 40 else Path("/tmp")
     return base / name

@@ -14,7 +14,9 @@ from zlib import crc32
 import pytest
 
 from tests.compat.clients import Broken, Failed
-from tests.compat.clients.c_sdk import ARENA, MAX_MESSAGE, MAX_STREAMS, CConnection, Headers, encode, receive
+from tests.compat.clients.c_messages import MAX_MESSAGE, Headers, encode, receive
+from tests.compat.clients.c_payloads import ARENA
+from tests.compat.clients.c_sdk import MAX_STREAMS, CConnection
 
 ACK: Headers = {":message-type": 5, ":message-flags": 1, ":stream-id": 0}
 EVENT_SHAPE = "aws.greengrass#SubscriptionResponseMessage"

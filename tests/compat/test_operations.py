@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.compat import table
-from tests.compat.actions import check, expect_events
+from tests.compat.actions.asking import check, expect_events
 from tests.compat.case import Case, Step
 from tests.compat.cases import CASES
 from tests.compat.clients import Client

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from tests.compat.actions import Served
+from tests.compat.actions.serving import Served
 from tests.compat.case import ALLOWED, STRANGER, Case, Refusal
 from tests.compat.clients import TIMEOUT, Client
-from tests.compat.clients.c_sdk import CSdk, Headers, encode, receive
+from tests.compat.clients.c_messages import Headers, encode, receive
+from tests.compat.clients.c_sdk import CSdk
 from tests.compat.scene import Scene
 from tests.integration.conftest import Runtime
 

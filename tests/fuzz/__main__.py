@@ -106,9 +106,8 @@ def _abuse(root: Root, options: argparse.Namespace, tokens: list[str]) -> list[s
             warm, warm_at = _memory(root), time.monotonic()
         if elapsed - reported >= REPORT_SECONDS:
             reported = elapsed
-            print(
-                f"{elapsed:6.0f} s {done:9,} frames {done / elapsed:7,.0f}/s  PSS {_table(_memory(root))}", flush=True
-            )
+            table = _table(_memory(root))
+            print(f"{elapsed:6.0f} s {done:9,} frames {done / elapsed:7,.0f}/s  private KiB: {table}", flush=True)
         if elapsed > options.seconds or daemons(root)["ipcd"] != before["ipcd"] or not singer.running():
             progress[0] = 1
     elapsed = time.monotonic() - began
@@ -139,7 +138,7 @@ def _abuse(root: Root, options: argparse.Namespace, tokens: list[str]) -> list[s
         f"bus: visitors {visits[0].visitors:,}, frames {visits[0].frames:,}; bad provider: registered"
         f" {visits[1].registrations:,} times, calls {visits[1].calls:,}"
     )
-    print(f"PSS after warm-up {_table(warm or {})}; at the end {_table(end)} (KiB)")
+    print(f"private memory after warm-up {_table(warm or {})}; at the end {_table(end)} (KiB)")
     print(f"configuration stored (characters): {stored}")
     for text, count in sorted(logs.errors.items(), key=lambda item: -item[1])[:10]:
         print(f"error in a log, {count} times: {text}")
@@ -164,7 +163,8 @@ def _size(root: Root, component: str) -> int:
 
 
 def _memory(root: Root) -> dict[str, int]:
-    return {name: cost.pss for name, cost in costs(root).items() if name in WATCHED}
+    """KiB that each of ``WATCHED`` shares with nobody."""
+    return {name: cost.private for name, cost in costs(root).items() if name in WATCHED}
 
 
 def _table(memory: dict[str, int]) -> str:

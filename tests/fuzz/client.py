@@ -55,7 +55,6 @@ class Hostile:
         self.over = False
         """The server has closed."""
         counts.connections += 1
-        self._sock.settimeout(PATIENCE)
         self._sock.connect(str(path))
         self._sock.setblocking(False)
         if session.greeting:

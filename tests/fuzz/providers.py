@@ -67,8 +67,8 @@ def visit(path: Path, seed: int, tokens: list[str], stopped: Callable[[], bool])
     while not stopped():
         try:
             sock = socket.socket(socket.AF_UNIX)
-            sock.settimeout(_PATIENCE)
             sock.connect(str(path))
+            sock.settimeout(_PATIENCE)
             visits.visitors += 1
             for _ in range(rng.randrange(1, 4)):
                 sock.sendall(_visitors_frame(rng, tokens))
@@ -125,9 +125,9 @@ def serve_badly(path: Path, seed: int, token: str, stopped: Callable[[], bool]) 
     rng, visits = Random(f"{seed}:provider"), Visits()
     while not stopped():
         with socket.socket(socket.AF_UNIX) as sock:
-            sock.settimeout(0.5)
             try:
                 sock.connect(str(path))
+                sock.settimeout(0.5)
                 params = {"token": token, "operations": [CALL, WATCH], "events": {WATCH: "com.example.fuzz#Event"}}
                 sock.sendall(_pack([0, 1, "register", [params, ""]]))
                 _answer_calls(rng, sock, visits, stopped)

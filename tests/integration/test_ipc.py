@@ -300,6 +300,13 @@ def test_publishing_on_a_wildcard_is_refused(runtime: Runtime, components: Compo
     assert caught.value.message == "Publish topic must not contain a wildcard."
 
 
+@pytest.mark.parametrize("operation", ["PublishToTopic", "SubscribeToTopic"])
+def test_a_topic_is_needed_also_by_who_needs_no_policy(runtime: Runtime, operation: str) -> None:
+    request = {"topic": "", "publishMessage": {"jsonMessage": {"message": {}}}}
+    answer = runtime.call("gg_pubsub", f"aws.greengrass#{operation}", component="greengrass-cli#x", request=request)
+    assert answer["error"]["shape"] == "InvalidArgumentsError"
+
+
 def test_a_message_that_is_none_is_refused(runtime: Runtime, components: Components) -> None:
     client = components.connect(runtime.allow(A, ["*"], ["*"]))
     with pytest.raises(ServiceError):

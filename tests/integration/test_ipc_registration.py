@@ -214,6 +214,15 @@ def test_a_subscription_survives_the_provider(bridge: Runtime, provider: Provide
         assert again.register(bridge.token(PROVIDER), OPERATION) is None  # what ``provider`` waits for goes away here
 
 
+def test_an_event_before_the_response_is_left_out(provider: Provider, caller: Caller) -> None:
+    caller.send(SUBSCRIPTION, {})
+    number, _, _ = provider.take()
+    provider.send(ITEM, number, {"n": 0})
+    provider.answer(number, {"response": {}})
+    provider.send(ITEM, number, {"n": 1})
+    assert [caller.answer(), caller.answer()] == [("com.x#WatchResponse", {}), (EVENT, {"n": 1})]
+
+
 def test_a_provider_may_end_a_subscription(provider: Provider, caller: Caller) -> None:
     caller.send(SUBSCRIPTION, {})
     number, _, _ = provider.take()

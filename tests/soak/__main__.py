@@ -74,7 +74,9 @@ def main() -> int:
 
 def _soak(root: Root, options: argparse.Namespace) -> list[str]:
     tokens = {
-        name: install(root, f"com.example.Soak{name}", {"counter": 0, "accessControl": {"aws.greengrass.ipc.pubsub": ALL}})
+        name: install(
+            root, f"com.example.Soak{name}", {"counter": 0, "accessControl": {"aws.greengrass.ipc.pubsub": ALL}}
+        )
         for name in ("Publisher", "Subscriber", "Official", "Watcher", "Slow", "Visitor")
     }
     names = [f"p{number}" for number in range(options.publishers)]
@@ -126,7 +128,7 @@ def _sample(root: Root, seconds: float) -> list[Sample]:
     samples: list[Sample] = []
     began = time.monotonic()
     names = sorted(costs(root))
-    print("| s | " + " | ".join(f"{name}: PSS KiB, fds, CPU %" for name in names) + " |")
+    print("| s | " + " | ".join(f"{name}: PSS KiB, private, fds, CPU %" for name in names) + " |")
     print("|---:|" + "---:|" * len(names))
     while (elapsed := time.monotonic() - began) < seconds:
         time.sleep(min(SAMPLE_SECONDS, seconds - elapsed) or 0.01)
@@ -139,7 +141,7 @@ def _sample(root: Root, seconds: float) -> list[Sample]:
                 cells.append("")
                 continue
             busy = (cost.cpu - last.cpu) / (now - samples[-1][0]) * 100 if last else 0.0
-            cells.append(f"{cost.pss:,} {cost.fds} {busy:.0f}")
+            cells.append(f"{cost.pss:,} {cost.private:,} {cost.fds} {busy:.0f}")
         samples.append((now, found))
         print(f"| {now:.0f} | " + " | ".join(cells) + " |", flush=True)
     return samples
@@ -178,7 +180,9 @@ def _report_others(watched: Done, visits: Done, cut: Cut) -> list[str]:
 
 def _judge_growth(samples: list[Sample]) -> list[str]:
     steady = [
-        (at / 60, sum(cost.pss for cost in found.values())) for at, found in samples if at >= samples[-1][0] * WARM_UP
+        (at / 60, sum(cost.private for cost in found.values()))
+        for at, found in samples
+        if at >= samples[-1][0] * WARM_UP
     ]
     pids = [{name: cost.pid for name, cost in found.items()} for _, found in samples]
     problems = [
@@ -188,9 +192,9 @@ def _judge_growth(samples: list[Sample]) -> list[str]:
     ]
     if len(steady) < 3:
         return problems
-    slope, _ = statistics.linear_regression([at for at, _ in steady], [pss for _, pss in steady])
+    slope, _ = statistics.linear_regression([at for at, _ in steady], [size for _, size in steady])
     minutes = steady[-1][0] - steady[0][0]
-    print(f"\nPSS of the runtime after the warm-up: {slope:+.1f} KiB a minute over {minutes:.1f} minutes")
+    print(f"\nprivate memory of the runtime after the warm-up: {slope:+.1f} KiB a minute over {minutes:.1f} minutes")
     if slope * minutes > ALLOWANCE:
         problems.append(f"the runtime grows: {slope:+.1f} KiB a minute")
     return problems

@@ -98,16 +98,20 @@ def run(root: Root, cycles: int) -> list[str]:
     elapsed = time.monotonic() - began
     after = _settled(root)
     print(f"{cycles:,} cycles in {elapsed:.1f} s: {cycles / elapsed:,.0f}/s")
-    print("| process | PSS before, KiB | after | descriptors before | after |\n|---|---:|---:|---:|---:|")
+    print(
+        "| process | PSS before, KiB | after | private before | after | descriptors before | after |\n|---|"
+        + "---:|" * 6
+        + ""
+    )
     for name in before:
         old, new = before[name], after.get(name, before[name])
-        print(f"| {name} | {old.pss:,} | {new.pss:,} | {old.fds} | {new.fds} |")
+        print(f"| {name} | {old.pss:,} | {new.pss:,} | {old.private:,} | {new.private:,} | {old.fds} | {new.fds} |")
         if new.pid != old.pid:
             problems.append(f"{name} was process {old.pid} and is {new.pid}")
         if new.fds > old.fds:
             problems.append(f"{name} had {old.fds} descriptors and has {new.fds}")
     problems += [f"still connected: {each}" for each in connections(root)]
-    grown = sum(cost.pss for cost in after.values()) - sum(cost.pss for cost in before.values())
+    grown = sum(cost.private for cost in after.values()) - sum(cost.private for cost in before.values())
     if grown > ALLOWANCE:
         problems.append(f"the runtime has grown by {grown:,} KiB")
     return problems

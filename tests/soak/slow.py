@@ -39,12 +39,13 @@ def stop_reading(root: Root, slow: str, slow_token: str, token: str, pause: floa
                 with Lean(root, slow_token) as subscriber:
                     subscriber.call("SubscribeToTopic", {"topic": "bulk"})
                     _fill(root, slow, publisher, request, result)
-                told = len(complaints(root, slow))
-                if told < result.count:
-                    result.failures.append(f"{slow} was disconnected {result.count} times, the log has it {told} times")
                 ends = time.monotonic() + pause
                 while time.monotonic() < ends and not stopped():
                     time.sleep(0.2)
+        time.sleep(1.0)  # the log writer may be a little behind
+        told = len(complaints(root, slow))
+        if told < result.count:
+            result.failures.append(f"{slow} was disconnected {result.count} times, the log has it {told} times")
     except (IpcFailure, OSError) as error:
         result.failures.append(f"who publishes for {slow}: {error!r}")
     return result

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ggl.ipc.errors import invalid_arguments
+from ggl.ipc.errors import invalid_arguments, service_error
 from ggl.ipc.metrics import NO_METRICS, UNFIT_METRIC, is_fit
 from ggl.values import InvalidValue, get_list, get_str
 
@@ -91,6 +91,14 @@ def _member(key: str, empty_is_missing: bool = False) -> Resources:
     return resources
 
 
+def _secret(request: Mapping[str, Any]) -> list[str]:
+    """The id as it is written. A request without one is a ServiceError, for which alone the clients are prepared."""
+    secret = get_str(request, "secretId", "")
+    if not secret:
+        raise service_error("'secretId' is required")
+    return [secret]
+
+
 def _shadow(request: Mapping[str, Any]) -> list[str]:
     thing, shadow = get_str(request, "thingName", ""), get_str(request, "shadowName", "")
     if not thing:
@@ -146,7 +154,7 @@ OPERATIONS: dict[str, Operation] = {
         _cli("GetComponentDetails", "componentName", _NO_COMPONENT),
         Operation("GetConfiguration"),
         _cli("GetLocalDeploymentStatus", "deploymentId", "'deploymentId' is required"),
-        Operation("GetSecretValue", None, SECRETS, _member("secretId", True), "'secretId' is required"),
+        Operation("GetSecretValue", None, SECRETS, _secret),
         _named_shadow("GetThingShadow"),
         _cli("ListComponents"),
         _cli("ListLocalDeployments"),

@@ -72,7 +72,9 @@ class Service:
     # -- IPC ---------------------------------------------------------------------------------------------------------
 
     def publish_to_topic(self, component: str, request: dict[str, Any], _bus_request: Request) -> None:
-        topic = get_str(request, "topic")
+        topic = get_str(request, "topic", "")
+        if not topic:
+            raise invalid_arguments("Publish topic must not be empty")
         if not is_publishable(topic):
             raise invalid_arguments(_NO_WILDCARD)
         if too_long(topic):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.compat.actions import event_from_server, serve
+from tests.compat.actions.serving import event_from_server, serve
 from tests.compat.case import Answer, Case, NotServed, Refusal, Step
 
 PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"

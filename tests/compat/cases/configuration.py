@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.compat.actions import another, bus, call, gets, stored, subscribe, unsubscribe, write
+from tests.compat.actions.asking import call, gets, subscribe, unsubscribe
+from tests.compat.actions.world import another, bus, stored, write
 from tests.compat.case import UNKNOWN, Answer, C, Caller, Case, Having, Refusal, Step
 from tests.compat.scene import Now
 

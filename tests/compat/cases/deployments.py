@@ -4,19 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.compat.actions import (
-    a_deployment,
-    bus,
-    call,
-    deployment_over,
-    folders,
-    gets,
-    keep_answer,
-    round_of,
-    round_result,
-    stored,
-    subscribe,
-)
+from tests.compat.actions.asking import call, gets, keep_answer, subscribe
+from tests.compat.actions.deploying import a_deployment, deployment_over, folders, round_of, round_result
+from tests.compat.actions.world import bus, stored
 from tests.compat.case import JS, STRANGER, UNKNOWN, Answer, C, Case, Having, Match, Refusal, Step
 
 CREATE, CANCEL = "CreateLocalDeployment", "CancelLocalDeployment"
@@ -234,4 +224,4 @@ def _gone(scene: Any) -> None:
     wait_until(lambda: DEPLOYED not in scene.bus("gg_config", "list", key_path=["services"]), seconds=60)
 
 
-CASES = (*REQUESTING, *LOOKING, *UPDATES, *VALIDATIONS)
+CASES = (*LOOKING, *REQUESTING, *UPDATES, *VALIDATIONS)

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.compat.actions import (
+from tests.compat.actions.asking import call, gets, subscribe, unsubscribe
+from tests.compat.actions.messages import (
     binary_event,
     binary_message,
-    call,
     flood,
-    gets,
     gets_numbers,
     heard,
     json_event,
     json_message,
     listen,
     publish,
-    subscribe,
-    unsubscribe,
 )
 from tests.compat.case import SDKS, STRANGER, Answer, C, Caller, Case, Refusal, Step
 from tests.compat.cases.configuration import nested

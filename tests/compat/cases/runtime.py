@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.compat.actions import bus
+from tests.compat.actions.world import bus
 from tests.compat.case import EVERYTHING, STRANGER, Answer, C, Caller, Case, Kind, Match, Refusal
 
 TOKEN, PASSWORD, METRIC = "ValidateAuthorizationToken", "CreateDebugPassword", "PutComponentMetric"

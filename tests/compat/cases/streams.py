@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from tests.compat.actions import (
-    as_a_component,
-    at_once,
-    call,
-    end_from_server,
-    ended_with,
-    event_from_server,
-    on_the_command_line,
-    refused_connection,
-    serve,
-)
+from tests.compat.actions.asking import at_once, call, ended_with, on_the_command_line, refused_connection
+from tests.compat.actions.deploying import as_a_component
+from tests.compat.actions.messages import json_event, json_message, publish, publish_to_somebody
+from tests.compat.actions.serving import end_from_server, event_from_server, serve
+from tests.compat.actions.world import kill
 from tests.compat.case import Answer, C, Case, Step
 
 STATUS = {"certificateUpdate": {"certificate": "x"}}
@@ -32,6 +26,11 @@ CASES = (
         ended_with(0, "ServiceError", ".*the sky fell.*"),
         call("GetConfiguration", {"keyPath": ["x"]}, X),
     ), row=STREAMS, ends=True),
+    Case("SubscribeToTopic", "a killed daemon does not end it", {"topic": "{me}/t"}, Answer(), then=(
+        Step(publish("{me}/t", json_message({"n": 1})), (json_event("{me}/t", {"n": 1}),)),
+        kill("pubsubd"),
+        Step(publish_to_somebody("{me}/t", json_message({"n": 2})), (json_event("{me}/t", {"n": 2}),)),
+    ), row=STREAMS),
     Case("GetConfiguration", "a wrong token", {"keyPath": ["x"]}, X,
          then=(refused_connection("0123456789ABCDEF"), refused_connection("")), row=CONNECTING),
     Case("GetConfiguration", "as a component", {"keyPath": ["x"]}, X, then=(as_a_component(),), row=CONNECTING),

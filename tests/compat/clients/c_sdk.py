@@ -11,28 +11,19 @@ timestamps that are always fractions and 0.0 for none, and the end of a stream w
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import socket
-import struct
 import sys
 import threading
-from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any
-from zlib import crc32
 
 from tests.compat.clients import END, PROBES, TIMEOUT, Broken, Error, Failed, Subscription
+from tests.compat.clients.c_messages import Headers, common, encode, receive
+from tests.compat.clients.c_payloads import EVENT_CHECKS, RESPONSE_CHECKS, OutOfMemory, decode_map, member, require
 
-MAX_MESSAGE = 10_000
-"""Bytes of its buffers: all of a message that is sent, and what follows the first twelve bytes of one received."""
 MAX_STREAMS = 16
-ARENA = 255 * 11
-"""Bytes for what a payload is decoded into: 21 a member of a map, 11 an element of a list."""
-
-INT32, STRING = 4, 7
 MESSAGE, ERROR, CONNECT, CONNECT_ACK = 0, 1, 4, 5
 ACCEPTED, TERMINATE = 1, 2
 PREFIX = "aws.greengrass#"
@@ -45,190 +36,6 @@ EVENT_SHAPES = {
     "SubscribeToTopic": "SubscriptionResponseMessage",
     "SubscribeToValidateConfigurationUpdates": "ValidateConfigurationUpdateEvents",
 }
-
-Headers = Mapping[str, "int | str"]
-
-
-# -- bytes -------------------------------------------------------------------------------------------------------------
-
-
-def encode(headers: Headers, payload: bytes) -> bytes:
-    """Raises ``Broken`` when the message does not fit into the buffer."""
-    block = b""
-    for name, value in headers.items():
-        block += bytes((len(name),)) + name.encode()
-        if isinstance(value, int):
-            block += struct.pack(">Bi", INT32, value)
-        else:
-            block += struct.pack(">BH", STRING, len(value.encode())) + value.encode()
-    total = 16 + len(block) + len(payload)
-    if total > MAX_MESSAGE:
-        raise Broken(f"a message of {total} bytes does not fit into the buffer")
-    front = struct.pack(">II", total, len(block))
-    front += struct.pack(">I", crc32(front)) + block + payload
-    return front + struct.pack(">I", crc32(front))
-
-
-def decode_headers(block: bytes) -> Headers:
-    headers: dict[str, int | str] = {}
-    position = 0
-    while position < len(block):
-        name = block[position + 1 : position + 1 + block[position]]
-        position += 1 + len(name)
-        if position >= len(block):
-            raise Broken("a header does not fit into its block")
-        kind = block[position]
-        if kind == INT32:
-            size, start = 4, position + 1
-        elif kind == STRING:
-            size, start = int.from_bytes(block[position + 1 : position + 3], "big"), position + 3
-        else:
-            raise Broken(f"the header {name!r} is of type {kind}: unsupported header value type")
-        value = block[start : start + size]
-        if len(value) != size:
-            raise Broken("a header does not fit into its block")
-        headers[name.decode()] = struct.unpack(">i", value)[0] if kind == INT32 else value.decode()
-        position = start + size
-    return headers
-
-
-def receive(sock: socket.socket) -> tuple[Headers, bytes]:
-    prelude = _exactly(sock, 12)
-    total, block_size, prelude_crc = struct.unpack(">III", prelude)
-    if crc32(prelude[:8]) != prelude_crc:
-        raise Broken("prelude CRC mismatch")
-    if total < 16 or block_size > total - 16:
-        raise Broken("the lengths of a message are not valid")
-    if total - 12 > MAX_MESSAGE:
-        raise Broken("EventStream packet does not fit in IPC packet buffer size")
-    data = _exactly(sock, total - 12)
-    if crc32(prelude + data[:-4]) != int.from_bytes(data[-4:], "big"):
-        raise Broken("message CRC mismatch")
-    return decode_headers(data[:block_size]), data[block_size:-4]
-
-
-def _exactly(sock: socket.socket, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        part = sock.recv(size - len(data))
-        if not part:
-            raise Broken("the connection is closed")
-        data += part
-    return data
-
-
-def common(headers: Headers) -> tuple[int, int, int]:
-    """Type, flags and stream id; one that is absent is 0."""
-    values = [headers.get(name, 0) for name in (":message-type", ":message-flags", ":stream-id")]
-    if any(not isinstance(value, int) for value in values):
-        raise Broken("a common header is not Int32")
-    return values[0], values[1], values[2]  # type: ignore[return-value]
-
-
-# -- payloads ----------------------------------------------------------------------------------------------------------
-
-
-class OutOfMemory(Broken):
-    """The payload does not fit into the arena."""
-
-
-def decode_map(payload: bytes) -> dict[str, Any]:
-    def number(text: str) -> int:
-        value = int(text)
-        if not -(2**63) <= value < 2**63:
-            raise Broken("JSON integer out of range of int64_t")
-        return value
-
-    try:
-        value = json.loads(payload, parse_int=number)
-    except ValueError as error:
-        raise Broken(f"failed to decode the payload {payload[:200]!r}: {error}") from None
-    if _cost(value) > ARENA:
-        raise OutOfMemory("insufficient memory to decode JSON")
-    decoded: dict[str, Any] = _require(value, dict, "the payload")
-    return decoded
-
-
-def _cost(value: Any) -> int:
-    if isinstance(value, dict):
-        return 21 * len(value) + sum(map(_cost, value.values()))
-    if isinstance(value, list):
-        return 11 * len(value) + sum(map(_cost, value))
-    return 0
-
-
-def _require(value: Any, kind: type[Any], what: str) -> Any:
-    if type(value) is not kind:
-        raise Broken(f"{what} is of the wrong type: {value!r}")
-    return value
-
-
-def _member(data: dict[str, Any], key: str, kind: type[Any]) -> Any:
-    if key not in data:
-        raise Broken(f"map missing required key {key}")
-    return _require(data[key], kind, key)
-
-
-def _base64(text: str) -> None:
-    try:
-        base64.b64decode(text, validate=True)
-    except binascii.Error:
-        raise Broken(f"failed to decode the base64 {text!r}") from None
-
-
-def _check_topic_event(event: dict[str, Any]) -> None:
-    if ("jsonMessage" in event) == ("binaryMessage" in event):
-        raise Broken("received invalid pubsub subscription response")
-    is_json = "jsonMessage" in event
-    message = _member(event, "jsonMessage" if is_json else "binaryMessage", dict)
-    content = _member(message, "message", dict if is_json else str)
-    _member(_member(message, "context", dict), "topic", str)
-    if not is_json:
-        _base64(content)
-
-
-def _check_configuration_event(event: dict[str, Any]) -> None:
-    update = _member(event, "configurationUpdateEvent", dict)
-    _member(update, "componentName", str)
-    for key in _member(update, "keyPath", list):
-        _require(key, str, "a key of keyPath")
-
-
-def _check_iot_core_event(event: dict[str, Any]) -> None:
-    message = _member(event, "message", dict)
-    _member(message, "topicName", str)
-    _base64(_member(message, "payload", str))
-
-
-def _check_connection_event(event: dict[str, Any]) -> None:
-    _member(_member(event, "connectionStatusEvent", dict), "status", str)
-
-
-EVENT_CHECKS: dict[str, Callable[[dict[str, Any]], None]] = {
-    "SubscribeToTopic": _check_topic_event,
-    "SubscribeToConfigurationUpdate": _check_configuration_event,
-    "SubscribeToIoTCore": _check_iot_core_event,
-    "SubscribeToIoTCoreConnectionStatus": _check_connection_event,
-}
-
-
-def _check_listed_shadows(response: dict[str, Any]) -> None:
-    for name in _member(response, "results", list):
-        _require(name, str, "a name of results")
-    _member(response, "timestamp", float)
-
-
-RESPONSE_CHECKS: dict[str, Callable[[dict[str, Any]], Any]] = {
-    "GetConfiguration": lambda response: _member(response, "value", dict),
-    "RestartComponent": lambda response: _member(response, "restartStatus", str),
-    "CreateLocalDeployment": lambda response: _member(response, "deploymentId", str),
-    "GetThingShadow": lambda response: _base64(_member(response, "payload", str)),
-    "UpdateThingShadow": lambda response: _base64(_member(response, "payload", str)),
-    "ListNamedShadowsForThing": _check_listed_shadows,
-}
-
-
-# -- connections -------------------------------------------------------------------------------------------------------
 
 
 class CSdk:
@@ -291,7 +98,7 @@ class CConnection:
         if not flags & ACCEPTED:
             raise Broken("the connection response misses the accepted flag")
         svcuid = headers.get("svcuid", "")
-        self.svcuid = _require(svcuid, str, "svcuid")
+        self.svcuid = require(svcuid, str, "svcuid")
 
     def call(self, operation: str, request: dict[str, Any], unchecked: bool = False) -> dict[str, Any]:
         return self.send(operation, _json(request), None)
@@ -401,8 +208,8 @@ class CConnection:
     def _understood(operation: str, kind: int, payload: bytes) -> dict[str, Any]:
         if kind == ERROR:
             error = decode_map(payload)
-            code = _member(error, "_errorCode", str)
-            raise Failed(Error(code, _require(error.get("_message", ""), str, "_message")))
+            code = member(error, "_errorCode", str)
+            raise Failed(Error(code, require(error.get("_message", ""), str, "_message")))
         if kind != MESSAGE:
             raise Broken(f"unexpected message type {kind}")
         response = decode_map(payload)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -37,14 +38,26 @@ def test_a_user_without_a_choice_has_xdg_directories(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("length", [10, 60, 90, 100, 200])
-def test_socket_paths_fit_whatever_the_root(length: int) -> None:
-    root = find_root("/" + "d" * length)
-    assert len(str(root.bus_socket("gg_deployment"))) <= SOCKET_PATH_LIMIT
-    assert len(str(root.ipc_socket)) <= SOCKET_PATH_LIMIT
+@pytest.mark.parametrize("letter", ["d", "ü"])
+def test_socket_paths_fit_whatever_the_root(length: int, letter: str) -> None:
+    root = find_root("/" + letter * length)
+    assert len(os.fsencode(root.bus_socket("gg_registration"))) <= SOCKET_PATH_LIMIT
+    assert len(os.fsencode(root.ipc_socket)) <= SOCKET_PATH_LIMIT
 
 
 def test_long_roots_do_not_share_their_sockets() -> None:
     assert find_root("/" + "d" * 200).run != find_root("/" + "e" * 200).run
+
+
+@pytest.mark.parametrize(("uid", "own"), [(0, False), (1000, True)])
+def test_the_sockets_of_root_are_where_the_users_of_components_may_go(
+    monkeypatch: pytest.MonkeyPatch, uid: int, own: bool
+) -> None:
+    with TemporaryDirectory(dir="/tmp") as runtime:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
+        monkeypatch.setattr(os, "geteuid", lambda: uid)
+        socket = find_root("/" + "d" * 200).ipc_socket
+    assert socket.parent.parent == (Path(runtime) if own else Path("/tmp"))
 
 
 def test_a_child_finds_the_same_root(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -153,6 +153,14 @@ def test_update_at_the_stored_time_wins(store: Store) -> None:
     assert store.tree.read([*MINE, "number"]) == 3
 
 
+def test_update_in_the_future_is_taken_and_wins_over_what_follows(store: Store) -> None:
+    later = time.time() + 3600
+    update(store, ["number"], 3, later)
+    assert store.tree.newest([*MINE, "number"]) == int(round(later * 1000, 3))
+    assert error_of(update, store, ["number"], 4, time.time())[0] == "FailedUpdateConditionCheckError"
+    assert store.tree.read([*MINE, "number"]) == 3
+
+
 def test_update_older_than_stored_fails_its_condition_and_still_merges_what_it_may(store: Store) -> None:
     assert error_of(update, store, [], {"number": 9, "added": 1}, 4.0) == (
         "FailedUpdateConditionCheckError",

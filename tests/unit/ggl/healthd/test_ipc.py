@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
-from ggl.healthd.ipc import component_details, in_dependency_order
-from ggl.healthd.lifecycle import Health
+from ggl.bus.errors import BusError, ErrorCode
+from ggl.healthd.ipc import component_details, in_dependency_order, methods
+from ggl.healthd.lifecycle import RUNNING, Health
 
 
 @pytest.mark.parametrize(
@@ -33,3 +37,59 @@ def test_a_component_of_which_the_configuration_knows_nothing() -> None:
     assert component_details(health, None) == bare
     assert component_details(health, {"configuration": "odd", "version": 7}) == bare
     assert component_details(health, {"configuration": {}}) == {**bare, "configuration": {}}
+
+
+class Refusing:
+    """Components of which the host does nothing that is asked of it; what it says is ``error``."""
+
+    def __init__(self, error: BusError) -> None:
+        self.error = error
+
+    def ask(self, then: Callable[[], None], failed: Callable[[BusError], None]) -> None:
+        then()
+
+    def all(self) -> list[Health]:
+        return []
+
+    def get(self, component: str) -> Health | None:
+        return Health(component, "1.0.0", RUNNING)
+
+    def control(
+        self, method: str, component: str, then: Callable[[], None], failed: Callable[[BusError], None]
+    ) -> None:
+        failed(self.error)
+
+
+class Asked:
+    """A request on the bus; ``answer`` is what it got."""
+
+    trail = "t"
+    answer: Any = None
+
+    def defer(self) -> None:
+        pass
+
+    def reply(self, answer: Any) -> None:
+        self.answer = answer
+
+
+def error(shape: str, message: str) -> dict[str, Any]:
+    return {"error": {"shape": shape, "message": message}}
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "answer"),
+    [
+        ("PauseComponent", ErrorCode.FAILURE, error("ServiceError", "Unable to pause the component: no")),
+        ("ResumeComponent", ErrorCode.TIMEOUT, error("ServiceError", "Unable to resume the component: no")),
+        ("PauseComponent", ErrorCode.INVALID, error("InvalidArgumentsError", "Component A is not running")),
+        ("ResumeComponent", ErrorCode.INVALID, error("InvalidArgumentsError", "Component A is not paused")),
+        ("RestartComponent", ErrorCode.FAILURE, {"response": {"restartStatus": "FAILED", "message": "no"}}),
+        ("StopComponent", ErrorCode.FAILURE, {"response": {"stopStatus": "SUCCEEDED"}}),
+    ],
+)
+def test_what_the_host_does_not_do(operation: str, code: ErrorCode, answer: dict[str, Any]) -> None:
+    method = methods(Refusing(BusError(code, "no")), None)[f"aws.greengrass#{operation}"]  # type: ignore[arg-type]
+    asked = Asked()
+    method.handler(asked, {"component": "B", "request": {"componentName": "A"}})  # type: ignore[arg-type]
+    assert asked.answer == answer

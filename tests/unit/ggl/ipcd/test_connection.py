@@ -93,6 +93,13 @@ def test_a_token_is_accepted() -> None:
     assert peer.connection.component == "com.example.A"
 
 
+def test_flags_of_a_connect_request_mean_nothing() -> None:
+    peer = Peer(connected=False)
+    flagged = es.Template(es.CONNECT, es.TERMINATE_STREAM | 1, [(":version", es.STRING, "0.1.0")])
+    peer.connection.receive(flagged.encode(0, b'{"authToken":"SECRET"}'))
+    assert types(peer.sent()) == [(es.CONNECT_ACK, es.CONNECTION_ACCEPTED, 0)]
+
+
 @pytest.mark.parametrize(
     "message",
     [
@@ -195,6 +202,13 @@ def test_a_request_without_payload_is_an_empty_one() -> None:
     peer = Peer()
     peer.call(1, payload=b"")
     assert peer.calls[0][1] == {}
+
+
+def test_a_request_may_come_as_an_error_or_with_flags_that_nobody_knows() -> None:
+    peer = Peer()
+    peer.give(es.APPLICATION_ERROR, 1, b"{}", operation=PUBLISH)
+    peer.call(2, flags=4)
+    assert len(peer.calls) == 2
 
 
 def test_an_error_carries_its_text_for_every_client() -> None:
