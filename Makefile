@@ -40,10 +40,10 @@ test-crash: $(VENV)/.dev ## Deployments that are killed at every step, in every 
 test-compat: $(VENV)/.dev ## Every IPC operation through every client library (needs node and npm)
 	$(BIN)/python -m pytest tests/compat
 
-test-fuzz: $(VENV)/.dev ## A short run of the IPC fuzzer
-	$(BIN)/python -m pytest tests/fuzz
+test-fuzz: $(VENV)/.dev ## Short runs of the IPC fuzzer and of the soak
+	$(BIN)/python -m pytest tests/fuzz tests/soak
 
-fuzz: $(VENV)/.dev ## A million broken frames against a running bridge (about ten minutes)
+fuzz: $(VENV)/.dev ## A million broken frames against a running bridge (minutes)
 	$(BIN)/python -m tests.fuzz
 
 soak: $(VENV)/.dev ## Half an hour of messages through the bridge, with everything counted

@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from importlib import import_module
 
@@ -23,7 +24,8 @@ from ggl.log import get_logger
 from ggl.paths import IPC_SOCKET_NAME, Root, find_root
 
 LISTEN_FDS_START = 3
-BACKLOG = 512
+BACKLOG = 4096
+"""Connections that may wait to be accepted. Clients that do not wait for their turn fail when there is no more room."""
 BUS_DIRECTORY_MODE = 0o711
 """Other users reach the sockets that are open to them, and see no more."""
 _log = get_logger("daemon")
@@ -39,7 +41,8 @@ class Context:
         self._idle_exit = idle_exit
         self._servers: list[Server] = []
         self._holds = 0
-        self._idle_generation = 0
+        self._idle_since: float | None = None
+        self._idle_timer = False
         self._exit_callbacks: list[Callable[[], None]] = []
 
     def serve(self, interface: str, methods: Methods, visitors: Visitors | None = None) -> Server:
@@ -69,16 +72,26 @@ class Context:
             callback()
 
     def _changed(self) -> None:
-        self._idle_generation += 1
-        if self._idle_exit is not None and self._is_idle():
-            generation = self._idle_generation
-            self.loop.call_later(self._idle_exit, lambda: self._leave_if_idle(generation))
+        self._idle_since = time.monotonic() if self._is_idle() else None
+        if self._idle_since is not None and self._idle_exit is not None and not self._idle_timer:
+            self._look_again(self._idle_exit)
 
     def _is_idle(self) -> bool:
         return self._holds == 0 and not any(server.connections for server in self._servers)
 
-    def _leave_if_idle(self, generation: int) -> None:
-        if generation == self._idle_generation and self._is_idle():
+    def _look_again(self, seconds: float) -> None:
+        """One timer, however often somebody comes and goes."""
+        self._idle_timer = True
+        self.loop.call_later(seconds, self._leave_if_idle)
+
+    def _leave_if_idle(self) -> None:
+        self._idle_timer = False
+        if self._idle_since is None or self._idle_exit is None or not self._is_idle():
+            return
+        left = self._idle_since + self._idle_exit - time.monotonic()
+        if left > 0:
+            self._look_again(left)
+        else:
             _log.debug("idle, leaving")
             self.loop.stop()
 

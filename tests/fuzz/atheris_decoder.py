@@ -16,7 +16,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-import atheris
+import atheris  # type: ignore[import-untyped]
 
 with atheris.instrument_imports(include=["ggl.ipcd", "ggl.ipc", "json"]):
     from ggl.ipcd import eventstream as es
@@ -24,6 +24,7 @@ with atheris.instrument_imports(include=["ggl.ipcd", "ggl.ipc", "json"]):
     from ggl.ipcd.identity import Identified, Identity
     from ggl.ipcd.stream import Stream
     from ggl.ipcd.trace import Tracer
+    from ggl.ipcd.unfinished import Unfinished
 
 from tests.fuzz.frames import JSON, VERSION, block, sealed, text
 
@@ -37,6 +38,7 @@ class _Output:
     def __init__(self) -> None:
         self.decoder = es.Decoder()
         self.finished = False
+        self.behind = 0
 
     def send(self, data: bytes) -> None:
         self.decoder.feed(data)
@@ -68,7 +70,7 @@ def _identify(_token: str | None, _component: str | None, done: Identified) -> N
 
 def _serve(*pieces: bytes) -> None:
     output = _Output()
-    connection = Connection(output, _identify, _start, lambda reason: None, Tracer())
+    connection = Connection(output, _identify, _start, lambda reason: None, Tracer(), Unfinished())
     for piece in pieces:
         if not output.finished:
             connection.receive(piece)

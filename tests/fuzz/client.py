@@ -52,6 +52,7 @@ class Hostile:
         self._sock = socket.socket(socket.AF_UNIX)
         self._buffer = bytearray()
         self._last = b""
+        self._waiting = False
         self.over = False
         """The server has closed."""
         counts.connections += 1
@@ -89,6 +90,7 @@ class Hostile:
 
     def _check(self) -> None:
         stream = self.session.stream + 1
+        self._waiting = True
         self._send(request_of("GetConfiguration").encode(stream, json.dumps(MARKER).encode()))
         found: list[bytes] = []
 
@@ -117,6 +119,8 @@ class Hostile:
                 self._read()
                 self.over = True
         self._read()
+        if len(self._buffer) > 1 << 16 and not self._waiting:
+            self._messages()
 
     def _read(self) -> None:
         try:
@@ -127,8 +131,6 @@ class Hostile:
             pass
         except OSError:
             self.over = True
-        if len(self._buffer) > 1 << 16:
-            self._messages()
 
     def _messages(self) -> list[bytes]:
         """The whole messages that have come. The server's checksums are looked at elsewhere, by the canaries."""

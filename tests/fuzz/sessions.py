@@ -61,7 +61,7 @@ class Maker:
     def session(self, number: int) -> Session:
         rng = Random(f"{self._seed}:{number}")
         # Who is known sends many frames and a stranger few, and each kind shall send half of all.
-        return self._known(rng, number) if rng.random() < 0.09 else self._stranger(rng, number)
+        return self._known(rng, number) if rng.random() < 0.071 else self._stranger(rng, number)
 
     # -- before the connection is established ------------------------------------------------------------------------
 

@@ -13,10 +13,11 @@ from contextlib import ExitStack
 
 import pytest
 
-from ggl.ipcd import clients, connection, transport
+from ggl.ipcd import clients, rate, transport
 from ggl.ipcd import eventstream as es
 from tests.integration.conftest import Runtime, running, wait_until
 from tests.lean import ALL, CONNECT, PING, IpcFailure, Lean, connections, install, request_of
+from tests.processes import cost_of
 
 A, B, C = "com.example.A", "com.example.B", "com.example.C"
 MESSAGE = 256 * 1024
@@ -50,6 +51,20 @@ def assert_served(lean: Lean) -> None:
     assert found["value"] == {"x": 1}
 
 
+def assert_closed(lean: Lean) -> None:
+    """It may hear why first."""
+    messages: list[es.Message] = []
+    with pytest.raises(IpcFailure, match="closed the connection"):
+        messages += lean.receive() + lean.receive()
+    assert all(message.type == es.PROTOCOL_ERROR for message in messages)
+
+
+def queued(runtime: Runtime, component: str) -> int:
+    """Bytes that wait for the only connection of ``component``."""
+    (size,) = [each["queued"] for each in connections(runtime.root) if each["component"] == component]
+    return int(size)
+
+
 def ipc_log(runtime: Runtime) -> str:
     return runtime.log("ggl.core.ipcd")
 
@@ -65,17 +80,17 @@ def test_a_subscriber_that_does_not_read_costs_a_bounded_queue_and_then_its_conn
     with Lean(runtime.root, tokens[A]) as slow, Lean(runtime.root, tokens[B]) as quick:
         slow.call("SubscribeToTopic", {"topic": "flood"})
         quick.call("SubscribeToTopic", {"topic": "flood"})
-        queued: list[int] = []
+        seen: list[int] = []
         number = 0
         while slow_one := [each for each in connections(runtime.root) if each["component"] == A]:
-            queued.append(slow_one[0]["queued"])
+            seen.append(slow_one[0]["queued"])
             number += 1
             publish(quick, "flood", number, MESSAGE)
             assert quick.event()[1]["jsonMessage"]["message"]["n"] == number
             assert number < 4 * transport.MAX_QUEUED / MESSAGE, "it is still connected"
-        assert max(queued) > transport.MAX_QUEUED / 2
+        assert max(seen) > transport.MAX_QUEUED / 2
         # The message that is on its way to it does not count, and one more makes the queue too long.
-        assert max(queued) <= transport.MAX_QUEUED + 2 * (MESSAGE + 1000)
+        assert max(seen) <= transport.MAX_QUEUED + 2 * (MESSAGE + 1000)
         assert f"disconnected {A} " in ipc_log(runtime)
         assert "it does not read" in ipc_log(runtime)
         publish(quick, "flood", number + 1)
@@ -132,8 +147,7 @@ def test_requests_without_end_are_left_in_the_socket_while_their_answers_are_not
         while select.select([], [flood], [], 1.0)[1]:
             view = view[flood.sock.send(view) :]
         assert len(view) > len(data) // 2, "nearly everything was taken"
-        (entry,) = [each for each in connections(runtime.root) if each["component"] == A]
-        assert transport.PAUSE_READING < entry["queued"] < transport.MAX_QUEUED
+        assert transport.PAUSE_READING < queued(runtime, A) < transport.MAX_QUEUED
         assert_served(other)
         # When it reads, it gets the answers to all it has sent, in their order.
         numbers: list[int] = []
@@ -159,6 +173,41 @@ def test_half_a_frame_for_ever_holds_up_nobody_and_may_still_be_finished(
             assert (answer.stream_id, answer.type) == (1, es.APPLICATION_MESSAGE)
 
 
+def test_large_frames_that_are_never_finished_make_room_for_those_that_are(
+    runtime: Runtime, tokens: dict[str, str]
+) -> None:
+    """Every connection may send a frame of 24 MiB, but not all of them may hold as much at the same time."""
+    size = 20 * 1024 * 1024
+    frame = request_of("GetConfiguration").encode(1, b'{"keyPath":["x"]}' + b" " * size)
+    with ExitStack() as stack:
+        halves = [stack.enter_context(Lean(runtime.root, tokens[A])) for _ in range(6)]
+        for half in halves:
+            half.sock.sendall(frame[:-1])
+        for half in halves[:-1]:
+            assert_closed(half)
+        with Lean(runtime.root, tokens[B]) as other:
+            assert_served(other)
+        halves[-1].sock.sendall(frame[-1:])
+        (answer,) = halves[-1].receive()
+        assert (answer.stream_id, answer.type) == (1, es.APPLICATION_MESSAGE)
+    assert cost_of(runtime.pid_of("ipcd")).private < size * 3 // 1024
+
+
+def test_many_large_answers_at_once_are_no_reason_to_part(runtime: Runtime, tokens: dict[str, str]) -> None:
+    count = 4 * transport.MAX_QUEUED // BIG
+    with Lean(runtime.root, tokens[A]) as lean:
+        asked = {lean.request("GetConfiguration", b'{"keyPath":["big"]}') for _ in range(count)}
+        wait_until(lambda: queued(runtime, A), lambda size: size > transport.PAUSE_READING)
+        last = -1
+        while (now := queued(runtime, A)) != last:
+            last = now
+            time.sleep(0.1)
+        assert now < transport.MAX_QUEUED
+        answered: set[int] = set()
+        while answered != asked:
+            answered |= {message.stream_id for message in lean.receive()}
+
+
 def test_a_token_that_comes_byte_by_byte_for_ever_is_not_waited_for(runtime: Runtime, tokens: dict[str, str]) -> None:
     with Lean(runtime.root, None) as loris, Lean(runtime.root, tokens[B]) as other:
         sent = 0
@@ -178,7 +227,7 @@ def test_a_token_that_comes_byte_by_byte_for_ever_is_not_waited_for(runtime: Run
 
 
 def test_who_asks_more_than_is_taken_in_a_second_loses_nothing(runtime: Runtime, tokens: dict[str, str]) -> None:
-    count = connection.MAX_REQUESTS_PER_SECOND * 3 // 2
+    count = rate.MAX_PER_SECOND * 3 // 2
     data = memoryview(b"".join(PING.encode(0, b"%d" % n) for n in range(count)))
     with Lean(runtime.root, tokens[A]) as flood, Lean(runtime.root, tokens[B]) as other:
         flood.sock.setblocking(False)

@@ -20,6 +20,7 @@ import time
 from multiprocessing.sharedctypes import RawArray
 
 from ggl.host.process import launch
+from ggl.ipcd.transport import MAX_QUEUED
 from ggl.paths import Root, find_root
 from tests.forked import Forked
 from tests.lean import ALL, install
@@ -35,7 +36,7 @@ from tests.soak.players import (
     receive,
     watch_configuration,
 )
-from tests.soak.slow import MAX_QUEUED, MESSAGE, Cut, stop_reading
+from tests.soak.slow import MESSAGE, Cut, stop_reading
 
 SAMPLE_SECONDS = 10.0
 OFFICIAL_RATE = 20.0
@@ -148,7 +149,8 @@ def _sample(root: Root, seconds: float) -> list[Sample]:
 
 
 def _report_messages(published: dict[str, Published], received: list[Received]) -> list[str]:
-    problems = [text for each in (*published.values(), *received) for text in each.failures]
+    problems = [text for sent in published.values() for text in sent.failures]
+    problems += [text for each in received for text in each.failures]
     total = sum(each.count for each in published.values())
     print(f"\npublished {total:,}; at most {max(each.behind for each in published.values()) * 1000:.0f} ms late")
     print("| subscriber | received | lost | duplicated | reordered | p50 ms | p99 ms | max ms |")
@@ -170,7 +172,8 @@ def _report_others(watched: Done, visits: Done, cut: Cut) -> list[str]:
     print(f"\nchanges of the configuration: {watched.count:,}; visits: {visits.count:,}")
     print(f"who does not read: disconnected {cut.count} times, at most {cut.queued:,} bytes were waiting")
     problems = [*watched.failures, *visits.failures, *cut.failures]
-    problems += [f"the {what} died" for what, each in (("watcher", watched), ("visitor", visits)) if not each.count]
+    if not (watched.count and visits.count):
+        problems.append("the watcher or the visitor died")
     if not cut.count:
         problems.append("who does not read was never disconnected")
     if cut.queued > MAX_QUEUED + 2 * MESSAGE:

@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from ggl.ipcd.transport import MAX_QUEUED
 from ggl.logs.reader import Query, read
@@ -51,7 +52,7 @@ def stop_reading(root: Root, slow: str, slow_token: str, token: str, pause: floa
     return result
 
 
-def _fill(root: Root, slow: str, publisher: Lean, request: dict[str, object], result: Cut) -> None:
+def _fill(root: Root, slow: str, publisher: Lean, request: dict[str, Any], result: Cut) -> None:
     for number in range(MOST // MESSAGE):
         publisher.call("PublishToTopic", request)
         if number % 8 == 0:

@@ -25,20 +25,26 @@ MAX_WORKERS = 4
 LONGEST_WAIT = 86400.0
 """Seconds of one wait; epoll itself refuses more than some weeks."""
 
+_MANY = 100
+"""Canceled timers that are not worth removing."""
+
 _log = get_logger("loop")
 
 
 class Timer:
     """A callback that is due at a time; see ``Loop.call_later``."""
 
-    __slots__ = ("callback", "due")
+    __slots__ = ("_loop", "callback", "due")
 
-    def __init__(self, due: float, callback: Callable[[], None] | None) -> None:
+    def __init__(self, loop: Loop, due: float, callback: Callable[[], None] | None) -> None:
+        self._loop = loop
         self.due = due
         self.callback = callback
 
     def cancel(self) -> None:
-        self.callback = None
+        if self.callback is not None:
+            self.callback = None
+            self._loop.timer_canceled()
 
     def __lt__(self, other: Timer) -> bool:
         return self.due < other.due
@@ -51,6 +57,7 @@ class Loop:
         self._epoll = select.epoll()
         self._watched: dict[int, Callable[[int], None]] = {}
         self._timers: list[Timer] = []
+        self._canceled = 0
         self._soon: deque[Callable[[], None]] = deque()
         self._stopped = False
         self._wake_r, self._wake_w = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -72,9 +79,17 @@ class Loop:
             self._epoll.unregister(fd)
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
-        timer = Timer(time.monotonic() + seconds, callback)
+        timer = Timer(self, time.monotonic() + seconds, callback)
         heapq.heappush(self._timers, timer)
         return timer
+
+    def timer_canceled(self) -> None:
+        """Timers that were canceled go when they are due, or when they are most of all (used by ``Timer``)."""
+        self._canceled += 1
+        if self._canceled > _MANY and self._canceled * 2 > len(self._timers):
+            self._timers[:] = [timer for timer in self._timers if timer.callback is not None]
+            heapq.heapify(self._timers)
+            self._canceled = 0
 
     def call_soon(self, callback: Callable[[], None]) -> None:
         """Run ``callback`` before the loop waits again."""
@@ -143,9 +158,12 @@ class Loop:
     def _run_timers(self) -> None:
         now = time.monotonic()
         while self._timers and self._timers[0].due <= now:
-            callback = heapq.heappop(self._timers).callback
+            timer = heapq.heappop(self._timers)
+            callback, timer.callback = timer.callback, None  # to cancel it from now on does nothing
             if callback is not None:
                 self._guard(callback)
+            elif self._canceled:
+                self._canceled -= 1
 
     def _guard(self, callback: Callable[[], None]) -> None:
         try:

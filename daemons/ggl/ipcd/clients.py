@@ -34,7 +34,7 @@ MAX_UNKNOWN = 64
 CONNECT_SECONDS = 10.0
 """How long a new connection may take to show its token."""
 ACCEPT_PAUSE = 0.5
-_ACCEPT_BATCH = 16
+_ACCEPT_BATCH = 64
 _OUT_OF_SOMETHING = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 _log = get_logger("ipc")
@@ -176,6 +176,9 @@ class Clients:
                     self.loop.unwatch(self._sock.fileno())
                     self.loop.call_later(ACCEPT_PAUSE, self._listen)
                 return
+            if _is_over(sock):
+                sock.close()
+                continue
             waiting = [client for client in self._unknown if not client.transport.closed]
             if len(waiting) >= MAX_UNKNOWN:
                 waiting[0].transport.abort(f"{MAX_UNKNOWN} connections wait that have shown no token")
@@ -198,3 +201,13 @@ class Clients:
             refused = client.connection.closed  # and told so already; it may still be reading that
             client.transport.abort("" if refused else f"it showed no token within {CONNECT_SECONDS:.0f} s")
         self.loop.call_soon(self._expire_later)  # when those are gone
+
+
+def _is_over(sock: socket.socket) -> bool:
+    """Whether the other side has left already: who does nothing but come and go gets no more attention than this."""
+    try:
+        return not sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True

@@ -120,7 +120,7 @@ class Connection:
 
     def release(self) -> None:
         """The connection is gone: let every stream know, and forget the owner."""
-        self.closed = True
+        self._shut()
         for stream in list(self.streams.values()):
             stream.closed()
         self._identify = self._on_violation = _nothing
@@ -135,9 +135,13 @@ class Connection:
     def cut(self, reason: str) -> None:
         """Send the component away for what it holds."""
         self._on_violation(reason)
-        self.closed = True
-        self._decoder = es.Decoder(0)
+        self._shut()
         self._finish()
+
+    def _shut(self) -> None:
+        """Nothing is taken in any more; what has come in part goes."""
+        self.closed = True
+        self._decoder = es.Decoder()
 
     def forget(self, stream: Stream) -> None:
         """Our side ended ``stream``."""
@@ -162,7 +166,7 @@ class Connection:
     def _violation(self, reason: str) -> None:
         self._on_violation(reason)
         self.send(_VIOLATION.encode(0, error_text({"message": reason})))
-        self.closed = True
+        self._shut()
         self._finish()
 
     # -- stream 0 ----------------------------------------------------------------------------------------------------
@@ -185,7 +189,7 @@ class Connection:
             pass
         elif kind in (es.PROTOCOL_ERROR, es.INTERNAL_ERROR):
             self._on_violation(f"it reported an error: {message.payload[:500].decode('utf-8', 'replace')}")
-            self.closed = True
+            self._shut()
             self._finish()
         elif kind == es.CONNECT:
             self._violation("the connection is established already")
@@ -207,7 +211,7 @@ class Connection:
         if isinstance(found, Refused):
             self._on_violation(f"its connect request was refused: {found}")
             self.send(_REFUSE)
-            self.closed = True
+            self._shut()
             self._finish()
             return
         self.identity, self.component = found, found.name

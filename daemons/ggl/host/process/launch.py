@@ -175,6 +175,8 @@ def _command(root: Root) -> tuple[list[str], dict[str, str]]:
     environment = {**os.environ, **root.environment(), VARIABLE: mark(root.state)}
     # The arenas that glibc makes for threads would cost each daemon megabytes it never uses.
     environment.setdefault("MALLOC_ARENA_MAX", "1")
+    # What is large is given back when it is not used any more; left alone, the C library begins to keep it.
+    environment.setdefault("MALLOC_MMAP_THRESHOLD_", "131072")
     return [sys.executable, "-m", "ggl.host.process"], environment
 
 

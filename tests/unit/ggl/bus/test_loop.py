@@ -90,3 +90,19 @@ def test_a_signal_ends_the_wait_before_its_handler_has_run() -> None:
         signal.signal(signal.SIGUSR1, before)
         loop.close()
     assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_canceled_timers_do_not_pile_up_and_the_others_still_fire_in_order() -> None:
+    loop = Loop()
+    fired: list[int] = []
+    timers = [loop.call_later(3600.0, lambda: fired.append(-1)) for _ in range(10_000)]
+    for number in (3, 1, 2):
+        loop.call_later(number / 100, lambda number=number: fired.append(number))  # type: ignore[misc]
+    loop.call_later(0.1, loop.stop)
+    for timer in timers:
+        timer.cancel()
+        timer.cancel()
+    assert len(loop._timers) < 500
+    loop.run()
+    loop.close()
+    assert fired == [1, 2, 3]

@@ -123,6 +123,11 @@ def test_a_local_request_changes_the_roots_of_its_group() -> None:
     assert (document.validation_timeout, document.failure_policy) == (20, "DO_NOTHING")
 
 
+@pytest.mark.parametrize(("name", "group"), [("lab", "thinggroup/lab"), (LOCAL_GROUP, LOCAL_GROUP), ("", LOCAL_GROUP)])
+def test_the_group_of_a_local_request_is_a_thing_group(name: str, group: str) -> None:
+    assert local_document(decode_request({"group_name": name}), "d", 9, {}).group == group
+
+
 def test_a_component_that_is_removed_and_added_is_a_root() -> None:
     request = decode_request({"root_component_versions_to_add": {"A": "2.0.0"}, "root_components_to_remove": ["A"]})
     assert local_document(request, "d", 9, {"A": "1.0.0"}).roots == {"A": "2.0.0"}

@@ -21,8 +21,11 @@ PUBLISH = "aws.greengrass#PublishToTopic"
 SUBSCRIBE = "aws.greengrass#SubscribeToTopic"
 
 
-def identify(token: str | None, _component: str | None, done: Identified) -> None:
-    done(Identity("com.example.A", "com.example.A") if token == "SECRET" else Refused("its token is nobody's"))
+def identify(token: str | None, component: str | None, done: Identified) -> None:
+    if component is not None:
+        done(Identity(component, component, token="SECRET"))
+    else:
+        done(Identity("com.example.A", "com.example.A") if token == "SECRET" else Refused("its token is nobody's"))
 
 
 class Peer:
@@ -145,10 +148,11 @@ def test_whoever_does_not_begin_with_connect_breaks_the_protocol(message: bytes)
 
 def test_ping_is_answered_with_its_payload_and_its_own_headers() -> None:
     peer = Peer()
-    ping = es.Template(es.PING, 0, [("mine", es.STRING, "x"), (":theirs", es.STRING, "y")])
+    mine = {"a": (es.STRING, "x"), "b": (es.INT32, 5), "c": (es.UUID, bytes(16)), "d": (es.TRUE, True)}
+    ping = es.Template(es.PING, 0, [(name, *header) for name, header in mine.items()] + [(":theirs", es.STRING, "y")])
     peer.connection.receive(ping.encode(0, b"payload"))
     (answer,) = peer.sent()
-    assert answer == es.Message(es.PING_RESPONSE, 0, 0, {"mine": (es.STRING, "x")}, b"payload")
+    assert answer == es.Message(es.PING_RESPONSE, 0, 0, mine, b"payload"), "who sends a type can read it"
 
 
 def test_a_ping_response_is_ignored() -> None:
@@ -302,6 +306,15 @@ def test_stream_ids_may_skip_and_overtake_but_not_repeat() -> None:
     assert peer.finished
 
 
+def test_an_id_that_was_skipped_is_good_for_one_stream() -> None:
+    peer = Peer()
+    for number in (5, 3):
+        peer.call(number)
+        peer.calls[-1][0].respond({})
+    peer.call(3)
+    assert (len(peer.calls), peer.finished) == (2, True)
+
+
 def test_only_so_many_streams_may_be_open() -> None:
     peer = Peer()
     for number in range(1, MAX_STREAMS + 2):
@@ -432,6 +445,17 @@ def test_a_client_with_small_buffers_is_told_that_an_answer_is_too_large() -> No
     assert types([message]) == [(es.APPLICATION_ERROR, es.TERMINATE_STREAM, 1)]
     assert "10000" in json.loads(message.payload)["message"]
     assert closed == [1]
+
+
+def test_who_connects_by_name_has_small_buffers() -> None:
+    """Whatever its requests look like: only the component SDK for C does that."""
+    peer = Peer(connected=False)
+    peer.connection.receive(CONNECT.encode(0, b'{"componentName":"com.example.C"}'))
+    peer.call(1)
+    peer.calls[0][0].respond({"value": "x" * 10_000})
+    accepted, answer = peer.sent()
+    assert accepted.headers == {"svcuid": (es.STRING, "SECRET")}
+    assert types([answer]) == [(es.APPLICATION_ERROR, es.TERMINATE_STREAM, 1)]
 
 
 def test_a_client_with_small_buffers_misses_an_event_that_is_too_large_and_nothing_else() -> None:

@@ -11,10 +11,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ggl.ipcd import eventstream as es
+
+_unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+_thorough = settings(_unhurried, max_examples=300)
+"""Neither judges by time."""
 
 PROTOCOL = (":message-type", ":message-flags", ":stream-id")
 
@@ -137,6 +141,7 @@ def decoded(data: bytes) -> es.Message | None:
     return message
 
 
+@_unhurried
 @given(
     st.lists(st.tuples(st.text(min_size=1, max_size=40), _values).map(lambda item: (item[0], *item[1])), max_size=12)
 )
@@ -153,13 +158,13 @@ def test_a_header_of_every_type_is_what_the_format_says(kind: int) -> None:
     assert es.encode_headers([("n", kind, values[kind])]) == block
 
 
-@settings(max_examples=300)
+@_thorough
 @given(_blocks(), st.binary(max_size=60))
 def test_any_header_block_means_what_the_plain_decoder_says(block: bytes, payload: bytes) -> None:
     assert decoded(repaired(block, payload)) == plainly(block, payload)
 
 
-@settings(max_examples=150)
+@_thorough
 @given(st.lists(_blocks(), min_size=1, max_size=4), st.data())
 def test_what_was_seen_before_never_changes_a_meaning(blocks: list[bytes], data: st.DataObject) -> None:
     """Each block comes again in variants that differ in a few bytes: what is known of one is tried on the others."""
@@ -179,6 +184,7 @@ def test_what_was_seen_before_never_changes_a_meaning(blocks: list[bytes], data:
             decoded(repaired(block))
 
 
+@_unhurried
 @given(st.lists(_blocks(), max_size=4), st.binary(max_size=300), st.data())
 def test_however_it_is_cut_it_means_the_same(blocks: list[bytes], payload: bytes, data: st.DataObject) -> None:
     meant = [plainly(block, payload) for block in blocks]
@@ -196,7 +202,7 @@ def test_however_it_is_cut_it_means_the_same(blocks: list[bytes], payload: bytes
     assert len(received) == good or (failed and len(received) <= good)
 
 
-@settings(max_examples=300)
+@_thorough
 @given(_blocks(), st.binary(max_size=100), st.data())
 def test_any_mutation_is_an_error_or_a_message(block: bytes, payload: bytes, data: st.DataObject) -> None:
     """The error is our own, whatever was done to the bytes, and be the checksums right or wrong."""
