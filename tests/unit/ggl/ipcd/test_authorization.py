@@ -64,6 +64,16 @@ def test_a_policy_holds_for_the_operations_of_its_own_service() -> None:
     assert not policies(policy([PUBLISH.name], ["*"], MQTT)).allow(PUBLISH, "a")
 
 
+def test_wildcards_of_mqtt_hold_for_topics_of_the_cloud_only() -> None:
+    found = policies({**policy(["*"], ["a/+", "b/#"], MQTT), **policy(["*"], ["a/+", "b/#"], PUBSUB)})
+    for topic in ("a/x", "b", "b/x/y"):
+        assert found.allow(PUBLISH_CLOUD, topic)
+        assert not found.allow(PUBLISH, topic)
+    for topic in ("a/+", "b/#"):
+        assert found.allow(PUBLISH_CLOUD, topic)
+        assert found.allow(PUBLISH, topic)
+
+
 @pytest.mark.parametrize(
     ("service", "name"),
     [
