@@ -40,7 +40,7 @@ _ggl() {
                 "logs -n"|"logs --lines"|"logs --since"|"logs --until"|"logs -l"|"logs --level"|"logs -g"|"logs --grep"|"logs --trail") skip=1 ;;
                 "pubsub pub -f"|"pubsub pub --file"|"pubsub pub --as") skip=1 ;;
                 "pubsub sub -n"|"pubsub sub --count"|"pubsub sub --timeout") skip=1 ;;
-                "ipc trace -c"|"ipc trace --component"|"ipc trace -o"|"ipc trace --operation"|"ipc trace -n"|"ipc trace --count"|"ipc trace -d"|"ipc trace --duration") skip=1 ;;
+                "ipc trace -c"|"ipc trace --component"|"ipc trace -o"|"ipc trace --operation"|"ipc trace -n"|"ipc trace --count"|"ipc trace --timeout") skip=1 ;;
                 "bus call --timeout") skip=1 ;;
                 "bus monitor -n"|"bus monitor --count"|"bus monitor --timeout") skip=1 ;;
                 esac ;;
@@ -444,12 +444,12 @@ _ggl() {
         [[ -z $kind && $cur != -* ]] && kind="=trace connections routes"
         ;;
     "ipc trace")
-        options="-c --component -o --operation -e --errors --no-events -n --count -d --duration -s --summary"
+        options="-c --component -o --operation -e --errors --no-events -n --count --timeout -s --summary"
         case "$prev" in
             -c|--component) kind="COMPONENT" ;;
             -o|--operation) kind="OPERATION" ;;
             -n|--count) kind="N" ;;
-            -d|--duration) kind="SECONDS" ;;
+            --timeout) kind="SECONDS" ;;
         esac
         ;;
     "ipc connections")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from gglcli.line import Columns, Line
+from gglcli.line import Line, cut
 from gglcli.messages import clock
 from gglcli.operations import short
 from gglcli.output import Cell, Table
@@ -15,9 +15,34 @@ MAX_SAMPLES = 4096
 _OUTCOMES = {"call": "ok", "subscription": "opened", "event": "event", "end": "end"}
 
 
-def call_line(item: dict[str, Any], columns: Columns) -> Line:
-    """One line: time, who, what, on what, how it ended, how long it took, and where there is room how many bytes went
-    in and out, and who served it."""
+_FIXED = (12, 9)
+"""Columns of the time of day, and of the time that the answer took."""
+_NATURAL = (30, 22, 22, 25)
+"""Columns that component, operation, resources and outcome have on a terminal with room for them. With more room the
+resources get it; with less, all get less."""
+_MORE = (13, 13)
+"""Columns of what there must be room for: bytes, and who served it."""
+_GAP = 2
+
+
+def widths(columns: int) -> list[int]:
+    """The widths of a line's columns on a terminal of so many ``columns``: six, or eight where there is room."""
+    fixed = [*_FIXED, *_MORE]
+    if columns < sum(fixed) + sum(_NATURAL) + _GAP * 7:
+        fixed = [*_FIXED]
+    room = max(len(_NATURAL), columns - sum(fixed) - _GAP * (len(fixed) + len(_NATURAL) - 1))
+    flexible = [max(1, min(natural, natural * room // sum(_NATURAL))) for natural in _NATURAL]
+    flexible[2] += max(0, room - sum(flexible))
+    return [fixed[0], *flexible, *fixed[1:]]
+
+
+def call_line(item: dict[str, Any], columns: int | None) -> Line:
+    """One line: time, who, what, on what, how it ended, how long it took, how many bytes went in and out, who served
+    it, and what was wrong.
+
+    On a terminal of so many ``columns`` (``None``: it is none) the parts are cut to fixed widths, those that have no
+    room are left out, and what was wrong stands below.
+    """
     error = item["error"]
     outcome = error or _OUTCOMES.get(item["kind"], item["kind"])
     answers = item["kind"] in ("call", "subscription")
@@ -32,10 +57,13 @@ def call_line(item: dict[str, Any], columns: Columns) -> Line:
         (item["interface"] or "-", "dim"),
     ]
     # What was not allowed to whom stands in the line already.
-    message = [] if error in ("", "UnauthorizedError") else [(item["message"], "bad")]
-    if columns.narrow:
-        return Line([(text, style, 0) for text, style in parts[:-2] + message])
-    return columns.line(*parts, *message)
+    message = "" if error in ("", "UnauthorizedError") else item["message"]
+    if columns is None:
+        return Line([(text, style, 0) for text, style in [*parts, *([(message, "bad")] if message else [])]])
+    if len(outcome) > widths(columns)[4]:
+        parts[4] = (outcome.removesuffix("Error"), parts[4][1])
+    found = [(cut(text, width), style, width) for (text, style), width in zip(parts, widths(columns), strict=False)]
+    return Line(found, cut(message, columns - _GAP))
 
 
 class _Sum:

@@ -42,9 +42,14 @@ def interfaces(_prefix: str = "") -> Iterable[str]:
 
 
 def operations(_prefix: str = "") -> Iterable[str]:
+    """Those of the published model by their short names, those that somebody has registered by their full ones."""
     from ggl.ipc.model import OPERATIONS
 
-    return [operation.short_name for operation in OPERATIONS.values()]
+    try:
+        registered = [name for name in call("gg_ipc", "routes", timeout=TIMEOUT) if name not in OPERATIONS]
+    except BusError:
+        registered = []
+    return [*(operation.short_name for operation in OPERATIONS.values()), "RegisterOperation", *registered]
 
 
 def deployments(_prefix: str = "") -> Iterable[str]:

@@ -98,9 +98,11 @@ class End:
 
     def show_logs(self) -> None:
         for name, lines in self.logs.items():
-            output.note(f"\nLast lines of the log of {name}:" if lines else f"\n{name} has logged nothing.")
+            output.note("")
+            output.note(f"Last lines of the log of {name}:" if lines else f"{name} has logged nothing.")
             for line in lines:
-                output.note(f"  {output.plain(line)}")
+                for row in output.without_colours(output.plain(line)).split("\n"):
+                    output.note(f"  {row}")
         if self.logs:
             output.note("")
 
@@ -136,7 +138,7 @@ def _follow(deployment_id: str, deadline: float | None, live: Live) -> End:
             logs = progress.logs or (_logs(deployment) if deployment["status"] != "SUCCEEDED" else {})
             return End(deployment, logs)
         except BusError as error:
-            if error.code != ErrorCode.NOCONN or not is_running():
+            if error.code not in (ErrorCode.NOCONN, ErrorCode.BUSY) or not is_running():
                 raise
             time.sleep(_RECONNECT)  # the deployment daemon was restarted: it goes on where it was
 

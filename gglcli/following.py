@@ -30,10 +30,12 @@ def follow(interface: str, requests: Requests, seconds: float | None, opened: Ca
 
     ``opened`` is called when everything is subscribed to for the first time. It ends when ``seconds`` are over. Raises
     ``BusError`` when the runtime is not there at the beginning, or refuses; if it goes away later, it is waited for.
+    So it is when the runtime gave up on us because we did not read, which is said with ``--json`` as well.
     """
     deadline = math.inf if seconds is None else time.monotonic() + seconds
     known = lost = False
     while True:
+        subscriptions: list[Subscription] = []
         try:
             with connect(interface) as client:
                 subscriptions = [client.subscribe(method, params) for method, params in requests]
@@ -47,7 +49,10 @@ def follow(interface: str, requests: Requests, seconds: float | None, opened: Ca
         except BusError as error:
             if not known or error.code not in _PASSING:
                 raise
-        if not lost:
+            slow = error.code == ErrorCode.BUSY and any(error is each.error for each in subscriptions)
+            if slow:
+                output.warn(error.code.value, error.message)
+        if not (lost or slow):
             output.note("connection lost; waiting for the runtime")
             lost = True
         if time.monotonic() + RETRY_SECONDS >= deadline:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import sys
+import unicodedata
 from collections.abc import Sequence
+
+from gglcli.visible import printable
 
 MAX_WIDTH = 40
 """Characters up to which a column grows."""
-NARROW = 130
-"""Columns of a terminal below which there is no room for what is not important."""
 
 _COLOURS = {"bad": "31", "good": "32", "head": "1", "dim": "2", "busy": "33", "name": "36"}
 
 
 class Line:
     """One line of a stream that is told in columns: texts, each with a style (as of ``Text``, or ``name``) and the
-    width it is to fill. No text ends the line early, or reaches the terminal as a control sequence."""
+    width it is to fill. No text ends the line early, or reaches the terminal as a control sequence. ``below`` is a text
+    for a line of its own."""
 
-    def __init__(self, parts: Sequence[tuple[str, str, int]]) -> None:
+    def __init__(self, parts: Sequence[tuple[str, str, int]], below: str = "") -> None:
         self.parts = parts
+        self.below = below
 
 
 class Columns:
@@ -30,8 +31,6 @@ class Columns:
 
         self._widths: dict[int, int] = {}
         self._aligned = on_terminal()
-        self.narrow = self._aligned and os.get_terminal_size(sys.stdout.fileno()).columns < NARROW
-        """Whether the terminal has no room for what is not important."""
 
     def line(self, *parts: tuple[str, str]) -> Line:
         """Texts with their styles."""
@@ -45,10 +44,46 @@ def text_of(line: Line, coloured: bool) -> str:
     """Made without rich, as a line of a log is: there may be thousands a second."""
     texts = []
     for text, style, width in line.parts:
-        padded = (text if text.isprintable() else "".join(map(_visible, text))).ljust(width)
+        shown = printable(text)
+        padded = shown + " " * (width - cells(shown))
         texts.append(f"\x1b[{_COLOURS[style]}m{padded}\x1b[0m" if coloured and style and text else padded)
+    if line.below:
+        texts[-1] = f"{texts[-1].rstrip()}\n  {_below(line.below, coloured)}"
     return "  ".join(texts).rstrip()
 
 
-def _visible(character: str) -> str:
-    return character if character.isprintable() else " " if character.isspace() else "\ufffd"
+def _below(text: str, coloured: bool) -> str:
+    return f"\x1b[{_COLOURS['bad']}m{printable(text)}\x1b[0m" if coloured else printable(text)
+
+
+def cells(text: str) -> int:
+    """The columns that a terminal needs for ``text``, which is printable."""
+    return len(text) if text.isascii() else sum(map(_cells, text))
+
+
+def _cells(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def cut(text: str, width: int) -> str:
+    """``text`` made printable, with its middle left out if it needs more than ``width`` columns."""
+    if len(text) > 3 * width:
+        text = text[: width + 1] + text[-width - 1 :]  # the rest is seen by nobody
+    text = printable(text)
+    if cells(text) <= width:
+        return text
+    if width < 3:
+        return text[:width] if text.isascii() else "…"[:width]
+    head, tail = (width - 1) // 2, width - 1 - (width - 1) // 2
+    return f"{_first(text, head)}…{_first(text[::-1], tail)[::-1]}"
+
+
+def _first(text: str, width: int) -> str:
+    """As many characters as ``width`` columns take."""
+    for at, character in enumerate(text):
+        width -= _cells(character)
+        if width < 0:
+            return text[:at]
+    return text

@@ -4,6 +4,9 @@ A command builds its result twice, as data (for ``--json``) and as *blocks* (``T
 both to ``show``; a stream hands over item by item with ``item``. Cells carry meaning, not looks: a ``State`` is
 coloured on a terminal, and a ``Time`` is an age in a table and the time itself beside a name.
 
+No text that is handed over reaches the reader as a control sequence, or leaves its line or cell: the blocks see to it
+when they are made. Only a ``Document`` is several lines, and its text is written to a pipe as it is, and so are logs.
+
 With ``--json`` stdout carries exactly one JSON document, or one a line for a stream; errors are a JSON object on
 stderr. rich is imported only when stdout is a terminal.
 """
@@ -17,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from gglcli.line import Line, text_of
 from gglcli.session import session
+from gglcli.visible import printable
 
 if TYPE_CHECKING:
     from gglcli.errors import CliError
@@ -46,7 +50,7 @@ class Text:
     """``style``: ``bad``, ``good``, ``head``, ``dim`` or nothing."""
 
     def __init__(self, text: str, style: str = "") -> None:
-        self.text = text
+        self.text = printable(text)
         self.style = style
 
 
@@ -54,16 +58,16 @@ class Fields:
     """Names with their values, one a line."""
 
     def __init__(self, rows: Sequence[tuple[str, Cell]]) -> None:
-        self.rows = rows
+        self.rows = [(printable(name), _safe(value)) for name, value in rows]
 
 
 class Table:
     """``empty``: what to say on a terminal when there are no rows."""
 
     def __init__(self, columns: Sequence[str], rows: Sequence[Sequence[Cell]], empty: str = "") -> None:
-        self.columns = columns
-        self.rows = rows
-        self.empty = empty
+        self.columns = [printable(name) for name in columns]
+        self.rows = [[_safe(cell) for cell in row] for row in rows]
+        self.empty = printable(empty)
 
 
 class Document:
@@ -84,12 +88,25 @@ class LogLine:
         self.continues = continues
 
 
+def _safe(cell: Cell) -> Cell:
+    return type(cell)(printable(cell)) if isinstance(cell, str) and not cell.isprintable() else cell
+
+
 Block = Text | Fields | Table | Document | LogLine | Line
 
 
 def on_terminal() -> bool:
     """Whether people look at stdout (and it can place a cursor)."""
     return not session.json and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def columns() -> int | None:
+    """The width of the terminal that people look at, as it is now; ``None`` when there is none."""
+    if not on_terminal():
+        return None
+    import shutil
+
+    return shutil.get_terminal_size().columns
 
 
 def colour(stream: Any) -> bool:
@@ -137,7 +154,17 @@ def note(text: str) -> None:
     if not session.json:
         sys.stdout.flush()
         dim, reset = ("\x1b[2m", "\x1b[0m") if colour(sys.stderr) else ("", "")
-        sys.stderr.write(f"{dim}{text}{reset}\n")
+        sys.stderr.write(f"{dim}{printable(text)}{reset}\n")
+
+
+def warn(code: str, text: str) -> None:
+    """Something that must be known beside the result (stderr), though the command goes on."""
+    sys.stdout.flush()
+    if session.json:
+        sys.stderr.write(to_json({"warning": {"code": code, "message": text}}) + "\n")
+        return
+    yellow, reset = ("\x1b[33m", "\x1b[0m") if colour(sys.stderr) else ("", "")
+    sys.stderr.write(f"{yellow}warning:{reset} {printable(text)}\n")
 
 
 def error(problem: CliError) -> None:
@@ -156,7 +183,7 @@ def error(problem: CliError) -> None:
     if problem.trail:
         line += f" [trail {problem.trail}]"
     red, reset = ("\x1b[31m", "\x1b[0m") if colour(sys.stderr) else ("", "")
-    sys.stderr.write(f"{red}error:{reset} {line}\n")
+    sys.stderr.write(f"{red}error:{reset} {printable(line)}\n")
 
 
 def _one_line(message: str) -> str:
@@ -189,7 +216,7 @@ class Live:
             self._terminal.update_live(blocks)
         elif not session.json:
             for line in lines:
-                _write(line)
+                _write(printable(line))
             sys.stdout.flush()
 
 
@@ -237,7 +264,7 @@ def plain_cell(cell: Cell) -> str:
 
 
 _LEVEL_COLOURS = {"DEBUG": "2", "WARN": "33", "ERROR": "31", "FATAL": "1;31"}
-_UNSAFE = "[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f]|\x1b(?!\\[[0-9;]*m)"
+_UNSAFE = "[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f]|\x1b(?!\\[[0-9;]*m)"
 
 
 def _log_line(line: LogLine, coloured: bool) -> str:
@@ -257,6 +284,13 @@ def _log_line(line: LogLine, coloured: bool) -> str:
     if line.unit:
         head.append(f"\x1b[36m{line.unit}{reset}")
     return " ".join(part for part in [*head, f"{message}{reset}" if "\x1b" in message else message] if part)
+
+
+def without_colours(text: str) -> str:
+    """For the text of a log that is shown as something else than a log."""
+    import re
+
+    return re.sub("\x1b\\[[0-9;]*m", "", text)
 
 
 def _columns(rows: Sequence[Sequence[str]]) -> str:
@@ -306,7 +340,12 @@ def to_json(value: Any, indent: int | None = None) -> str:
     """JSON text; bytes become text, or base64 when they are none. Keys keep their order."""
     import json
 
-    return json.dumps(value, indent=indent, ensure_ascii=False, default=_encode)
+    text = json.dumps(value, indent=indent, ensure_ascii=False, default=_encode)
+    return text if text.isascii() and "\x7f" not in text else text.translate(_CONTROLS)
+
+
+_CONTROLS = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
+"""What JSON may hold as it is, and a terminal may obey."""
 
 
 def _encode(value: Any) -> Any:

@@ -9,17 +9,14 @@ from ggl.ipc.model import CLI
 from gglcli import output
 from gglcli.client import command
 from gglcli.operations import short
-from gglcli.output import Block, Cell, Fields, Table, Text, Time
+from gglcli.output import Block, Cell, Document, Fields, Table, Text, Time
 
 
 def overview(data: dict[str, Any]) -> list[Block]:
     """All policies, what is wrong with them, and what was refused."""
     names = [("thing name", data["thing_name"])] if data["thing_name"] else []
     always = ("always allowed", ", ".join(data["always"]))
-    policies: list[list[Cell]] = [
-        [each["service"], each["policy"], _operations(each["operations"]), ", ".join(each["resources"])]
-        for each in data["policies"]
-    ]
+    policies: list[list[Cell]] = [_row(each) for each in data["policies"]]
     blocks: list[Block] = [
         Fields([("component", data["component"]), *names, always]),
         Text(""),
@@ -37,33 +34,53 @@ def overview(data: dict[str, Any]) -> list[Block]:
         refused: list[list[Cell]] = [
             [Time(each["last"]), each["count"], short(each["operation"]), each["resource"]] for each in data["refused"]
         ]
-        title = Text("Refused since ipcd was started", "head")
+        title = Text(f"Refused since {output.iso_time(data['refused_since'])}", "head")
         blocks += [Text(""), title, Table(["LAST", "TIMES", "OPERATION", "RESOURCE"], refused)]
         first = data["refused"][0]
-        words = f"component policy {data['component']} --check {short(first['operation'])}"
-        again = command(words if first["resource"] == "*" else f"{words} {shlex.quote(first['resource'])}")
-        blocks.append(Text(f"'{again}' tells why", "dim"))
+        words = f"component policy {shlex.quote(data['component'])} --check {shlex.quote(short(first['operation']))}"
+        again = command(words if first["resource"] == "*" else f"{words} {shell_word(first['resource'])}")
+        blocks += [Text(""), Text("To see why:", "head"), Text(again)]
     return blocks
 
 
-def _operations(names: list[str]) -> str:
-    return ", ".join(map(short, names))
+def _row(policy: dict[str, Any]) -> list[Cell]:
+    """As it is written, and what of it counts for nothing."""
+    unknown, invalid = policy["unknown"], policy["invalid"] if policy["grants"] else ()
+    operations = [f"{name} (unknown)" if name in unknown else short(name) for name in policy["operations"]]
+    resources = [f"{text} (invalid)" if text in invalid else text for text in policy["resources"]]
+    texts = [", ".join(resources), *([] if policy["grants"] else ["-> nothing"])]
+    return [policy["service"], policy["policy"], ", ".join(operations), " ".join(filter(None, texts))]
+
+
+def shell_word(text: str) -> str:
+    """``text`` for the command line of a shell; what cannot be shown is written as an escape."""
+    if text.isprintable():
+        return shlex.quote(text)
+    characters = (
+        "\\" + character if character in "\\'" else character if character.isprintable() else _escaped(character)
+        for character in text
+    )
+    return f"$'{''.join(characters)}'"
+
+
+def _escaped(character: str) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogatepass"))
 
 
 def verdict(data: dict[str, Any]) -> list[Block]:
     """Whether one request is allowed, and why or why not."""
     check = data["check"]
     asked = short(check["operation"]) + (f" on '{check['resource']}'" if check["service"] else "")
+    unserved = [] if check["served"] else [Text("nobody serves it now: a request fails with a ServiceError", "dim")]
     if check["allowed"]:
-        return [Text(f"{data['component']} may call {asked}", "good"), Text(check["reason"])]
+        return [Text(f"{data['component']} may call {asked}", "good"), Text(check["reason"]), *unserved]
     blocks: list[Block] = [Text(f"{data['component']} may not call {asked}", "bad"), Text(check["reason"])]
-    if check["service"] == CLI:
-        blocks.append(Text("a client of the Greengrass command line tool may, without any policy", "dim"))
+    blocks += unserved
     if check["near"]:
         near = [[each["resource"], each["policy"], each["why"]] for each in check["near"]]
         blocks += [Text(""), Table(["RESOURCE", "POLICY", "WHY"], near)]
     if check["remedy"]:
-        blocks += [Text(""), *_remedy(data["component"], check["remedy"])]
+        blocks += [Text(""), *_remedy(data["component"], check)]
     times = [
         each
         for each in data["refused"]
@@ -75,15 +92,17 @@ def verdict(data: dict[str, Any]) -> list[Block]:
     return blocks
 
 
-def _remedy(component: str, access_control: dict[str, Any]) -> list[Block]:
-    [(service, policies)] = access_control.items()
-    [(name, policy)] = policies.items()
-    key = f"{component}/accessControl/{service}/{name.replace('~', '~0').replace('/', '~1')}"
-    line = f"config set {shlex.quote(key)} {shlex.quote(output.to_json(policy))}"
-    return [
-        Text("This in the recipe, below ComponentConfiguration: DefaultConfiguration, would allow it:", "head"),
-        Text(yaml_text({"accessControl": access_control})),
+def _remedy(component: str, check: dict[str, Any]) -> list[Block]:
+    path = [part.replace("~", "~0").replace("/", "~1") for part in (component, *check["write"]["key_path"])]
+    line = f"config set {shell_word('/'.join(path))} {shlex.quote(output.to_json(check['write']['value']))}"
+    also = "Or, as one more policy, this" if check["mend"] else "This"
+    recipe: list[Block] = [
+        Text(f"{also} in the recipe, below ComponentConfiguration: DefaultConfiguration, would allow it:", "head"),
+        Document(yaml_text({"accessControl": check["remedy"]})),
         Text(""),
+    ]
+    return [
+        *([] if component == CLI else recipe),  # it has none
         Text("To try it on this device:", "head"),
         Text(command(line)),
     ]

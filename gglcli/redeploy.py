@@ -18,6 +18,7 @@ from gglcli.client import translate
 from gglcli.deployment import End, create, failure, follow
 from gglcli.errors import INTERRUPTED, NOT_FOUND, NOT_RUNNING, USAGE, CliError
 from gglcli.output import Text
+from gglcli.policy_warnings import warn_of_policies
 from gglcli.project import gdk
 from gglcli.project.changes import changed_files, next_change, snapshot
 from gglcli.project.request import Local, digest, request_for
@@ -88,7 +89,8 @@ def watch(options: Local) -> NoReturn:
         changed = changed_files(before, next_change(options.places, before))
         if not session.json:
             moment = time.strftime("%H:%M:%SZ", time.gmtime())
-            output.item(None, Text(f"\n{moment} changed: {_names(changed)}", "head"))
+            output.item(None, Text(""))
+            output.item(None, Text(f"{moment} changed: {_names(changed)}", "head"))
 
 
 def _report(changed: Sequence[Path], end: End | None, problem: CliError | None) -> None:
@@ -103,6 +105,8 @@ def _report(changed: Sequence[Path], end: End | None, problem: CliError | None) 
         return
     if end:
         end.show_logs()
+        if end.succeeded:
+            warn_of_policies(end.deployment["components"])
     if problem:
         output.error(problem)
     elif end is None:

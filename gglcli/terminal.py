@@ -29,6 +29,7 @@ from gglcli.output import (
     iso_time,
     plain,
 )
+from gglcli.visible import several_lines
 
 if TYPE_CHECKING:
     from rich.style import StyleType
@@ -112,7 +113,7 @@ def _render(block: Block, width: int) -> RenderableType:
     if isinstance(block, LogLine | Line):
         return RichText.from_ansi(plain(block))
     if isinstance(block, Document):
-        return RichText(_yaml(block.value))
+        return RichText(several_lines(_yaml(block.value)))
     if isinstance(block, Fields):
         grid = RichTable.grid(padding=(0, _GAP))
         grid.add_column(style="dim", no_wrap=True)

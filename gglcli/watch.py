@@ -35,7 +35,8 @@ def watch_status() -> int:
 
 def _lines(status: dict[str, Any], first: bool) -> None:
     if not first:
-        output.item(None, Text("\n---"))
+        output.item(None, Text(""))
+        output.item(None, Text("---"))
     for block in blocks(status):
         output.item(None, block)
 

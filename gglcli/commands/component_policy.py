@@ -11,6 +11,7 @@ from ggl.ipc.model import LIFECYCLE, METRICS, MQTT, PUBSUB, SECRETS, SHADOWS, Op
 from gglcli import output
 from gglcli.client import call
 from gglcli.errors import DIFFERENT, OK, USAGE, CliError
+from gglcli.operations import REGISTER, find
 from gglcli.parameters import not_empty
 
 _NEEDED = {
@@ -20,6 +21,7 @@ _NEEDED = {
     METRICS: "the name of a metric",
     SECRETS: "the ARN of a secret",
     SHADOWS: "a shadow, like $aws/things/THING/shadow/name/NAME",
+    REGISTER.service: "the full name of the operation to register",
 }
 
 
@@ -56,8 +58,6 @@ def policy(
         if resource is not None:
             raise CliError("a RESOURCE needs the operation that is to be checked", USAGE, hint="give it with --check")
     else:
-        from gglcli.operations import find
-
         operation = find(check)
         params.update(operation=operation.name, resource=_resource(operation, resource))
     try:
@@ -75,13 +75,14 @@ def policy(
 
 
 def _resource(operation: Operation, resource: str | None) -> str:
-    needed = _NEEDED.get(operation.service or "", "")
-    if resource is None and (needed or (operation.resources and not _is_about_anything(operation))):
-        what = needed or "a name or an id"
-        message = f"whether {operation.short_name} is allowed depends on {what}"
+    asks = operation.service not in _NEEDED and operation.resources  # the others want a request that is complete
+    about_anything = asks and asks({}) == ["*"]
+    if operation.service is None or about_anything:
+        if resource not in (None, "*"):
+            message = f"{operation.short_name} takes no resource: whether it is allowed depends on nothing else"
+            raise CliError(message, USAGE, hint=f"leave out '{resource}'")
+    elif resource is None:
+        needed = _NEEDED.get(operation.service, "a name or an id")
+        message = f"whether {operation.short_name} is allowed depends on {needed}"
         raise CliError(message, USAGE, hint="give it as the last argument")
     return "*" if resource is None else resource
-
-
-def _is_about_anything(operation: Operation) -> bool:
-    return operation.resources is not None and operation.resources({}) == ["*"]

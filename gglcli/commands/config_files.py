@@ -14,7 +14,7 @@ from gglcli.commands.config_client import config, keep_root_path, note_versions,
 from gglcli.errors import INVALID, USAGE, CliError
 from gglcli.files import unusable
 from gglcli.keys import format_key, parse_key
-from gglcli.output import Text
+from gglcli.output import Document
 from gglcli.trees import find, merges, placed, plain, read_file, stamp
 
 FORMATS = ("yaml", "json")
@@ -55,7 +55,7 @@ def dump(
     tree = placed(value, path)
     text = _text(tree, form or ("json" if file.endswith(".json") else "yaml"))
     if file == "-":
-        output.show(tree, Text(text.rstrip("\n")))
+        output.show(tree, Document(text.rstrip("\n")))
     else:
         _write(Path(file), text)
         output.show({"file": file, "key": format_key(path), "timestamps": timestamps})

@@ -170,7 +170,11 @@ def local(
             show_preview(request)
             return
         deployment_id = create(request)
-    outcome(deployment_id, wait=not no_wait)
+    deployment = outcome(deployment_id, wait=not no_wait)
+    if not no_wait:
+        from gglcli.policy_warnings import warn_of_policies
+
+        warn_of_policies(deployment["components"])
 
 
 def _watch(options: Local, *, dry_run: bool, no_wait: bool) -> None:

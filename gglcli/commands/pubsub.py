@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from ggl.bus import BusError
 from gglcli import output
-from gglcli.client import connect
+from gglcli.client import translate
 from gglcli.errors import INVALID, OK, TIMEOUT, USAGE, CliError
 from gglcli.files import unusable
 from gglcli.framework import new_group, subcommand
@@ -60,8 +62,11 @@ def pub(
 ) -> None:
     """Publish a message, and tell how many subscribers it was handed to.
 
-    A MESSAGE that is a JSON object is published as such, anything else as bytes: a text is its UTF-8. That nobody was
-    subscribed is no error; 'subscribers' in the output of --json tells. Subscribers are components, and other 'ggl'.
+    A MESSAGE that is a JSON object is published as such, anything else as bytes: a text is its UTF-8. It says which,
+    with --json as 'kind'. That nobody was subscribed is no error; 'subscribers' in the output of --json tells.
+    Subscribers are components, and other 'ggl'.
+
+    With --lines it waits for a runtime that restarts; the line that was under way may be published twice then.
 
     Examples:
       ggl pubsub pub meter/1/set '{"limit": 20}'
@@ -79,30 +84,56 @@ def pub(
     if any(wildcard in topic for wildcard in "#+*"):
         hint = "a message goes to one topic, whose name holds no '#', '+' or '*'"
         raise CliError(f"nothing can be published on '{topic}'", INVALID, hint=hint)
-    from gglcli.messages import PUBLISHER, payload_of, require_text
+    from gglcli.messages import kind_of, payload_of, require_text, slip_in
+    from gglcli.publishing import Publisher
 
     require_text(topic)
-    total = unheard = 0
-    with connect(INTERFACE) as client:
-        for data in _messages(message, file, lines):
-            params = {"topic": topic, "payload": payload_of(data, kind), "publisher": PUBLISHER}
-            reached = client.call("publish", params)
-            total += 1
+    kinds: Counter[str] = Counter()
+    unheard = 0
+    slipped = False
+    with Publisher(topic, patient=lines) as publisher:
+        for number, data in enumerate(_messages(message, file, lines), 1):
+            try:
+                payload = payload_of(data, kind, typed=message not in (None, "-"))
+                reached = publisher.publish(payload)
+            except (CliError, BusError) as error:
+                raise (_of_line(error, number) if lines else error) from None
+            what = kind_of(payload)
+            if what == "bytes" and kind == "auto" and not slipped and (slip := slip_in(data)):
+                slipped = True
+                where = f" from line {number} on" if lines else ""
+                output.warn("PARSE", f"published as bytes{where}, for it begins like JSON but is none: {slip}")
+            kinds[what] += 1
             unheard += reached == 0
-            if lines:
-                if session.json:
-                    output.item({"topic": topic, "subscribers": reached}, Text(""))
-            else:
-                output.show({"topic": topic, "subscribers": reached}, Text(_reached(topic, reached)))
+            done = {"topic": topic, "subscribers": reached, "kind": what}
+            if not lines:
+                sent = "JSON" if what == "json" else f"{len(data)} byte{'s' * (len(data) != 1)}"
+                output.show(done, Text(_reached(topic, sent, reached)))
+            elif session.json:
+                output.item(done, Text(""))
     if lines and not session.json:
-        rest = f"; {unheard} of them had no subscriber" if unheard else ""
-        output.show(None, Text(f"published {total} message{'s' * (total != 1)} on {topic}{rest}"))
+        output.show(None, Text(_sum(topic, kinds, unheard)))
 
 
-def _reached(topic: str, count: int) -> str:
+def _reached(topic: str, sent: str, count: int) -> str:
     if not count:
-        return f"published on {topic}: nobody is subscribed to it"
-    return f"published on {topic} to {count} subscriber{'s' * (count != 1)}"
+        return f"published {sent} on {topic}: nobody is subscribed to it"
+    return f"published {sent} on {topic} to {count} subscriber{'s' * (count != 1)}"
+
+
+def _sum(topic: str, kinds: Counter[str], unheard: int) -> str:
+    total = kinds.total()
+    each = f" ({kinds['json']} JSON, {kinds['bytes']} bytes)" if len(kinds) > 1 else ""
+    rest = f"; {unheard} of them had no subscriber" if unheard else ""
+    return f"published {total} message{'s' * (total != 1)} on {topic}{each}{rest}"
+
+
+def _of_line(error: CliError | BusError, number: int) -> CliError:
+    """Which line it was, and what became of those before it."""
+    problem = translate(error) if isinstance(error, BusError) else error
+    before = "nothing was published" if number == 1 else f"the {number - 1} before it were published"
+    problem.message = f"line {number}: {problem.message} ({before})"
+    return problem
 
 
 def _messages(message: str | None, file: str, lines: bool) -> Iterator[bytes]:
@@ -146,6 +177,9 @@ def sub(
     (base64) and text. A message that several filters cover is printed once. It goes on when the runtime restarts; what
     is published meanwhile is missed.
 
+    Who reads too slowly is disconnected: a warning on stderr tells how many messages were missed, with --json as
+    {"warning": {"code", "message"}}. A terminal gets the first 4000 characters of a message.
+
     The exit status is 0 after Ctrl-C, and 6 when --timeout ends it with fewer than N messages, or without any.
 
     Examples:
@@ -158,15 +192,14 @@ def sub(
         raise CliError("--raw and --json exclude each other", USAGE)
     from gglcli.following import follow
     from gglcli.line import Columns
-    from gglcli.messages import Message, require_text
+    from gglcli.messages import Message, require_filter
 
-    for each in filters:
-        require_text(each)
+    remarks = [remark for each in filters if (remark := require_filter(each))]
     requests: list[tuple[str, dict[str, Any]]] = [("subscribe", {"topic": each}) for each in dict.fromkeys(filters)]
     columns = Columns()
     seen = 0
     try:
-        for item in follow(INTERFACE, requests, timeout, lambda: _subscribed(filters)):
+        for item in follow(INTERFACE, requests, timeout, lambda: _subscribed(filters, remarks)):
             if item is None:
                 continue
             message = Message(item)
@@ -185,5 +218,7 @@ def sub(
     return OK
 
 
-def _subscribed(filters: list[str]) -> None:
+def _subscribed(filters: list[str], remarks: list[str]) -> None:
     output.note(f"subscribed to {' '.join(filters)}")
+    for remark in remarks:
+        output.note(remark)

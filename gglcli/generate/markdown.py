@@ -34,8 +34,9 @@ Tables show a time as an age in one unit (`12s`, `4m`, `3h`, `45d`); everywhere 
 (`2026-11-22T02:40:01.123Z`).
 
 With `--json` there is one JSON document on stdout, or one document a line for commands that go on (`logs`,
-`config watch`, `status --watch`, `bus monitor`). Times in JSON are milliseconds since the epoch, except in `logs` and
-`config watch`. Members are added at times, and none is removed or renamed.
+`config watch`, `status --watch`, `bus monitor`, `ipc trace`, `pubsub sub`, `pubsub pub --lines`). Times in JSON are
+milliseconds since the epoch, except in `logs` and `config watch`. Members are added at times, and none is removed or
+renamed.
 
 An error is one line on stderr: what failed and why, what to do next, and the trail id of the request if there is one
 (`ggl logs --trail ID` shows everything that any daemon logged about it). With `--json` it is an object:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 from awsiot.greengrasscoreipc.clientv2 import GreengrassCoreIPCClientV2
-from awsiot.greengrasscoreipc.model import ResourceNotFoundError, UnauthorizedError
+from awsiot.greengrasscoreipc.model import Metric, ResourceNotFoundError, UnauthorizedError
 
 from tests.integration.conftest import Runtime, running
 from tests.integration.ipc_clients import Components, Events, publish
@@ -174,7 +174,7 @@ def test_a_summary(ggl: Ggl, shared: Runtime, components: Components) -> None:
     assert get[:5] == [A, "GetConfiguration", "10", "5", "0"]
     assert put[:5] == [A, "PublishToTopic", "10", "5", "0"]
     assert 0 <= float(put[5]) <= float(put[6]) <= float(put[7])
-    assert ggl("ipc", "trace", "--summary", "--duration", "0.2", "--json").json == []
+    assert ggl("ipc", "trace", "--summary", "--timeout", "0.2", "--json").json == []
     with tracing(ggl, "--summary") as process:
         assert end(process).startswith("COMPONENT ")
 
@@ -202,8 +202,8 @@ def test_a_trace_goes_on_when_ipcd_dies() -> None:
 def test_mistakes(ggl: Ggl) -> None:
     error = ggl("ipc", "trace", "--operation", "PublishTopic", code=5).err
     assert "there is no operation 'PublishTopic'; did you mean 'PublishToTopic'" in error
-    ggl("ipc", "trace", "--operation", "mine#Own", "--duration", "0.1")
-    ggl("ipc", "trace", "--duration", "0", code=2)
+    ggl("ipc", "trace", "--operation", "mine#Own", "--timeout", "0.1", code=6)
+    ggl("ipc", "trace", "--timeout", "0", code=2)
 
 
 # -- connections and routes --------------------------------------------------------------------------------------------
@@ -228,6 +228,7 @@ def test_routes(ggl: Ggl) -> None:
         "service": PUBSUB,
         "interface": "gg_pubsub",
         "daemon": "pubsubd",
+        "providers": [],
     }
     assert routes["aws.greengrass#GetSecretValue"]["interface"] == ""
     assert "PublishToTopic" in ggl("ipc", "routes").out
@@ -238,11 +239,13 @@ def test_routes(ggl: Ggl) -> None:
 
 def test_what_a_component_may_do(ggl: Ggl) -> None:
     text = ggl("component", "policy", A).out
-    assert "a/*, b/+/c" in text
+    assert "a/*, b/+/c, x? (invalid)\n" in text
     assert "resource 'x?': a '?' must be written '${?}'" in text
     assert "always allowed  DeferComponentUpdate, " in text
     data = ggl("component", "policy", A, "--json").json
-    assert data["policies"] == [{"service": PUBSUB, "policy": "p", "operations": ["*"], "resources": ["a/*", "b/+/c"]}]
+    [policy] = data["policies"]
+    assert (policy["service"], policy["policy"], policy["resources"]) == (PUBSUB, "p", ["a/*", "b/+/c", "x?"])
+    assert (policy["grants"], policy["invalid"]) == (True, ["x?"])
     assert "it has no policies" not in text
     assert ggl("component", "policy", BARE, "--json").json["policies"] == []
 
@@ -290,7 +293,100 @@ def test_refusals_are_listed(ggl: Ggl, shared: Runtime, components: Components) 
     [refused] = ggl("component", "policy", B, "--json").json["refused"]
     assert (refused["operation"], refused["resource"]) == ("aws.greengrass#ListComponents", "*")
     text = ggl("component", "policy", B).out
-    assert f"'ggl component policy {B} --check ListComponents' tells why" in text
+    assert f"\nTo see why:\nggl component policy {B} --check ListComponents\n" in text
+
+
+def test_what_a_component_says_is_shown_as_text_and_the_command_can_be_pasted(
+    ggl: Ggl, shared: Runtime, components: Components
+) -> None:
+    hostile = "a'; \x1b]0;OWNED\x07\x1b[31mred\nforged \\ line"
+    client = connect(shared, components)
+    with pytest.raises(UnauthorizedError):
+        client.get_component_details(component_name=hostile)
+    shown = ggl("component", "policy", A).out
+    assert all(character.isprintable() for character in shown.replace("\n", ""))
+    assert "OWNED" in shown
+    assert "\nforged" not in shown
+    command = shown[shown.index("To see why:\n") :].splitlines()[1]
+    run = subprocess.run(
+        ["bash", "-c", f'ggl() {{ {shlex.join(GGL)} "$@"; }}\n{command} --json'],
+        env=ggl.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert json.loads(run.stdout)["check"]["resource"] == hostile
+    refused = ggl("component", "policy", A, "--check", "GetComponentDetails", hostile, code=REFUSED).out
+    assert all(character.isprintable() for character in refused.replace("\n", ""))
+
+
+def test_what_a_component_cannot_do_whatever_its_name_is_remembered(
+    ggl: Ggl, shared: Runtime, components: Components
+) -> None:
+    client = connect(shared, components, BARE)
+    with pytest.raises(UnauthorizedError):
+        client.put_component_metric(metrics=[Metric(name="m", unit="Count", value=1.0)])
+    [refused] = ggl("component", "policy", BARE, "--json").json["refused"]
+    assert refused["operation"] == "aws.greengrass#PutComponentMetric"
+
+
+def test_policies_that_grant_nothing_are_told_apart(ggl: Ggl, shared: Runtime) -> None:
+    name = "com.example.Wrong"
+    access_control = {
+        PUBSUB: {"short": {"operations": ["PublishToTopic"], "resources": ["short/*"]}},
+        "aws.greengrass.ipc.pubsb": {"there": {"operations": ["*"], "resources": ["there/*"]}},
+    }
+    value = {"configuration": {"accessControl": access_control}}
+    shared.call("gg_config", "write", {"key_path": ["services", name], "value": value})
+    rows = ggl("component", "policy", name).out.splitlines()
+    assert [" ".join(row.split()) for row in rows if "->" in row] == [
+        f"{PUBSUB} short PublishToTopic (unknown) short/* -> nothing",
+        "aws.greengrass.ipc.pubsb there * there/* -> nothing",
+    ]
+    out = ggl("component", "policy", name, "--check", "PublishToTopic", "short/1", code=REFUSED).out
+    assert "policy 'short' would allow it, but counts for nothing as it is: write 'aws.greengrass#Publish" in out
+
+
+def test_mistakes_are_told_when_they_are_deployed(ggl: Ggl, tmp_path: Path) -> None:
+    name = "com.example.Mistaken"
+    folder = component(tmp_path, name)
+    recipe = yaml.safe_load((folder / "recipe.yaml").read_text())
+    wrong = {PUBSUB: {"p": {"operations": ["PublishToTopic"], "resources": ["x?"]}}}
+    recipe.setdefault("ComponentConfiguration", {})["DefaultConfiguration"] = {"accessControl": wrong}
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    told = f"warning: the accessControl of {name} has 2 mistakes; to see what: ggl component policy {name}\n"
+    assert told in ggl("deploy", "local", folder).err
+    ggl("component", "remove", name)
+    assert ggl("deploy", "local", component(tmp_path, "com.example.Right")).err == ""
+
+
+@pytest.mark.parametrize(
+    "access_control", ["{}", json.dumps(policies("x")["accessControl"]), "nonsense", 5, {PUBSUB: 5}]
+)
+def test_the_command_helps_whatever_stands_there(ggl: Ggl, shared: Runtime, access_control: Any) -> None:
+    name = "com.example.Text"
+    key_path = ["services", name]
+    shared.call("gg_config", "write", {"key_path": key_path, "value": {"configuration": {"x": 1}}})
+    shared.call("gg_config", "delete", {"key_path": key_path})
+    value = {"configuration": {"accessControl": access_control}}
+    shared.call("gg_config", "write", {"key_path": key_path, "value": value})
+    out = ggl("component", "policy", name, "--check", "PublishToTopic", "t/1", code=REFUSED).out
+    [command] = [line for line in out.splitlines() if line.startswith("ggl config set ")]
+    function = f'ggl() {{ {shlex.join(GGL)} "$@"; }}'
+    subprocess.run(["sh", "-c", f"{function}\n{command}"], env=ggl.environment, check=True)
+    ggl("component", "policy", name, "--check", "PublishToTopic", "t/1")
+
+
+def test_completion_knows_what_is_registered(ggl: Ggl) -> None:
+    assert ggl("complete", "OPERATION", "aws.").out == "aws.greengrass.private#GetSystemConfig\n"
+
+
+def test_the_clients_of_the_command_line_tool(ggl: Ggl) -> None:
+    assert "ListComponents" in ggl("component", "policy", "aws.greengrass.Cli").out
+    assert "every client" in ggl("component", "policy", "aws.greengrass.Cli", "--check", "ListComponents").out
+    out = ggl("component", "policy", "aws.greengrass.Cli", "--check", "GetSecretValue", "x", code=REFUSED).out
+    assert "in the recipe" not in out
+    assert "nobody serves it now" in out
 
 
 @pytest.mark.parametrize(
@@ -302,6 +398,12 @@ def test_refusals_are_listed(ggl: Ggl, shared: Runtime, components: Components) 
         ([A, "--check", "StopComponent"], 2, "depends on a name or an id"),
         ([A, "--check", "PublishTopic"], 5, "did you mean 'PublishToTopic'"),
         ([A, "--check", ""], 2, "it is empty"),
+        ([A, "--check", "ListComponents", "foo"], 2, "takes no resource"),
+        ([A, "--check", "GetConfiguration", "foo"], 2, "takes no resource"),
+        ([A, "--check", "GetSecretValue"], 2, "depends on the ARN"),
+        ([A, "--check", "PutComponentMetric"], 2, "depends on the name of a metric"),
+        ([A, "--check", "RegisterOperation"], 2, "depends on the full name of the operation"),
+        ([A, "--check", "GetSystemConfg"], 5, "did you mean 'aws.greengrass.private#GetSystemConfig'"),
     ],
 )
 def test_mistakes_about_policies(ggl: Ggl, words: list[str], code: int, message: str) -> None:

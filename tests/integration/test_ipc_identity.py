@@ -17,9 +17,10 @@ import pytest
 from awsiot.greengrasscoreipc.model import InvalidTokenError, RunWithInfo, UnauthorizedError
 
 from ggl.bus import BusError
-from ggl.host.unit import Command, Start, Unit, install_unit, main_unit
+from ggl.host.unit import Command, Limits, Start, Unit, install_unit, main_unit
 from tests.integration.conftest import Runtime, running, wait_until
 from tests.integration.ipc_clients import Components, eventually, publish
+from tests.integration.test_process_host_bounds import limited
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can run processes as somebody else")
 TESTER = "tester"
@@ -87,12 +88,14 @@ def connect(runtime: Runtime, python: str, members: dict[str, Any], **who: Any) 
 
 
 def load(
-    runtime: Runtime, name: str, script: str, user: str = "", stop: Command | None = None, install: str = ""
-) -> None:
+    runtime: Runtime, name: str, script: str, user: str = "", stop: Command | None = None, install: str = "",
+    limits: Limits | None = None,
+) -> None:  # fmt: skip
     units = [
         Unit(
             main_unit(name), component=name, phase="main", start=(Start("run", Command(script)),), user=user, stop=stop,
             restart_delay=0.1, install=install_unit(name) if install else "", revision=script,
+            limits=limits or Limits(),
         )
     ]  # fmt: skip
     if install:
@@ -213,6 +216,12 @@ def test_a_token_asked_for_by_hand_is_for_the_runtimes_user(runtime: Runtime, py
     assert connect(runtime, python, {"authToken": token}, user=TESTER, group=TESTER).refused
 
 
+@pytest.mark.parametrize("name", ["aws.greengrass.Nucleus", CLI, "greengrass-cli#user-0", "a/b"])
+def test_what_cannot_be_a_component_has_no_token(name: str, runtime: Runtime) -> None:
+    with pytest.raises(BusError, match=r"NOENTRY.*is no component, and cannot be one"):
+        runtime.call("gg_ipc", "token", {"component": name})
+
+
 def test_a_name_beside_a_token_must_be_the_right_one(runtime: Runtime, python: str) -> None:
     token = runtime.call("gg_ipc", "token", {"component": METER})
     right = connect(runtime, python, {"authToken": token, "componentName": METER})
@@ -230,10 +239,9 @@ def test_a_name_beside_a_token_must_be_the_right_one(runtime: Runtime, python: s
     [
         "{connect}",
         "setsid {connect}",
-        "(setsid sh -c 'sleep 0.2; {connect}' &)",
         "env -i {connect}",
     ],
-    ids=["a child", "in another session", "without its parents", "without an environment"],
+    ids=["a child", "in another session", "without an environment"],
 )
 @pytest.mark.parametrize("user", ["", pytest.param(TESTER, marks=ROOT_ONLY)])
 def test_a_process_of_a_component_is_told_its_token(
@@ -246,6 +254,62 @@ def test_a_process_of_a_component_is_told_its_token(
     told = Answer(written(answer))
     assert told.accepted
     assert told.token == runtime.call("gg_ipc", "token", {"component": METER})
+
+
+ORPHAN = """
+import os, sys, time
+parent = os.getpid()
+if os.fork():
+    os._exit(0)
+os.setsid()
+while os.getppid() == parent:
+    time.sleep(0.01)
+os.execv("/bin/sh", ["sh", sys.argv[1]])
+"""
+"""Loses its parents, and runs a script then."""
+
+
+def orphan(files: Path, script: str, mark: str = "") -> str:
+    """The command by which a component runs ``script`` in an orphan whose environment has no more than ``mark``."""
+    (files / "orphan.py").write_text(ORPHAN)
+    (files / "script").write_text(script)
+    forged = f"GGL_SUPERVISED=${{GGL_SUPERVISED%:*}}:{main_unit(mark)}" if mark else ""
+    return f"env -i PATH=$PATH {forged} /usr/bin/python3 {files}/orphan.py {files}/script"
+
+
+@pytest.mark.parametrize(("mark", "asked"), [("", METER), (METER, METER), (HEATER, HEATER)])
+def test_a_process_without_parents_is_not_believed_what_its_environment_says(
+    mark: str, asked: str, runtime: Runtime, python: str, component: Callable[..., None], files: Path
+) -> None:
+    component(HEATER, "exec sleep 1000")
+    runtime.wait_for_unit(main_unit(HEATER), "active")
+    answer = files / "answer"
+    script = f"{python} {runtime.root.ipc_socket} '{request(asked)}' > {answer}; exec sleep 1000"
+    component(METER, f"{orphan(files, script, mark)}; exec sleep 1000")
+    assert Answer(written(answer)).refused
+    why = (
+        f"it says it is '{asked}' and has no token, but its process is not one of a component, or has lost its parents"
+    )
+    eventually(lambda: why in runtime.log("ggl.core.ipcd"))
+
+
+@limited
+def test_a_process_without_parents_is_known_by_the_cgroup_that_it_was_born_in(
+    runtime: Runtime, python: str, component: Callable[..., None], files: Path
+) -> None:
+    """Until others may have come there: what is paused is found by its mark, and moved."""
+    connecting = f"{python} {runtime.root.ipc_socket} '{request(METER)}' > {files}/$n"
+    script = f"for n in first second; do while [ ! -e {files}/go-$n ]; do sleep 0.05; done; {connecting}; done"
+    component(METER, f"{orphan(files, script)}; exec sleep 1000", limits=Limits(memory=200_000))
+    runtime.wait_for_unit(main_unit(METER), "active")
+    (files / "go-first").touch()
+    told = Answer(written(files / "first"))
+    assert told.accepted
+    assert told.token == runtime.call("gg_ipc", "token", {"component": METER})
+    runtime.call("gg_host", "pause", {"names": [main_unit(METER)]})
+    runtime.call("gg_host", "resume", {"names": [main_unit(METER)]})
+    (files / "go-second").touch()
+    assert Answer(written(files / "second")).refused
 
 
 def test_the_installation_of_a_component_counts_as_the_component(
@@ -272,17 +336,11 @@ def test_one_component_is_not_another(
 def test_a_name_counts_only_for_the_users_of_the_component(
     runtime: Runtime, python: str, component: Callable[..., None], files: Path
 ) -> None:
-    """Who has no parents and another's mark might be taken for the other; but not to gain its rights by that."""
+    """What it runs as somebody else has to be given the token."""
     answer = files / "answer"
-    component(HEATER, "exec sleep 1000", user="root")
-    runtime.wait_for_unit(main_unit(HEATER), "active")
-    forged = f"GGL_SUPERVISED=${{GGL_SUPERVISED%:*}}:{main_unit(HEATER)}; export GGL_SUPERVISED REQUEST"
-    call = f'{python} {runtime.root.ipc_socket} "$REQUEST" > {answer}'
-    component(
-        METER,
-        f"REQUEST={json.dumps(request(HEATER))}; {forged}; (setsid sh -c 'sleep 0.2; {call}' &); exec sleep 1000",
-        user=TESTER,
-    )
+    other = f"setpriv --reuid={TESTER} --regid={TESTER} --clear-groups"
+    call = f"{other} {python} {runtime.root.ipc_socket} '{request(METER)}' > {answer}"
+    component(METER, f"{call}; exec sleep 1000", user="root")
     assert Answer(written(answer)).refused
     uid = pwd.getpwnam(TESTER).pw_uid
     eventually(lambda: f"but the component does not run as the user {uid}" in runtime.log("ggl.core.ipcd"))

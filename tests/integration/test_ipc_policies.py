@@ -216,6 +216,18 @@ def test_refusals_are_remembered_when_the_component_is_gone(
     assert [each["resource"] for each in ask(runtime, "b")["refused"]] == ["b"]
 
 
+def test_refusals_are_remembered_when_the_daemon_leaves(runtime: Runtime, client: GreengrassCoreIPCClientV2) -> None:
+    assert not may(client, "b")
+    before = ask(runtime, "b")
+    client.close()
+    runtime.processes["ipcd"].terminate()
+    assert runtime.processes["ipcd"].wait() == 0
+    runtime.start("ipcd")
+    after = ask(runtime, "b")
+    assert after["refused"] == before["refused"] != []
+    assert after["refused_since"] == before["refused_since"]
+
+
 def test_who_is_not_connected_and_who_is_not_there(runtime: Runtime) -> None:
     runtime.configure(A, {"x": 1})
     assert ask(runtime, "a")["check"]["reason"] == "it has no accessControl"

@@ -161,6 +161,7 @@ def test_the_examples_talk_while_the_greeter_and_the_bridge_are_killed(runtime: 
         goes_on()
     assert runtime.unit(f"ggl.{caller}")["main_pid"] == pid, "the caller has noticed nothing but failed calls"
     assert "not now" in runtime.log(caller)
+    assert not re.search(r"'(got|heard) ", runtime.log(caller)), "each on a line of its own"
     runtime.kill(runtime.pid_of("ipcd"))
     goes_on()
 

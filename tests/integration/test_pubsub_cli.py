@@ -6,9 +6,11 @@ import base64
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from gglcli.messages import MAX_BYTES, MAX_SHOWN
 from tests.integration.conftest import Runtime, running, wait_until
 from tests.integration.ipc_clients import Components, Events, json_of, publish
 from tests.integration.test_cli import GGL, Ggl
@@ -64,9 +67,10 @@ def test_a_component_gets_what_is_published(ggl: Ggl, shared: Runtime) -> None:
         client = components.connect(shared.call("gg_ipc", "token", {"component": READER}))
         events = Events()
         client.subscribe_to_topic(topic="cli/+", **events.handlers())
-        assert ggl("pubsub", "pub", "cli/a", '{"x": [1, null, "ä"]}').out == "published on cli/a to 1 subscriber\n"
+        assert ggl("pubsub", "pub", "cli/a", '{"x": [1, null, "ä"]}').out == "published JSON on cli/a to 1 subscriber\n"
         assert json_of(events.next()) == {"x": [1, None, "ä"]}
-        ggl("pubsub", "pub", "cli/a", "good morning")
+        text = ggl("pubsub", "pub", "cli/a", "good morning").out
+        assert text == "published 12 bytes on cli/a to 1 subscriber\n"
         assert events.next().binary_message.message == b"good morning"
         ggl("pubsub", "pub", "cli/a", '{"x": 1}', "--as", "bytes")
         assert events.next().binary_message.message == b'{"x": 1}'
@@ -84,8 +88,30 @@ def test_what_was_said_by_a_component_is_shown(ggl: Ggl, shared: Runtime) -> Non
 
 
 def test_that_nobody_is_subscribed_is_no_error(ggl: Ggl) -> None:
-    assert ggl("pubsub", "pub", "lonely", "x").out == "published on lonely: nobody is subscribed to it\n"
-    assert ggl("pubsub", "pub", "lonely", "x", "--json").json == {"topic": "lonely", "subscribers": 0}
+    assert ggl("pubsub", "pub", "lonely", "x").out == "published 1 byte on lonely: nobody is subscribed to it\n"
+    assert ggl("pubsub", "pub", "lonely", "x", "--json").json == {
+        "topic": "lonely",
+        "subscribers": 0,
+        "kind": "bytes",
+    }
+
+
+@pytest.mark.parametrize("text", ['{"a":1', ' {"a":NaN}'])
+def test_what_was_most_likely_meant_as_json_is_warned_of(ggl: Ggl, text: str) -> None:
+    done = ggl("pubsub", "pub", "slip", text)
+    assert done.err.startswith("warning: published as bytes, for it begins like JSON but is none: ")
+    assert done.out.startswith(f"published {len(text)} bytes on slip")
+    assert json.loads(ggl("pubsub", "pub", "slip", text, "--json").err)["warning"]["code"] == "PARSE"
+    assert ggl("pubsub", "pub", "slip", "[1,2]").err == ""
+    assert ggl("pubsub", "pub", "slip", text, "--as", "bytes").err == ""
+
+
+def test_how_large_a_message_can_be(ggl: Ggl, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(bytes(MAX_BYTES))
+    assert ggl("pubsub", "pub", "large", "--file", tmp_path / "file", "--json").json["kind"] == "bytes"
+    (tmp_path / "file").write_bytes(bytes(20_000_000))
+    error = ggl("pubsub", "pub", "large", "--file", tmp_path / "file", code=5).err
+    assert f"the message has 20000000 bytes; it can have at most {MAX_BYTES}" in error
 
 
 def test_a_message_from_a_file_or_a_pipe_is_taken_byte_for_byte(ggl: Ggl, tmp_path: Path) -> None:
@@ -139,12 +165,47 @@ def test_each_line_is_a_message_and_goes_out_as_it_comes(ggl: Ggl) -> None:
             publisher.stdin.flush()
             assert process.stdout.readline() == line + "\n"
         out, _ = publisher.communicate(timeout=30)
-        assert (publisher.returncode, out) == (0, "published 2 messages on lines\n")
+        assert (publisher.returncode, out) == (0, "published 2 messages on lines (1 JSON, 1 bytes)\n")
         assert ggl("pubsub", "pub", "lines", "-", "--lines", "--json", stdin="a\nb\n").out == (
-            '{"topic": "lines", "subscribers": 1}\n' * 2
+            '{"topic": "lines", "subscribers": 1, "kind": "bytes"}\n' * 2
         )
     unheard = ggl("pubsub", "pub", "unheard", "-", "--lines", stdin="a\n\nb\n")
     assert unheard.out == "published 3 messages on unheard; 3 of them had no subscriber\n"
+
+
+def test_a_line_that_cannot_be_published_is_named(ggl: Ggl) -> None:
+    bad = ["pubsub", "pub", "bad", "-", "--lines", "--as", "json"]
+    error = ggl(*bad, stdin='{"x":1}\nbad\n{"x":2}\n', code=5).err
+    assert "line 2: the message is not JSON: " in error
+    assert "(the 1 before it were published)" in error
+    assert "shell" not in error
+    assert "(nothing was published)" in ggl(*bad, stdin="bad\n", code=5).err
+    assert "quote it for the shell" in ggl("pubsub", "pub", "bad", "bad", "--as", "json", code=5).err
+
+
+def test_lines_go_on_when_the_runtime_restarts() -> None:
+    with running() as runtime:
+        ggl = Ggl(runtime.root.state)
+        publisher = subprocess.Popen(
+            [*GGL, "pubsub", "pub", "again", "-", "--lines", "--json"],
+            env=ggl.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert publisher.stdin
+        assert publisher.stdout
+        for happens in ("nothing", "a crash", "a restart"):
+            if happens == "a crash":
+                runtime.kill(runtime.pid_of("pubsubd"))
+            elif happens == "a restart":
+                runtime.down()
+                runtime.up()
+            publisher.stdin.write("x\n")
+            publisher.stdin.flush()
+            assert json.loads(publisher.stdout.readline())["topic"] == "again"
+        publisher.stdin.close()
+        assert publisher.wait(timeout=30) == 0
 
 
 @pytest.mark.parametrize(
@@ -153,7 +214,7 @@ def test_each_line_is_a_message_and_goes_out_as_it_comes(ggl: Ggl) -> None:
         (["a/#", "x"], 5, "nothing can be published on 'a/#'"),
         (["a+b", "x"], 5, "nothing can be published on 'a+b'"),
         (["", "x"], 2, "it is empty"),
-        (["a" * 2000, "x"], 5, "too long"),
+        (["a" * 1025, "x"], 5, "'topic' is longer than 1024 bytes"),
         (["a"], 2, "there is nothing to publish"),
         (["a", "x", "--file", "y"], 2, "exclude each other"),
         (["a", "x", "--lines"], 2, "--lines is for"),
@@ -197,6 +258,66 @@ def test_a_message_that_several_filters_cover_is_printed_once(ggl: Ggl) -> None:
             ggl("pubsub", "pub", topic, text)
         out, _ = process.communicate(timeout=30)
     assert out == "1\n2\n3\n"
+
+
+@pytest.mark.parametrize("topic_filter", ["a+", "x/a#/b", "a/*", "#a"])
+def test_a_filter_that_covers_nothing_is_refused(ggl: Ggl, topic_filter: str) -> None:
+    error = ggl("pubsub", "sub", "fine", topic_filter, code=5).err
+    assert f"the filter '{topic_filter}' covers no topic, because of " in error
+    assert error.count("\n") == 1
+
+
+def test_a_filter_that_may_be_meant_otherwise_is_explained(ggl: Ggl) -> None:
+    with subscribed(ggl, "early/#/b", "early/#", "--count", "2", "--raw") as process:
+        assert process.stderr
+        assert "'early/#/b' is the same as 'early/+/b'" in process.stderr.readline()
+        for topic in ("early/1/b", "early/1/2/b"):
+            ggl("pubsub", "pub", topic, topic)
+        out, error = process.communicate(timeout=30)
+    assert (out, error) == ("early/1/b\nearly/1/2/b\n", "")
+
+
+def test_what_is_no_text_is_base64(ggl: Ggl, tmp_path: Path) -> None:
+    (tmp_path / "zeros").write_bytes(bytes(9))
+    with subscribed(ggl, "zeros", "--count", "2") as process:
+        ggl("pubsub", "pub", "zeros", "--file", tmp_path / "zeros")
+        ggl("pubsub", "pub", "zeros", "a few lines\nare text\t\n")
+        lines = process.communicate(timeout=30)[0].splitlines()
+    assert [line.split("  ")[3] for line in lines] == ["base64:AAAAAAAAAAAA", '"a few lines\\nare text\\t\\n"']
+
+
+@pytest.mark.parametrize("as_json", [False, True], ids=["people", "json"])
+def test_who_reads_too_slowly_is_told_what_it_missed_and_goes_on(ggl: Ggl, shared: Runtime, as_json: bool) -> None:
+    topic = f"slow/{as_json}"
+    process = ggl.begin("pubsub", "sub", topic, *(["--json"] if as_json else ["--raw"]))
+    try:
+        wait_until(lambda: _subscribers(ggl, topic), lambda now: now == 1)
+        payload = {"jsonMessage": {"message": {"x": "y" * 10_000}}}
+        with shared.client("gg_pubsub") as bus:
+            while bus.call("publish", {"topic": topic, "payload": payload}):
+                pass
+        assert process.stderr
+        assert process.stdout
+        read = threading.Thread(target=lambda: [None for line in process.stdout or () if "last" not in line])
+        read.start()  # now it is read
+        said = process.stderr.readline()
+        while said.startswith("subscribed"):
+            said = process.stderr.readline()
+        told = json.loads(said)["warning"]["message"] if as_json else said.removeprefix("warning: ")
+        assert re.match(r"this reader was too slow: it missed \d\d+ messages, and what comes until", told)
+        wait_until(lambda: _subscribers(ggl, topic), lambda now: now == 1)
+        code, error = interrupt_with_reader(process)
+        assert (code, error) == (0, "")
+        read.join()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def interrupt_with_reader(process: subprocess.Popen[str]) -> tuple[int, str]:
+    process.send_signal(signal.SIGINT)
+    assert process.stderr
+    return process.wait(timeout=30), process.stderr.read()
 
 
 def test_ctrl_c_is_the_normal_end(ggl: Ggl) -> None:
@@ -289,5 +410,15 @@ def test_on_a_terminal_it_has_colours_and_nothing_that_a_message_could_do_to_it(
     assert "\x1b]0;" not in text
     assert "\x9b" not in text
     assert "\x1b[2J" not in text
+    screen.type(b"\x03")
+    assert screen.end() == 0
+
+
+def test_a_terminal_gets_no_more_of_a_message_than_people_read(ggl: Ggl) -> None:
+    screen = Screen(ggl, "pubsub", "sub", "long")
+    screen.until("subscribed")
+    ggl("pubsub", "pub", "long", "a" * (MAX_SHOWN + 1))
+    text = screen.until("characters)")
+    assert text.count("a" * MAX_SHOWN + f"… ({MAX_SHOWN + 1} characters)") == 1
     screen.type(b"\x03")
     assert screen.end() == 0

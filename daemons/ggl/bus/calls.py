@@ -37,20 +37,21 @@ class Subscription:
 class _Pending:
     """A call whose response has not come."""
 
-    __slots__ = ("deadline", "on_error", "on_reply", "subscription", "trail")
+    __slots__ = ("deadline", "on_error", "on_reply", "subscription", "timeout", "trail")
 
     def __init__(
         self,
         on_reply: Callable[[Any], None],
         on_error: Callable[[BusError], None],
         trail: str,
-        deadline: float,
+        timeout: float,
         subscription: Subscription | None,
     ) -> None:
         self.on_reply = on_reply
         self.on_error = on_error
         self.trail = trail
-        self.deadline = deadline
+        self.timeout = timeout
+        self.deadline = time.monotonic() + timeout
         self.subscription = subscription
 
 
@@ -89,7 +90,7 @@ class Calls:
         subscription = None
         if on_item is not None and on_end is not None:
             subscription = Subscription(self, number, on_item, on_end)
-        self._pending[number] = _Pending(on_reply, on_error, trail, time.monotonic() + timeout, subscription)
+        self._pending[number] = _Pending(on_reply, on_error, trail, timeout, subscription)
         self._write(data)
         return subscription
 
@@ -106,7 +107,8 @@ class Calls:
         late = [number for number, pending in self._pending.items() if pending.deadline <= now]
         for number in late:
             pending = self._pending.pop(number)
-            pending.on_error(BusError(ErrorCode.TIMEOUT, f"{self.name} did not answer in time", pending.trail))
+            text = f"{self.name} did not answer within {pending.timeout:g} seconds"
+            pending.on_error(BusError(ErrorCode.TIMEOUT, text, pending.trail))
 
     def on_response(self, number: Any, error: Any, result: Any) -> None:
         pending = self._pending.pop(number, None) if type(number) is int else None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ggl.bus.calls import SERVER_IDS, Calls
 from ggl.bus.errors import BusError, ErrorCode
+from ggl.bus.farewell import Farewell
 from ggl.bus.loop import READABLE, WRITABLE, Loop
 from ggl.bus.outbox import Outbox
 from ggl.bus.peer import peer_of
@@ -30,7 +31,9 @@ from ggl.bus.wire import (
     OutOfData,
     WireError,
     check,
+    error_frame,
     give_back,
+    pack,
     take_unpacker,
 )
 from ggl.log import get_logger
@@ -272,7 +275,15 @@ class Connection:
             self._loop.rewatch(self._fd, READABLE | WRITABLE)
 
     def _overflowed(self) -> None:
-        self.abort(f"it does not read: {self.queued} bytes are waiting for it")
+        reason = f"it does not read: {self.queued} bytes are waiting for it"
+        numbers = [number for number, stream in self.streams.items() if stream.opened]
+        if numbers and not self.closed:
+            begun, missed = self._outbox.give_up()
+            text = f"this reader was too slow: it missed {missed + 1} messages, and what comes until it connects again"
+            error = BusError(ErrorCode.BUSY, text)
+            last = [pack([END, number, error_frame(error)]) for number in numbers]
+            Farewell(self._loop, self._sock.dup(), b"".join((begun, *last)))
+        self.abort(reason)
 
     def _flush(self) -> None:
         if not self._outbox.flush():

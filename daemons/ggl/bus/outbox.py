@@ -79,6 +79,15 @@ class Outbox:
             self.clear()
         return True
 
+    def give_up(self) -> tuple[bytes, int]:
+        """Drop all that waits; returns the rest of the frame that the peer has a part of, and how many it misses."""
+        begun, missed = b"", len(self._queue)
+        head = self._queue[0] if self._queue else b""
+        if isinstance(head, memoryview) and isinstance(head.obj, bytes) and len(head) < len(head.obj):
+            begun, missed = bytes(head), missed - 1
+        self.clear()
+        return begun, missed
+
     def clear(self) -> None:
         self._queue.clear()
         self.queued = 0

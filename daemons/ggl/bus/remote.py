@@ -28,6 +28,8 @@ class Remote:
 
     def __init__(self, loop: Loop, interface: str, root: Root, methods: Methods | None = None) -> None:
         self.interface = interface
+        self.who = interface
+        """The other side, for logs."""
         self._loop = loop
         self._path = str(root.bus_socket(interface))
         self.on_drain: Callable[[], None] | None = None
@@ -136,6 +138,7 @@ class Reverse(Remote):
     def __init__(self, loop: Loop, connection: Connection, name: str, root: Root) -> None:
         super().__init__(loop, name, root)
         connection.calls.name = name
+        self.who = f"{name} (pid {connection.peer.pid})"
         self._use(connection)
 
     def _connected(self) -> Connection:

@@ -123,6 +123,11 @@ class Stream:
         self.closed = False
         connection.streams[number] = self
 
+    @property
+    def opened(self) -> bool:
+        """Whether the response has gone out."""
+        return self._early is None
+
     def send(self, item: Any) -> None:
         """Queue ``item``. Nothing happens on a closed stream; a peer that reads too slowly loses its connection."""
         if self.closed:

@@ -19,6 +19,9 @@ method         parameters                result
                                          ``ggl.ipc.model``)
 ``routes``                               map of every operation served now to the interface that serves it, or to
                                          the component, with ``@`` and the number of its connection
+``providers``                            map of every operation that is registered to a list of maps: interface, and
+                                         component and pid if that stands for one; the first serves it, and the next
+                                         one takes over from that
 ``connections``                          list of maps: component, pid, uid, since (ms), streams (operation names),
                                          queued (bytes that the component has not read)
 ``policy``     component, operation,     what the component may do, what is wrong with its policies, and what it was

@@ -13,7 +13,8 @@ A request is allowed when one policy of the operation's service id names the ope
 device's thing name. Resources are compared as text: to subscribe to ``a/#`` takes a pattern that covers this text.
 
 What cannot be understood grants nothing, and is complained about; the rest of the component's policies holds. An
-operation that nobody knows is complained about, too; it cannot have been meant as a restriction, so it spoils nothing.
+operation or a service id that nobody knows is complained about, too; it cannot have been meant as a restriction, so it
+spoils nothing.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ THING_NAME = "{iot:thingName}"
 _MAX_DECISIONS = 512
 _MAX_SHOWN = 256
 """Characters of a pattern in a message about it."""
-_KNOWN_KEYS = frozenset(("policydescription", "operations", "resources"))
+KNOWN_KEYS = frozenset(("policydescription", "operations", "resources"))
+SERVICES = frozenset(operation.service for operation in OPERATIONS.values() if operation.service)
+_RESERVED = "aws."
+"""What service ids begin with that are not for anybody to make up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,8 @@ class Problem:
     text: str
     service: str = ""
     policy: str = ""
+    unknown: str = ""
+    """The name that nobody knows, of an operation or a service, if that is what is wrong."""
 
     def __str__(self) -> str:
         if self.policy:
@@ -110,12 +116,19 @@ def parse_policies(access_control: Any, complain: Complain, thing_name: str = ""
         return Policies()
     grants: dict[str, tuple[Grant, ...]] = {}
     for service, policies in access_control.items():
+        if is_unknown(service):
+            complain(Problem("no operation has this service id", service, unknown=service))
         if not isinstance(policies, dict):
             complain(Problem("it is no map of policies", service))
             continue
         found = (_parse_policy(service, name, policy, complain, thing_name) for name, policy in policies.items())
         grants[service] = tuple(grant for grant in found if grant is not None)
     return Policies(grants)
+
+
+def is_unknown(service: str) -> bool:
+    """Whether ``service`` looks like one of Greengrass and is none; in any case, which counts for service ids."""
+    return service not in SERVICES and service.lower().startswith(_RESERVED)
 
 
 def _parse_policy(service: str, name: str, policy: Any, complain: Complain, thing_name: str) -> Grant | None:
@@ -126,7 +139,7 @@ def _parse_policy(service: str, name: str, policy: Any, complain: Complain, thin
         problem("it is no map")
         return None
     members = {key.lower(): value for key, value in policy.items()}
-    if unknown := members.keys() - _KNOWN_KEYS:
+    if unknown := members.keys() - KNOWN_KEYS:
         # It may be meant to restrict the policy: whoever wrote it expects less to be allowed than we would allow.
         problem(f"it has the unknown member '{min(unknown)}', and counts for nothing")
         return None
@@ -138,7 +151,7 @@ def _parse_policy(service: str, name: str, policy: Any, complain: Complain, thin
         if not members.get(key):
             problem(f"it has no {key}, and allows nothing")
     for operation in unknown_operations(service, operations or ()):
-        problem(f"{service} has no operation '{operation}'")
+        complain(Problem(f"{service} has no operation '{operation}'", service, name, operation))
     texts, patterns = [], []
     for text in resources or ():
         try:

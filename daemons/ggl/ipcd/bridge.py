@@ -23,7 +23,7 @@ from ggl.values import InvalidValue
 
 Builtin = Callable[[Stream, dict[str, Any]], None]
 
-_CLI_SERVICES = (CLI, PUBSUB, MQTT)
+CLI_SERVICES = (CLI, PUBSUB, MQTT)
 """What clients of the command line tool may use without a policy, as on the original nucleus."""
 
 _log = get_logger("ipc")
@@ -66,6 +66,7 @@ class Bridge:
             self._forward(stream, interface, request, trail)
             return
         if operation.callers and not identity.principal.startswith(operation.callers):
+            self._policies.refused(identity.principal, operation)
             raise unauthorized(
                 f"Principal {identity.principal} is not authorized to perform {operation.service}:{operation.name}"
             )
@@ -86,7 +87,7 @@ class Bridge:
                 current.trail = ""
                 stream.fail(refusal)
 
-        if (identity.is_cli and operation.service in _CLI_SERVICES) or identity.principal in operation.exempt:
+        if (identity.is_cli and operation.service in CLI_SERVICES) or identity.principal in operation.exempt:
             decided(None)
         else:
             self._policies.check(identity.principal, operation, resources, decided)
@@ -103,9 +104,11 @@ class Bridge:
             Relay(self._loop, lambda: self._backend(stream.name), stream, params, trail)
             return
 
+        backend = self._backends[interface]
+
         def reply(result: Any) -> None:
             try:
-                stream.respond(answer_of(stream.name, result))
+                stream.respond(*answer_of(stream, backend.remote, result))
             except IpcError as error:
                 stream.fail(error)
 
@@ -116,7 +119,7 @@ class Bridge:
             stream.fail(service_error(f"{stream.name} failed: {error.message}"))
 
         timeout = stream.operation.timeout if stream.operation is not None else DEFAULT_TIMEOUT
-        self._backends[interface].call(stream.name, params, reply, fail, trail, timeout)
+        backend.call(stream.name, params, reply, fail, trail, timeout)
 
     def _backend(self, name: str) -> Backend | None:
         interface = self._router.interface_of(name)

@@ -73,14 +73,9 @@ def write(
 
 
 def groups(setting: Any, complain: Callable[[str], None]) -> list[CliClient]:
-    """The groups that ``AuthorizedPosixGroups`` names: names or numbers, separated by commas."""
-    if not isinstance(setting, (str, int)) or isinstance(setting, bool):
-        if setting is not None:
-            complain("AuthorizedPosixGroups is no text")
-        return []
+    """The groups that ``AuthorizedPosixGroups`` names: names or numbers, separated by commas, or a list of such."""
     found: dict[CliClient, None] = {}
-    for text in str(setting).split(","):
-        name = text.strip()
+    for name in _names(setting, complain):
         if not name:
             continue
         number = _group_number(name)
@@ -92,6 +87,16 @@ def groups(setting: Any, complain: Callable[[str], None]) -> list[CliClient]:
         else:
             found[CliClient(GROUP, number)] = None
     return list(found)
+
+
+def _names(setting: Any, complain: Callable[[str], None]) -> list[str]:
+    names: list[str] = []
+    for part in setting if isinstance(setting, list) else [setting]:
+        if isinstance(part, (str, int)) and not isinstance(part, bool):
+            names += [name.strip() for name in str(part).split(",")]
+        elif part is not None:
+            complain('AuthorizedPosixGroups must be names of groups, separated by commas: "ggadmins,1200"')
+    return names
 
 
 def _group_number(name: str) -> int | None:

@@ -4,9 +4,9 @@ A component shows its token; it is accepted from the users that the component's 
 runtime's own user, who could read it anyway. When one of the steps runs as root it is accepted from everybody: root can
 become any user.
 
-A component may also say no more than its name. Then its process must be one of the component's, as the host knows them,
-and it is told its token. That counts only for the users themselves that the steps run as: a host may have to trust what
-a process says of itself, and those are the ones who could look at the component's token by other means.
+A component may also say no more than its name. Then its process must be one of the component's, as the host knows them
+without asking the process, and it is told its token. That counts only for the users themselves that the steps run as:
+they could look at the component's token by other means. Whatever a component runs as somebody else needs the token.
 
 Tokens that are no component's may be those of a client of the command line tool (``ggl.ipcd.cli_clients``).
 """
@@ -110,7 +110,7 @@ class Identities:
 
         def failed(error: BusError) -> None:
             if error.code is ErrorCode.NOENTRY:
-                done(Refused(f"{named}but its process is not one of a component"))
+                done(Refused(f"{named}but its process is not one of a component, or has lost its parents"))
             else:
                 done(Refused(f"{named}and whose process it is cannot be found out: {error.message}"))
 

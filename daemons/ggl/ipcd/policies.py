@@ -7,7 +7,7 @@ the configuration daemon is away, the policies known so far hold: nobody else ca
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 from ggl.bus import BusError, ErrorCode, Loop
@@ -48,12 +48,12 @@ class _Entry:
 
 
 class PolicyCache:
-    def __init__(self, loop: Loop, backends: Backends) -> None:
+    def __init__(self, loop: Loop, backends: Backends, refusals: Refusals) -> None:
         self._loop = loop
         self._backends = backends
         self._entries: dict[str, _Entry] = {}
         self._thing_watch: KeyWatch | None = None
-        self._refusals = Refusals()
+        self._refusals = refusals
 
     def check(self, component: str, operation: Operation, resources: list[str], decided: Decided) -> None:
         """Decide whether ``component`` may call ``operation`` on all of ``resources``, at once if it is known."""
@@ -76,11 +76,16 @@ class PolicyCache:
             self._thing_watch.close()
             self._thing_watch = None
 
-    def explain(self, request: Request, params: dict[str, Any]) -> Any:
-        """The bus method ``policy``: people ask now and then, so its code is loaded when they do."""
+    def refused(self, component: str, operation: Operation, resource: str = "*") -> None:
+        """Remember a refusal that no policies decided about."""
+        self._refusals.add(component, operation.name, resource)
+
+    def explain(self, request: Request, params: dict[str, Any], served: Collection[str]) -> Any:
+        """The bus method ``policy``: people ask now and then, so its code is loaded when they do. ``served``: the
+        operations that somebody serves now."""
         from ggl.ipcd.explain import serve
 
-        return serve(request, params, self._backends, self._refusals)
+        return serve(request, params, self._backends, self._refusals, served)
 
     # -- watching ----------------------------------------------------------------------------------------------------
 

@@ -60,10 +60,11 @@ _log = get_logger("ipc")
 class _Provider:
     """A connection on which a component serves operations. ``name`` stands for it in the routing table."""
 
-    __slots__ = ("backend", "component", "name", "operations")
+    __slots__ = ("backend", "component", "name", "operations", "pid")
 
-    def __init__(self, component: str, name: str, backend: Backend) -> None:
+    def __init__(self, component: str, pid: int, name: str, backend: Backend) -> None:
         self.component = component
+        self.pid = pid
         self.name = name
         self.backend = backend
         self.operations = 0
@@ -99,6 +100,13 @@ class Registrations:
     def has(self, component: str) -> bool:
         """Whether ``component`` serves anything."""
         return any(provider.component == component for provider in self._providers.values())
+
+    def who(self, interface: str) -> tuple[str, int]:
+        """The component, and its process id, that ``interface`` of the routing table stands for; ``("", 0)``: none."""
+        for provider in self._providers.values():
+            if provider.name == interface:
+                return provider.component, provider.pid
+        return "", 0
 
     # -- connections (``ggl.bus.server.Visitors``) -------------------------------------------------------------------
 
@@ -186,9 +194,13 @@ class Registrations:
             connection.max_frame = MAX_FRAME
             self._backends.attach(provider.name, provider.backend)
         provider.operations += len(operations)
-        for operation, event in operations.items():
-            self._router.register(operation, provider.name, event)
         _log.info("%s serves %s (pid %d)", component, ", ".join(operations), connection.peer.pid)
+        for operation, event in operations.items():
+            previous = self._router.register(operation, provider.name, event)
+            former, pid = self.who(previous)
+            if previous and former != component:
+                loser = f"{former} (pid {pid})" if former else previous
+                _log.warning("%s (pid %d) takes over %s from %s", component, connection.peer.pid, operation, loser)
 
         def undo() -> None:
             for operation in operations:
@@ -217,7 +229,7 @@ class Registrations:
         self._count += 1
         backend = Backend(Reverse(self._loop, connection, component, self._root), patient=False)
         # An interface's name is a file's: this one must lead nowhere, should anybody still use it later.
-        return _Provider(component, f"{component.replace('/', '_')}@{self._count}", backend)
+        return _Provider(component, connection.peer.pid, f"{component.replace('/', '_')}@{self._count}", backend)
 
 
 def _operations_of(params: dict[str, Any]) -> dict[str, str]:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ggl.bus import BusError, ErrorCode, Loop
+from ggl.bus import BusError, ErrorCode, Loop, Remote
 from ggl.bus.trail import current
 from ggl.ipc.errors import IpcError, service_error
 from ggl.ipcd.jsontext import encode
@@ -27,22 +27,46 @@ if TYPE_CHECKING:
 PAUSES = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 """Seconds before each attempt; the last one repeats."""
 GIVE_UP_SECONDS = 300.0
+_UNFIT = (ValueError, TypeError, RecursionError)
+"""What ``encode`` raises for what JSON cannot say."""
 PASSING = (ErrorCode.NOCONN, ErrorCode.TIMEOUT, ErrorCode.BUSY, ErrorCode.RETRY)
 
 _log = get_logger("ipc")
 
 
-def answer_of(name: str, result: Any) -> dict[str, Any]:
-    """The response in what a daemon returned for the operation ``name``. Raises ``IpcError``: the daemon's, or ours."""
+def answer_of(stream: Stream, provider: Remote, result: Any) -> tuple[dict[str, Any], bytes]:
+    """The response in what ``provider`` returned for ``stream``, and its encoding. Raises ``IpcError``: the provider's,
+    or ours."""
+    response = error = None
     if type(result) is dict:
-        response = result.get("response")
-        if type(response) is dict:
-            return response
-        error = result.get("error")
-        if type(error) is dict:
+        response, error = result.get("response"), result.get("error")
+        if type(response) is dict and type(error) is not dict:
+            try:
+                return response, encode(response)
+            except _UNFIT as unfit:
+                raise _bad(stream, provider, "an answer", f"the response is no JSON: {unfit}") from None
+        if type(error) is dict and type(response) is not dict and (error.get("shape") or error.get("message")):
             raise IpcError.from_dict(error)
-    _log.warning("%s: the answer is no map with a response or an error", name)
-    raise service_error(f"{name}: the daemon that serves it gave an answer that cannot be understood")
+    if type(error) is not dict:
+        what = f"it is {_described(result)}, not one with a response or an error"
+    else:
+        what = "it has both a response and an error" if type(response) is dict else "its error says nothing"
+    raise _bad(stream, provider, "an answer", what)
+
+
+def _described(value: Any) -> str:
+    """What ``value`` is, but not what it says: that may be a secret."""
+    if type(value) is not dict:
+        return f"no map but of type {type(value).__name__}"
+    return f"a map of {', '.join(repr(key)[:40] for key in list(value)[:5]) or 'nothing'}"
+
+
+def _bad(stream: Stream, provider: Remote, kind: str, what: str) -> IpcError:
+    """For the caller who is at fault, for the log what is wrong as well."""
+    current.trail = stream.trail
+    _log.warning("%s of %s: %s gave %s of no use: %s", stream.name, stream.component, provider.who, kind, what)
+    current.trail = ""
+    return service_error(f"{stream.name}: {provider.interface}, which serves it, gave {kind} that cannot be understood")
 
 
 class _Shared:
@@ -112,8 +136,9 @@ class Relay:
         )
 
     def _on_result(self, result: Any) -> None:
+        assert self._backend is not None
         try:
-            response = answer_of(self._stream.name, result)
+            response, payload = answer_of(self._stream, self._backend.remote, result)
         except IpcError as error:
             self._close()
             self._stream.fail(error)
@@ -125,24 +150,29 @@ class Relay:
             current.trail = ""
             return
         self._established = True
-        self._stream.respond(response)
+        self._stream.respond(response, payload)
         if not self._stream.open:
             self._close()
 
     def _on_item(self, event: Any) -> None:
         if type(event) is not dict:
-            _log.warning("%s: an event is no map", self._stream.name)
-            self._close()
-            self._stream.fail(service_error(f"{self._stream.name}: an event cannot be understood"))
+            self._on_bad_event(f"it is {_described(event)}")
             return
         if _shared.event is not event:
             try:
                 _shared.payload = encode(event)
-            except (ValueError, TypeError, RecursionError):
-                _shared.payload = None
+            except _UNFIT as unfit:
+                self._on_bad_event(f"it is no JSON: {unfit}")
+                return
             _shared.event = event
             self._loop.call_soon(_shared.forget)
         self._stream.event(event, _shared.payload)
+
+    def _on_bad_event(self, what: str) -> None:
+        if self._backend is not None:
+            error = _bad(self._stream, self._backend.remote, "an event", what)
+            self._close()
+            self._stream.fail(error)
 
     def _on_end(self, error: BusError | None) -> None:
         self._release()

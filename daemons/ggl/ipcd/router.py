@@ -41,11 +41,14 @@ class Router:
         if operation in self._fixed:
             raise Taken(f"{operation} is served by {self._fixed[operation]}")
 
-    def register(self, operation: str, interface: str, event: str = "") -> None:
-        """``event`` is the shape of the stream events of an operation outside the published model. Raises ``Taken``."""
+    def register(self, operation: str, interface: str, event: str = "") -> str:
+        """``event`` is the shape of the stream events of an operation outside the published model. Returns who served
+        it until now, or "". Raises ``Taken``."""
         self.check(operation)
         model = OPERATIONS.get(operation) or custom(operation, event)
-        self._registered.setdefault(operation, []).append((interface, model))
+        registered = self._registered.setdefault(operation, [])
+        registered.append((interface, model))
+        return registered[-2][0] if len(registered) > 1 else ""
 
     def unregister(self, operation: str, interface: str) -> None:
         """Undo one ``register`` with the same arguments."""
@@ -54,6 +57,10 @@ class Router:
         del registered[latest]
         if not registered:
             del self._registered[operation]
+
+    def registered(self) -> dict[str, list[str]]:
+        """The interfaces that have registered each operation: who serves it, then who takes over from that one."""
+        return {operation: [name for name, _ in reversed(found)] for operation, found in self._registered.items()}
 
     def routes(self) -> dict[str, str]:
         """Every operation that is served now, with its interface."""

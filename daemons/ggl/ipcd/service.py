@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ggl.bus import BusError, ErrorCode, Method
-from ggl.ipc.model import PREFIX
+from ggl.ipc.model import CLI, PREFIX
 from ggl.ipcd.backends import Backends
 from ggl.ipcd.bridge import Bridge
 from ggl.ipcd.builtin import DebugConsole, builtins
@@ -13,6 +13,7 @@ from ggl.ipcd.cli_clients import CliClients
 from ggl.ipcd.clients import Clients
 from ggl.ipcd.identity import Identities
 from ggl.ipcd.policies import PolicyCache
+from ggl.ipcd.refusals import Refusals
 from ggl.ipcd.registration import INTERFACE, Registrations
 from ggl.ipcd.router import Router, Taken
 from ggl.ipcd.tokens import Tokens, TooManyComponents
@@ -20,12 +21,14 @@ from ggl.ipcd.trace import Tracer, Watcher
 from ggl.log import get_logger
 from ggl.paths import IPC_SOCKET_NAME
 from ggl.values import InvalidValue, get_dict, get_list, get_str
+from ggl.version import NUCLEUS, NUCLEUS_ALIAS
 
 if TYPE_CHECKING:
     from ggl.bus import Request
     from ggl.daemon import Context
 
 TOKEN_FILE = "ipc-tokens"
+REFUSALS_FILE = "ipc-refusals"
 MAX_USERS = 16
 """Users that the steps of one phase of a component may run as."""
 _log = get_logger("ipc")
@@ -41,8 +44,9 @@ def setup(context: Context) -> None:
             "check_debug_password": Method(service.console.check),
             "register": Method(service.register),
             "routes": Method(service.routes),
+            "providers": Method(service.providers),
             "connections": Method(service.list_connections),
-            "policy": Method(lambda request, params: service.policies.explain(request, params)),
+            "policy": Method(service.explain),
             "trace": Method(service.trace),
         },
     )
@@ -55,7 +59,9 @@ class Service:
         self.router = Router()
         self._tokens = Tokens(context.root.run / TOKEN_FILE)
         backends = Backends(context.loop, context.root)
-        self.policies = PolicyCache(context.loop, backends)
+        refusals = Refusals(context.root.run / REFUSALS_FILE, context.loop)
+        context.at_exit(refusals.save)
+        self.policies = PolicyCache(context.loop, backends, refusals)
         self.console = DebugConsole(context)
         self.cli_clients = CliClients(context.loop, context.root)
         self.cli_clients.start()
@@ -97,7 +103,7 @@ class Service:
     # -- the bus interface -------------------------------------------------------------------------------------------
 
     def token(self, _request: Request, params: dict[str, Any]) -> str:
-        component, users = _word(params, "component"), _users(params)
+        component, users = _component(params), _users(params)
         try:
             for phase, uids in users.items():
                 self._tokens.runs_as(component, phase, uids)
@@ -117,10 +123,12 @@ class Service:
         if operation in self.bridge.builtins:
             raise BusError(ErrorCode.INVALID, f"{operation} is served by the IPC bridge itself")
         try:
-            self.router.register(operation, interface)
+            previous = self.router.register(operation, interface)
         except Taken as error:
             raise BusError(ErrorCode.INVALID, str(error)) from None
         _log.info("%s is served by %s", operation, interface)
+        if previous not in ("", interface):
+            _log.warning("%s takes over %s from %s", interface, operation, previous)
 
         def gone() -> None:
             self.router.unregister(operation, interface)
@@ -130,6 +138,18 @@ class Service:
 
     def routes(self, _request: Request, _params: dict[str, Any]) -> dict[str, str]:
         return {**dict.fromkeys(self.bridge.builtins, "gg_ipc"), **self.router.routes()}
+
+    def providers(self, _request: Request, _params: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+        """Who has registered each operation: first who serves it, then who takes over from that one."""
+
+        def described(interface: str) -> dict[str, Any]:
+            component, pid = self.registrations.who(interface)
+            return {"interface": interface, "component": component, "pid": pid}
+
+        return {operation: [*map(described, found)] for operation, found in self.router.registered().items()}
+
+    def explain(self, request: Request, params: dict[str, Any]) -> Any:
+        return self.policies.explain(request, params, self.routes(request, params))
 
     def list_connections(self, _request: Request, _params: dict[str, Any]) -> list[dict[str, Any]]:
         return self._clients.to_list()
@@ -141,6 +161,14 @@ class Service:
         stream = request.stream(lambda: self._tracer.watchers.remove(watcher))
         watcher = Watcher(get_str(params, "component", ""), operation, stream.send)
         self._tracer.watchers.append(watcher)
+
+
+def _component(params: dict[str, Any]) -> str:
+    """A name that a component can have. Whether it is deployed is not asked: its start would have to wait for that."""
+    name = _word(params, "component")
+    if name in (NUCLEUS, NUCLEUS_ALIAS, CLI) or not all(letter.isalnum() or letter in "_.-" for letter in name):
+        raise BusError(ErrorCode.NOENTRY, f"'{name}' is no component, and cannot be one")
+    return name
 
 
 def _users(params: dict[str, Any]) -> dict[str, list[int]]:

@@ -79,8 +79,9 @@ class Stream:
     def streaming(self) -> bool:
         return self.operation is not None and self.operation.streaming
 
-    def respond(self, response: dict[str, Any]) -> None:
-        self._send(response, f"{self.name}Response", 0 if self.streaming else es.TERMINATE_STREAM)
+    def respond(self, response: dict[str, Any], payload: bytes | None = None) -> None:
+        """Send ``response``; ``payload`` is its encoding, if that is known."""
+        self._send(response, f"{self.name}Response", 0 if self.streaming else es.TERMINATE_STREAM, payload)
 
     def event(self, event: dict[str, Any], payload: bytes | None = None) -> None:
         """Send ``event``; ``payload`` is its encoding, when several streams share it."""

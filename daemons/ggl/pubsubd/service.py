@@ -9,7 +9,7 @@ from ggl.ipc.errors import invalid_arguments, service_error
 from ggl.ipc.handler import ipc_method
 from ggl.pubsubd.broker import ALL_MESSAGES, FROM_OTHERS, Broker, Subscription
 from ggl.pubsubd.messages import event_of
-from ggl.pubsubd.topics import is_publishable, too_long
+from ggl.pubsubd.topics import MAX_TOPIC, is_publishable, too_long
 from ggl.values import InvalidValue, get_dict, get_str
 
 if TYPE_CHECKING:
@@ -53,16 +53,14 @@ class Service:
 
     def publish(self, _request: Request, params: dict[str, Any]) -> int:
         topic = get_str(params, "topic")
-        if not topic or too_long(topic):
-            raise InvalidValue("'topic' is empty or too long")
+        _require_length(topic)
         if not is_publishable(topic):
             raise InvalidValue(_NO_WILDCARD)
         return self._publish(topic, get_dict(params, "payload"), get_str(params, "publisher", ""))
 
     def subscribe(self, request: Request, params: dict[str, Any]) -> None:
         topic_filter = get_str(params, "topic")
-        if not topic_filter or too_long(topic_filter):
-            raise InvalidValue("'topic' is empty or too long")
+        _require_length(topic_filter)
         mode = _receive_mode(params, "receive_mode")
         subscriber = get_str(params, "subscriber", "")
         stream = request.stream(lambda: self._others.unsubscribe(subscription))
@@ -94,6 +92,13 @@ class Service:
         stream = bus_request.stream(lambda: self._components.unsubscribe(subscription))
         subscription = Subscription(component, topic_filter, mode, stream)
         self._components.subscribe(subscription)
+
+
+def _require_length(topic: str) -> None:
+    if not topic:
+        raise InvalidValue("'topic' is empty")
+    if too_long(topic):
+        raise InvalidValue(f"'topic' is longer than {MAX_TOPIC} bytes")
 
 
 def _receive_mode(data: dict[str, Any], key: str) -> str | None:

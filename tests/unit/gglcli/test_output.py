@@ -20,7 +20,9 @@ from tests.unit.gglcli.conftest import deployment
 GGL = [sys.executable, "-m", "gglcli"]
 
 
-def on_terminal(arguments: list[str], interrupt_at: str = "", **environment: str) -> tuple[str, int]:
+def on_terminal(
+    arguments: list[str], interrupt_at: str = "", program: tuple[str, ...] = ("-m", "gglcli"), **environment: str
+) -> tuple[str, int]:
     """Run ggl with a terminal as its stdin, stdout and stderr; returns what it wrote and its exit code.
 
     ``interrupt_at``: what it has written when somebody presses Ctrl-C.
@@ -28,7 +30,7 @@ def on_terminal(arguments: list[str], interrupt_at: str = "", **environment: str
     pid, fd = pty.fork()
     if pid == 0:
         os.environ.update({"TERM": "xterm-256color", "COLUMNS": "100", **environment})
-        os.execv(sys.executable, [*GGL, *arguments])
+        os.execv(sys.executable, [sys.executable, *program, *arguments])
     chunks = []
     while True:
         try:
@@ -149,6 +151,41 @@ def test_a_terminal_gets_no_control_sequences_of_a_component(root) -> None:
     assert "\x1b]0" not in text
     assert "\x1b[2J" not in text
     assert in_pipe(["logs", "a"]).stdout.encode() == line.replace(b"INFO ", b"INFO  ")
+
+
+HOSTILE = "a\x1b]0;title\x07\x1b[31mred\x9b2J\x7f\nforged\u202eline"
+SHOW_HOSTILE = f"""
+from gglcli import output
+from gglcli.errors import CliError
+from gglcli.output import Document, Fields, Id, State, Table, Text
+text = {HOSTILE!r}
+table = Table([text, "WHY"], [[State(text), text], [Id(text), text]])
+blocks = [Text(text), Fields([(text, text)]), table, Table([], [], text)]
+output.show(None, *blocks)
+for block in blocks:
+    output.item(None, block)
+with output.Live() as live:
+    live.update(blocks, [text])
+output.note(text)
+output.error(CliError(text, hint=text, trail=text))
+print("---")
+output.show(None, Document({{text: [text]}}), Document(text if output.on_terminal() else "x"))
+output.session.json = True
+output.show([text])
+output.item(text, blocks[0])
+output.error(CliError(text, hint=text))
+"""
+"""Everything that can be shown, made of what a component said."""
+
+
+def test_no_text_of_foreign_origin_reaches_a_terminal_as_controls_or_leaves_its_line() -> None:
+    text, _ = on_terminal(["-c", SHOW_HOSTILE], program=(), NO_COLOR="1", COLUMNS="1000")
+    piped = subprocess.run([sys.executable, "-c", SHOW_HOSTILE], capture_output=True, text=True, check=True)
+    for shown in (text.replace("\r\n", "\n"), piped.stdout, piped.stderr):
+        shown = re.sub("\x1b\\[(\\?25[lh]|1A|2K)|\r", "", shown)  # of the live display
+        assert not [character for character in shown if not character.isprintable() and character not in "\n\u202e"]
+        assert "\nforged" not in shown.partition("---")[0]
+        assert "forged" in shown
 
 
 def test_a_reader_that_leaves_is_no_error(root) -> None:

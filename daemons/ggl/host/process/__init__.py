@@ -11,8 +11,9 @@ info                                                     version, host, pid, log
                                                          each run)
 list                                                     the status of every unit (``ggl.host.status``)
 status       name                                        the status of one unit
-unit_of      pid                                         the status of the unit that the process belongs to, wherever in
-                                                         it; NOENTRY when it is none's
+unit_of      pid                                         the status of the unit from which the process descends, or in
+                                                         whose cgroup it is; NOENTRY when it is none's, or not to
+                                                         be told: it has lost its parents
 subscribe                                                like list; then an item for each change, ``loaded`` false when
                                                          the unit is gone
 load         units, start (names)                        nil: the definitions are on disk and in force at the next

@@ -40,6 +40,8 @@ class Bounds:
         self._groups = groups
         self._cgroup = Cgroup(cgroup_base(root), component or unit, self._are_ours)
         self._by_signal = False
+        self._inherited = False
+        """Nobody is in the cgroup but the unit's start script and what that has started."""
         self._killed_before = 0
         self._removal: Timer | None = None
 
@@ -48,11 +50,13 @@ class Bounds:
         self._keep()
         self._limit(limits)
         self._killed_before = self._cgroup.out_of_memory()
+        self._inherited = not self._cgroup.processes()
         return self._cgroup.entrances()
 
     def change(self, limits: Limits) -> None:
         """Hold what runs now to other limits."""
         self._keep()
+        self._inherited = False
         self._limit(limits)
         try:
             self._cgroup.take_in(self._processes)
@@ -62,6 +66,7 @@ class Bounds:
     def pause(self) -> None:
         """Freeze every process."""
         self._keep()
+        self._inherited = False
         try:
             self._cgroup.freeze(self._processes)
             self._by_signal = False
@@ -86,6 +91,13 @@ class Bounds:
         """No process of the unit is left: remove the cgroup."""
         self.limited = False
         self._remove(REMOVALS)
+
+    def holds(self, pid: int) -> bool:
+        """The process has been in the cgroup from its beginning, so that it is the unit's without a doubt.
+
+        Never so once processes were moved there while they ran: those are known by their mark, which each can change.
+        """
+        return self._inherited and pid in self._cgroup.processes()
 
     def _remove(self, tries: int) -> None:
         self._removal = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zlib import crc32
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 VARIABLE = "GGL_SUPERVISED"
 _POLL_SECONDS = 0.02
-_TRIES = 3
-_MOST_ANCESTORS = 256
 
 
 def mark(state: Path, unit: str = "") -> str:
@@ -60,45 +58,6 @@ def _mark_of(pid: int, value: str) -> str | None:
         return None  # it ended, or it is another user's
     _, found, rest = environment.partition(f"\0{VARIABLE}={value}".encode())
     return os.fsdecode(rest.partition(b"\0")[0]) if found else None
-
-
-def unit_of(pid: int, state: Path, forked_for: Callable[[int], str]) -> str:
-    """The unit that the process ``pid`` belongs to, at the root ``state``; empty when it is none's.
-
-    ``forked_for`` tells for a child of ours that is not reaped yet for which unit it was forked. Descent from such a
-    child cannot be feigned. A process that has lost its parents became our child, whoever's it was; then its mark
-    counts, and that it can change. So this says where a process belongs, not what it may do.
-    """
-    for _ in range(_TRIES):
-        line = _ancestors(pid)
-        if line is not None:
-            break
-    else:
-        return ""
-    for ancestor in line:
-        if unit := forked_for(ancestor):
-            return unit
-    marks = (_mark_of(ancestor, mark(state)) for ancestor in reversed(line))
-    return next((name for name in marks if name), "")
-
-
-def _ancestors(pid: int) -> list[int] | None:
-    """The process and its ancestors up to our child; empty when it descends not from us.
-
-    ``None`` when one has ended while we were looking.
-    """
-    own = os.getpid()
-    line: list[int] = []
-    while pid != own:
-        if pid == 0 or len(line) > _MOST_ANCESTORS:
-            return []
-        line.append(pid)
-        try:
-            with open(f"/proc/{pid}/stat", "rb") as file:
-                pid = int(file.read().rpartition(b")")[2].split()[1])
-        except (OSError, IndexError):
-            return None
-    return line
 
 
 class Strays:

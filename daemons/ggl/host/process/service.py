@@ -12,7 +12,7 @@ from ggl.bus.request import Method, Request, Stream
 from ggl.bus.server import Server
 from ggl.catalog import HOST_INTERFACE
 from ggl.host.process.core import CoreDaemon
-from ggl.host.process.marker import unit_of
+from ggl.host.process.descent import ancestral_unit
 from ggl.host.process.running import RunningUnit
 from ggl.host.process.supervisor import AnyUnit, Shown, Supervisor
 from ggl.host.unit import COMPONENT_PREFIX, CORE_PREFIX, Unit
@@ -91,9 +91,11 @@ class HostService:
         supervisor, pid = self._supervisor, get_int(params, "pid")
         if pid <= 0:
             raise InvalidValue(f"'pid' must be the id of a process, not {pid}")
-        name = unit_of(pid, supervisor.root.state, supervisor.reaper.unit_of)
+        name = ancestral_unit(pid, supervisor.reaper.unit_of)
         if not name:
-            raise BusError(ErrorCode.NOENTRY, f"process {pid} is none of this runtime's")
+            name = next((unit.name for unit in supervisor.units.values() if unit.holds(pid)), "")
+        if not name:
+            raise BusError(ErrorCode.NOENTRY, f"process {pid} is none of this runtime's, or has lost its parents")
         return self._describe(self._find(name))
 
     def _subscribe(self, request: Request, params: dict[str, Any]) -> list[dict[str, Any]]:

@@ -76,6 +76,10 @@ class UnitState:
         """Its processes are frozen."""
         return self._bounds is not None and self._bounds.paused
 
+    def holds(self, pid: int) -> bool:
+        """The process is known for one of the unit's by its cgroup."""
+        return self._bounds is not None and self._bounds.holds(pid)
+
     def status(self) -> UnitStatus:
         unit = self.unit
         return UnitStatus(

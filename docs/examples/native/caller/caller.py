@@ -3,6 +3,7 @@
 The device SDK sends any operation that it is given a description of.
 """
 
+import sys
 import time
 
 import awsiot.eventstreamrpc as rpc
@@ -77,12 +78,17 @@ class SubscribeToGreetings(rpc.ClientOperation):
         return Greeting
 
 
+def tell(text):
+    """One write a line: the events come in a thread of the SDK."""
+    sys.stdout.write(f"{text}\n")
+
+
 class PrintGreetings(rpc.StreamResponseHandler):
     def on_stream_event(self, event):
-        print(f"heard {event.members['greeting']!r}")
+        tell(f"heard {event.members['greeting']!r}")
 
     def on_stream_error(self, error):
-        print(f"the subscription failed: {error}")
+        tell(f"the subscription failed: {error}")
         return True
 
 
@@ -107,7 +113,7 @@ while True:
             call(SubscribeToGreetings, SubscribeToGreetingsRequest(), PrintGreetings())
             subscribed = True
         number += 1
-        print(f"got {call(Greet, GreetRequest(name=f'number {number}'))['greeting']!r}")
+        tell(f"got {call(Greet, GreetRequest(name=f'number {number}'))['greeting']!r}")
     except ServiceError as error:
-        print(f"not now: {error.message}")
+        tell(f"not now: {error.message}")
     time.sleep(seconds)

@@ -21,7 +21,7 @@ REGISTER = {
 
 
 def serve(bus):
-    """Register, then answer requests until the runtime closes the connection."""
+    """Register, then answer requests until the runtime closes the connection, or wants to be asked again."""
     subscribers = set()
 
     def send(*frame):
@@ -46,6 +46,9 @@ def serve(bus):
         for kind, number, *rest in unpacker:
             if kind == RESPONSE:
                 error = rest[0]
+                if error and error[0] in ("BUSY", "RETRY"):
+                    print(f"not now: {error[1]}")
+                    return
                 if error:
                     sys.exit(f"the operations cannot be registered: {error}")
                 print("the operations are registered")

@@ -100,6 +100,21 @@ def test_a_call_that_takes_too_long_times_out_and_the_connection_stays_usable(cl
     assert client.call("echo", {"value": 2}) == 2
 
 
+def test_a_call_on_a_loop_that_takes_too_long_fails_and_tells_the_time_it_had(root: Root, server: int) -> None:
+    loop = Loop()
+    remote = Remote(loop, INTERFACE, root)
+    errors: list[BusError] = []
+
+    def failed(error: BusError) -> None:
+        errors.append(error)
+        loop.stop()
+
+    remote.call("later", {}, lambda result: None, failed, timeout=0.05)
+    loop.run()
+    assert errors[0].code is ErrorCode.TIMEOUT
+    assert errors[0].message == f"{INTERFACE} did not answer within 0.05 seconds"
+
+
 def test_a_stream_gives_the_result_then_all_items_in_order(client: Client) -> None:
     stream = client.subscribe("count", {"n": 1000})
     assert stream.result == "started"

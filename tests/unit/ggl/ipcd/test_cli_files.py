@@ -94,7 +94,15 @@ def test_what_is_no_group_is_told_of_and_passed_over(text: str) -> None:
 
 
 def test_a_setting_of_another_type_authorizes_nobody() -> None:
-    for setting in ({"a": 1}, ["root"], True, 1.5):
+    for setting in ({"a": 1}, [["root"]], True, 1.5):
         complaints: list[str] = []
         assert groups(setting, complaints.append) == []
-        assert complaints == ["AuthorizedPosixGroups is no text"]
+        assert complaints == ['AuthorizedPosixGroups must be names of groups, separated by commas: "ggadmins,1200"']
+
+
+def test_a_list_of_groups_is_taken_as_well() -> None:
+    name = grp.getgrgid(os.getegid()).gr_name
+    assert groups([name, 54322, " 54323, 54322"], complaint) == [
+        OURS, CliClient(GROUP, 54322), CliClient(GROUP, 54323)
+    ]  # fmt: skip
+    assert groups([], complaint) == []
