@@ -13,9 +13,11 @@ from gglcli.client import command, connect
 def warn_of_policies(components: Iterable[str]) -> None:
     """A remark on each of ``components`` that has policies with mistakes; none when that cannot be found out."""
     try:
-        with connect("gg_ipc") as client:
+        with connect("gg_config") as config, connect("gg_ipc") as client:
             for name in sorted(components):
+                key_path = ["services", name, "configuration", "accessControl"]
                 try:
+                    config.call("read", {"key_path": key_path})  # without it, there is nothing to explain
                     problems = client.call("policy", {"component": name})["problems"]
                 except BusError as error:
                     if error.code != ErrorCode.NOENTRY:

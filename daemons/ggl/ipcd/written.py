@@ -8,15 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from ggl.ipc.model import MQTT, OPERATIONS, Operation
 from ggl.ipcd.authorization import KNOWN_KEYS, SERVICES, THING_NAME, is_unknown
 from ggl.ipcd.patterns import covers, parse_pattern
-
-_CLOSE = 0.8
-"""How alike a misspelt name is at least to what it was meant to be, from 0 to 1."""
+from ggl.ipcd.spelling import closest
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +52,9 @@ def _read(service: str, name: str, policy: Any) -> Written:
     for key, value in policy.items():
         meant = key.lower()
         if meant not in KNOWN_KEYS:
-            near = get_close_matches(meant, KNOWN_KEYS, n=1, cutoff=_CLOSE)
-            faults.append(f"write '{near[0]}' for '{key}'" if near else f"take out '{key}', which nobody knows")
-            meant = near[0] if near else ""
+            near = closest(meant, KNOWN_KEYS)
+            faults.append(f"write '{near}' for '{key}'" if near else f"take out '{key}', which nobody knows")
+            meant = near
         if meant in members:
             if isinstance(value, str):
                 faults.append(f"make '{key}' a list")
@@ -110,8 +107,7 @@ def suggested_operation(name: str) -> str:
 
 def _closest(name: str, known: Iterable[str]) -> str:
     meant = {_distinctive(each): each for each in known}
-    near = get_close_matches(_distinctive(name), meant, n=1, cutoff=_CLOSE)
-    return meant[near[0]] if near else ""
+    return meant.get(closest(_distinctive(name), meant), "")
 
 
 def _distinctive(name: str) -> str:
