@@ -18,6 +18,7 @@ from tests.integration.test_cli import Ggl
 from tests.integration.test_ipc_cli import tracing
 from tests.integration.test_ipc_registration import Provider
 from tests.integration.test_pubsub_cli import Screen
+from tests.lean import install
 
 NAME = "com.example.Meter"
 SECRET = "aws.greengrass#GetSecretValue"
@@ -26,16 +27,13 @@ SECRET = "aws.greengrass#GetSecretValue"
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Runtime]:
     with running() as runtime:
-        install(runtime, NAME, {"aws.greengrass.ipc.pubsub": {"p": {"operations": ["*"], "resources": ["a/*"]}}})
+        with_policies(runtime, NAME, {"aws.greengrass.ipc.pubsub": {"p": {"operations": ["*"], "resources": ["a/*"]}}})
         yield runtime
 
 
-def install(runtime: Runtime, name: str, policies: dict[str, Any]) -> str:
+def with_policies(runtime: Runtime, name: str, policies: dict[str, Any]) -> str:
     """Its token."""
-    value = {"configuration": {"accessControl": policies}}
-    runtime.call("gg_config", "write", {"key_path": ["services", name], "value": value})
-    token: str = runtime.call("gg_ipc", "token", {"component": name})
-    return token
+    return install(runtime.root, name, {"accessControl": policies})
 
 
 @pytest.fixture
@@ -108,7 +106,7 @@ def test_every_provider_of_an_operation_is_listed_and_taking_over_is_a_warning(g
     with ExitStack() as stack:
         for name in (one, two, two):
             provider = stack.enter_context(Provider(shared))
-            assert provider.register(install(shared, name, policy), operation) is None
+            assert provider.register(with_policies(shared, name, policy), operation) is None
         [route] = [each for each in ggl("ipc", "routes", "--json").json if each["operation"] == operation]
         assert route["service"] == "com.example.x"
         assert route["interface"] == route["providers"][0]["interface"]
@@ -134,8 +132,8 @@ def test_an_answer_of_no_use_is_found_in_the_log(
     may_call = {"aws.greengrass.SecretManager": {"p": {"operations": ["*"], "resources": ["*"]}}}
     may_serve = {"ggl.ipc.registration": {"p": {"operations": ["*"], "resources": [SECRET]}}}
     with Provider(shared) as provider:
-        assert provider.register(install(shared, provider_name, may_serve), SECRET) is None
-        pending = components.connect(install(shared, caller, may_call)).get_secret_value_async(secret_id="mine")
+        assert provider.register(with_policies(shared, provider_name, may_serve), SECRET) is None
+        pending = components.connect(with_policies(shared, caller, may_call)).get_secret_value_async(secret_id="mine")
         number, _, _ = provider.take()
         provider.answer(number, {"response": {"secretValue": b"\xff"}})
         with pytest.raises(ServiceError) as raised:

@@ -135,6 +135,10 @@ class Connection:
     def cut(self, reason: str) -> None:
         """Send the component away for what it holds."""
         self._on_violation(reason)
+        self._leave()
+
+    def _leave(self) -> None:
+        """End the connection from our side, when what was sent has been read."""
         self._shut()
         self._finish()
 
@@ -166,8 +170,7 @@ class Connection:
     def _violation(self, reason: str) -> None:
         self._on_violation(reason)
         self.send(_VIOLATION.encode(0, error_text({"message": reason})))
-        self._shut()
-        self._finish()
+        self._leave()
 
     # -- stream 0 ----------------------------------------------------------------------------------------------------
 
@@ -189,8 +192,7 @@ class Connection:
             pass
         elif kind in (es.PROTOCOL_ERROR, es.INTERNAL_ERROR):
             self._on_violation(f"it reported an error: {message.payload[:500].decode('utf-8', 'replace')}")
-            self._shut()
-            self._finish()
+            self._leave()
         elif kind == es.CONNECT:
             self._violation("the connection is established already")
         else:
@@ -211,8 +213,7 @@ class Connection:
         if isinstance(found, Refused):
             self._on_violation(f"its connect request was refused: {found}")
             self.send(_REFUSE)
-            self._shut()
-            self._finish()
+            self._leave()
             return
         self.identity, self.component = found, found.name
         self._decoder.limit = es.MAX_MESSAGE
