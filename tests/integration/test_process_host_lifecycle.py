@@ -106,7 +106,7 @@ def test_an_installation_that_takes_too_long_is_tried_again(runtime: Runtime) ->
         deploy(runtime, main, replace(install, start=(Start("oneshot", slow),)))
         assert until("ERRORED")[-1]["status_code"] == "INSTALL_TIMEOUT"
         until("RUNNING")
-    assert len(sleeps(runtime)) == 1
+    wait_until(lambda: sleeps(runtime), lambda pids: len(pids) == 1)
 
 
 def test_a_run_that_takes_longer_than_it_may_is_ended_and_tried_again(runtime: Runtime) -> None:
