@@ -33,6 +33,10 @@ class Daemon:
     unfinished: str = ""
     """A directory below the state. If anything is in it when the runtime starts, the daemon is started too: it was
     interrupted, and has something to go on with."""
+    capabilities: tuple[str, ...] = ()
+    """What the daemon needs of root's power where the runtime has a user of its own (capabilities(7))."""
+    privileged: bool = False
+    """It runs as root also where the runtime has a user of its own."""
 
     @property
     def module(self) -> str:
@@ -73,6 +77,8 @@ DAEMONS = (
         shared=False,
         idle_exit=2.0,
         unfinished="deployments",
+        # Artifacts are handed to the users of components, and the directories of removed ones are cleared.
+        capabilities=("CAP_CHOWN", "CAP_FOWNER", "CAP_DAC_OVERRIDE"),
     ),
     Daemon(
         "consentd",
@@ -84,7 +90,8 @@ DAEMONS = (
             "SendConfigurationValidityReport",
         ),
     ),
-    Daemon("recoveryd", ("gg_recovery",), shared=False, idle_exit=2.0, unfinished="recovery"),
+    # The hooks for the rollback of a whole system are root's.
+    Daemon("recoveryd", ("gg_recovery",), shared=False, idle_exit=2.0, unfinished="recovery", privileged=True),
     Daemon("pubsubd", ("gg_pubsub",), ipc_operations=("PublishToTopic", "SubscribeToTopic")),
     Daemon("telemetryd", ("gg_telemetry",), ipc_operations=("PutComponentMetric",), shared=False, idle_exit=10.0),
     Daemon(
@@ -94,6 +101,8 @@ DAEMONS = (
         ipc_socket=True,
         at_start=True,
         woken_by=(CLI_GROUPS,),
+        # The files by which command line clients connect belong to their groups.
+        capabilities=("CAP_CHOWN",),
     ),
 )
 

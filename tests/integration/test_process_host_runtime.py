@@ -13,8 +13,8 @@ import pytest
 
 from ggl.bus import BusError, ErrorCode
 from ggl.host import client as host
+from ggl.host.given_up import report
 from ggl.host.process import launch
-from ggl.host.process.recovery import report
 from ggl.host.status import UnitStatus
 from ggl.host.unit import Command, Unit
 from ggl.paths import Root, find_root

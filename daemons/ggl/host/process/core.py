@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ggl.bus.loop import Timer
 from ggl.catalog import Daemon
-from ggl.host.process.failures import BackOff
+from ggl.host.failures import BackOff
 from ggl.host.status import UnitStatus
 from ggl.host.unit import CORE_PREFIX
 from ggl.log import get_logger

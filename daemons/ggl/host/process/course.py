@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ggl.host.process.conditions import is_skipped
+from ggl.host.conditions import is_skipped
 from ggl.host.process.sequence import Sequence
 from ggl.host.process.state import UnitState
 from ggl.host.process.step import Outcome

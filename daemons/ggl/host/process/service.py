@@ -15,7 +15,7 @@ from ggl.host.process.core import CoreDaemon
 from ggl.host.process.descent import ancestral_unit
 from ggl.host.process.running import RunningUnit
 from ggl.host.process.supervisor import AnyUnit, Shown, Supervisor
-from ggl.host.unit import COMPONENT_PREFIX, CORE_PREFIX, Unit
+from ggl.host.received import received_unit
 from ggl.values import InvalidValue, get_int, get_list, get_str, get_str_list
 from ggl.version import VERSION
 
@@ -104,7 +104,7 @@ class HostService:
         return self._list(request, params)
 
     def _load(self, _request: Request, params: dict[str, Any]) -> Any:
-        units = [_unit(item) for item in get_list(params, "units")]
+        units = [received_unit(item) for item in get_list(params, "units")]
         start = get_str_list(params, "start", [])
         for unit in units:
             try:
@@ -211,18 +211,3 @@ class HostService:
 
     def _reply_soon(self, request: Request) -> None:
         self._loop.call_soon(lambda: request.reply(None))
-
-
-def _unit(data: Any) -> Unit:
-    if not isinstance(data, dict):
-        raise InvalidValue("'units' must be a list of maps")
-    unit = Unit.from_dict(data)
-    # Both names become those of files and directories.
-    for name in (unit.name, unit.component):
-        if "/" in name or "\0" in name or name in (".", "..") or len(os.fsencode(name)) > 200:
-            raise InvalidValue(f"{name!r} cannot be the name of a component's unit")
-    if unit.name.startswith(CORE_PREFIX):
-        raise InvalidValue(f"{unit.name!r} cannot be the name of a component's unit")
-    if not unit.name.startswith(COMPONENT_PREFIX):
-        raise InvalidValue(f"the name of a component's unit begins with '{COMPONENT_PREFIX}', unlike {unit.name!r}")
-    return unit

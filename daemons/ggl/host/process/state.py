@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from ggl.host.process.failures import Failures
+from ggl.host.failures import Failures
 from ggl.host.status import UnitStatus
 from ggl.host.unit import Unit
 

@@ -14,7 +14,7 @@ from ggl.bus.loop import Loop
 from ggl.catalog import DAEMONS, HOST_INTERFACE, Daemon
 from ggl.daemon import bind, socket_mode, socket_paths
 from ggl.durable import sync_directory
-from ggl.host.process import store
+from ggl.host import store
 from ggl.host.process.children import Children, log_name
 from ggl.host.process.core import CoreDaemon
 from ggl.host.process.marker import Strays
@@ -226,7 +226,7 @@ class Supervisor:
         status = unit.status()
         if self.stopping or status.phase in ONCE_PHASES or status.name == RECOVERY:
             return
-        from ggl.host.process.recovery import report
+        from ggl.host.given_up import report
 
         report(self.root, status)
         if RECOVERY in self.core:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ggl.host.process.failures import BackOff, Failures
+from ggl.host.failures import BackOff, Failures
 
 HOUR = 3600.0
 

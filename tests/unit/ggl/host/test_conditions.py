@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ggl.host.process.conditions import is_skipped
+from ggl.host.conditions import is_skipped
 from ggl.host.unit import Command, Condition
 
 

@@ -1,0 +1,148 @@
+"""What is known of a component's unit beyond what systemd knows: two small files a unit, gone with the next boot.
+
+A ``Run`` is written by the unit's own steps (``ggl.host.systemd.step``), which systemd runs whether or not the host's
+daemon is there: how far this run came, how it ended, and the errors that count. A ``Wish`` is written by the host's
+daemon alone: what it was asked for. Nobody writes the other's file, so nothing needs a lock. Times are seconds of
+``CLOCK_BOOTTIME``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ggl.values import get_bool, get_dict, get_float, get_int, get_list, get_str
+
+
+def now() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+@dataclass(frozen=True)
+class Run:
+    """The present run of a unit, or its last one."""
+
+    unit: Mapping[str, Any] = field(default_factory=dict)
+    """The definition with which it was started (``Unit.to_dict``): shutdown and recover are taken from it."""
+    kind: str = ""
+    """Which way to start was taken: run, startup, oneshot; empty when there was nothing to run."""
+    started: float = 0.0
+    began: bool = False
+    """The script itself has begun."""
+    why: str = ""
+    """Why it has not."""
+    lacking: bool = False
+    """The device or the runtime lacked something just then: that counts as nobody's error."""
+    shut_down: bool = False
+    """The shutdown script has run."""
+    overdue: str = ""
+    """What is said of a shutdown script that took too long."""
+    result: str = ""
+    """How the run ended, in the words of ``UnitStatus``; empty while it has not."""
+    stage: str = ""
+    exit_status: int = 0
+    text: str = ""
+    exhausted: bool = False
+    """It has failed too often, and is not started again by itself."""
+    restarts: int = 0
+    """Tries after errors."""
+    failures: Mapping[str, list[float]] = field(default_factory=dict)
+    """The times of the errors that count, for each phase (``ggl.host.failures``)."""
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> Run:
+        return Run(
+            unit=get_dict(data, "unit", {}),
+            kind=get_str(data, "kind", ""),
+            started=get_float(data, "started", 0.0),
+            began=get_bool(data, "began", False),
+            why=get_str(data, "why", ""),
+            lacking=get_bool(data, "lacking", False),
+            shut_down=get_bool(data, "shut_down", False),
+            overdue=get_str(data, "overdue", ""),
+            result=get_str(data, "result", ""),
+            stage=get_str(data, "stage", ""),
+            exit_status=get_int(data, "exit_status", 0),
+            text=get_str(data, "text", ""),
+            exhausted=get_bool(data, "exhausted", False),
+            restarts=get_int(data, "restarts", 0),
+            failures={phase: get_list({"t": times}, "t") for phase, times in get_dict(data, "failures", {}).items()},
+        )
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the host's daemon was asked for, and what it did about it."""
+
+    reset: float = 0.0
+    """Errors before this do not count any more."""
+    reported_error: float = 0.0
+    """When the component said that it is in error; it counts when that is later than the start of the run."""
+    started: bool = False
+    """It has been started since it was loaded."""
+    waiting: bool = False
+    """It is meant to be up and waits for another unit."""
+    paused: bool = False
+    restarts: int = 0
+    """Restarts that were asked for, or that a dependency made necessary."""
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> Wish:
+        return Wish(
+            reset=get_float(data, "reset", 0.0),
+            reported_error=get_float(data, "reported_error", 0.0),
+            started=get_bool(data, "started", False),
+            waiting=get_bool(data, "waiting", False),
+            paused=get_bool(data, "paused", False),
+            restarts=get_int(data, "restarts", 0),
+        )
+
+
+def read_run(directory: Path, unit: str) -> Run:
+    """An empty one when there is none, or none that can be read."""
+    return Run.from_dict(_read(directory / f"{unit}.run"))
+
+
+def write_run(directory: Path, unit: str, run: Run) -> None:
+    """Raises ``OSError``."""
+    _write(directory / f"{unit}.run", asdict(run))
+
+
+def read_wish(directory: Path, unit: str) -> Wish:
+    """An empty one when there is none, or none that can be read."""
+    return Wish.from_dict(_read(directory / f"{unit}.wish"))
+
+
+def write_wish(directory: Path, unit: str, wish: Wish) -> None:
+    """Raises ``OSError``."""
+    _write(directory / f"{unit}.wish", asdict(wish))
+
+
+def forget(directory: Path, unit: str) -> None:
+    """The unit is gone. Raises ``OSError``."""
+    for suffix in (".run", ".wish"):
+        (directory / (unit + suffix)).unlink(missing_ok=True)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    import json
+
+    try:
+        data = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _write(path: Path, data: dict[str, Any]) -> None:
+    import json
+    import os
+
+    # As a whole or not at all for whoever reads; it need not survive a power cut.
+    new = path.with_name(f"{path.name}.{os.getpid()}.new")
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:
+        json.dump(data, file)
+    os.replace(new, path)
