@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-unit test-integration test-compat test-crash test-fuzz fuzz soak lint bench generate clean
+.PHONY: help demo test test-unit test-integration test-compat test-crash test-fuzz test-systemd fuzz soak lint bench bench-systemd deb generate clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -43,6 +43,9 @@ test-compat: $(VENV)/.dev ## Every IPC operation through every client library (n
 test-fuzz: $(VENV)/.dev ## Short runs of the IPC fuzzer and of the soak
 	$(BIN)/python -m pytest tests/fuzz tests/soak
 
+test-systemd: $(VENV)/.dev ## The tests on systemd, in sandboxes or on this machine (root; says so where there is none)
+	$(BIN)/python -m tests.system.run
+
 fuzz: $(VENV)/.dev ## A million broken frames against a running bridge (minutes)
 	$(BIN)/python -m tests.fuzz
 
@@ -51,6 +54,12 @@ soak: $(VENV)/.dev ## Half an hour of messages through the bridge, with everythi
 
 bench: $(VENV)/.dev ## Measure; prints a table (needs a C compiler)
 	$(BIN)/python -m tests.bench
+
+bench-systemd: $(VENV)/.dev ## Measure on systemd, in a sandbox or on this machine; prints tables
+	$(BIN)/python -m tests.bench.systemd
+
+deb: ## Build the Debian package in dist/ (says which of Debian's packages that needs)
+	@packaging/debian/build.sh $(DEB_VERSION)
 
 generate: $(VENV)/.dev ## Write completions, man page and command reference anew
 	$(BIN)/python -m gglcli.generate

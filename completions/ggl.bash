@@ -43,6 +43,7 @@ _ggl() {
                 "ipc trace -c"|"ipc trace --component"|"ipc trace -o"|"ipc trace --operation"|"ipc trace -n"|"ipc trace --count"|"ipc trace --timeout") skip=1 ;;
                 "bus call --timeout") skip=1 ;;
                 "bus monitor -n"|"bus monitor --count"|"bus monitor --timeout") skip=1 ;;
+                "install --stage"|"install --unit-dir"|"install --python") skip=1 ;;
                 esac ;;
             *) case "$path $word" in
                 " up") path="up" ;;
@@ -57,6 +58,8 @@ _ggl() {
                 " pubsub") path="pubsub" ;;
                 " ipc") path="ipc" ;;
                 " bus") path="bus" ;;
+                " install") path="install" ;;
+                " uninstall") path="uninstall" ;;
                 " version") path="version" ;;
                 "deploy local") path="deploy local" ;;
                 "deploy file") path="deploy file" ;;
@@ -67,6 +70,7 @@ _ggl() {
                 "component list") path="component list" ;;
                 "component show") path="component show" ;;
                 "component policy") path="component policy" ;;
+                "component unit") path="component unit" ;;
                 "component start") path="component start" ;;
                 "component stop") path="component stop" ;;
                 "component restart") path="component restart" ;;
@@ -103,10 +107,10 @@ _ggl() {
     esac
     case "$path" in
     "")
-        [[ -z $kind && $cur != -* ]] && kind="=up down status deploy rollback component recovery config logs pubsub ipc bus version"
+        [[ -z $kind && $cur != -* ]] && kind="=up down status deploy rollback component recovery config logs pubsub ipc bus install uninstall version"
         ;;
     "up")
-        options="-F --foreground -w --wait --timeout"
+        options="-F --foreground --systemd -w --wait --timeout"
         case "$prev" in
             --timeout) kind="SECONDS" ;;
         esac
@@ -196,7 +200,7 @@ _ggl() {
         esac
         ;;
     "component")
-        [[ -z $kind && $cur != -* ]] && kind="=list show policy start stop restart pause resume remove"
+        [[ -z $kind && $cur != -* ]] && kind="=list show policy unit start stop restart pause resume remove"
         ;;
     "component list")
         options="--tree"
@@ -217,6 +221,13 @@ _ggl() {
             case "$position" in
                 0) kind="COMPONENT" ;;
                 1) kind="RESOURCE" ;;
+            esac
+        fi
+        ;;
+    "component unit")
+        if [[ -z $kind && $cur != -* ]]; then
+            case "$position" in
+                0) kind="COMPONENT" ;;
             esac
         fi
         ;;
@@ -501,6 +512,17 @@ _ggl() {
                 2) kind="JSON" ;;
             esac
         fi
+        ;;
+    "install")
+        options="--no-start --dry-run --stage --unit-dir --python"
+        case "$prev" in
+            --stage) kind="@folder" ;;
+            --unit-dir) kind="@file" ;;
+            --python) kind="@file" ;;
+        esac
+        ;;
+    "uninstall")
+        options="--purge -y --yes --dry-run"
         ;;
     "version")
         ;;

@@ -6,7 +6,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ggl.bus import BusError, ErrorCode
-from ggl.paths import Root, find_root
+from ggl.paths import SYSTEM, Root, find_root
+from ggl.privilege import RUNTIME_GROUP
 from gglcli.errors import FAILURE, NOT_RUNNING, CliError, exit_code_for
 from gglcli.session import session
 
@@ -73,9 +74,15 @@ def forbidden() -> CliError:
 
 
 def not_running() -> CliError:
-    return CliError(
-        f"the runtime at {root().state} is not running", NOT_RUNNING, hint=f"start it with '{command('up')}'"
-    )
+    return CliError(f"the runtime at {root().state} is not running", NOT_RUNNING, hint=start_hint())
+
+
+def start_hint() -> str:
+    hint = f"start it with '{command('up')}'"
+    by_default = not (session.root or os.environ.get("GGL_ROOT") or root().system)
+    if by_default and SYSTEM.bus_socket(HOST).exists():
+        hint += f"; that of the device needs --root {SYSTEM.state}, and the group {RUNTIME_GROUP} or sudo"
+    return hint
 
 
 def command(words: str) -> str:

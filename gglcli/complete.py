@@ -68,10 +68,13 @@ def groups(_prefix: str = "") -> Iterable[str]:
 
 
 def logs(_prefix: str = "") -> Iterable[str]:
-    from ggl.logs.files import scan
     from ggl.logs.reader import display_name
+    from ggl.logs.source import Unreadable, log_source
 
-    return [display_name(unit) for unit in scan(root().logs)]
+    try:
+        return [display_name(name) for name in log_source(root()).names()]
+    except Unreadable:
+        return []
 
 
 def keys(prefix: str = "") -> Iterable[str]:

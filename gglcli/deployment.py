@@ -292,8 +292,12 @@ def _logs(deployment: Mapping[str, Any]) -> dict[str, list[LogLine]]:
 
 def _last_lines(component: str, since: int) -> list[LogLine]:
     """The last lines that ``component`` logged after ``since`` (milliseconds since the epoch)."""
-    from ggl.logs.reader import Query, read
+    from ggl.logs.reader import Query
     from ggl.logs.record import format_time
+    from ggl.logs.source import Unreadable, log_source
 
-    records = read(root().logs, [component], Query(since=since * 1000), last=LOG_LINES)
+    try:
+        records = list(log_source(root()).records([component], Query(since=since * 1000), LOG_LINES))
+    except Unreadable as problem:
+        return [LogLine(format_time(since * 1000), "WARN", "", f"the log is not shown: {problem}; {problem.hint}")]
     return [LogLine(format_time(record.time), record.level, "", record.message) for record in records]

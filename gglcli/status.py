@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ggl.bus import BusError, ErrorCode
 from gglcli import errors
-from gglcli.client import HOST, command, connect, is_forbidden, is_running, root
+from gglcli.client import HOST, command, connect, is_forbidden, is_running, root, start_hint
 from gglcli.output import Block, Cell, Fields, State, Table, Text, Time, duration, show
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def blocks(status: Mapping[str, Any]) -> list[Block]:
     if runtime["state"] != "running":
         return [
             Fields([("runtime", State("stopped")), ("root", runtime["root"])]),
-            Text(f"start it with '{command('up')}'", "dim"),
+            Text(start_hint(), "dim"),
         ]
     head = Fields(
         [

@@ -1,9 +1,10 @@
 """The main part of every daemon: take the sockets, build the service, serve, leave.
 
 Sockets arrive by the LISTEN_FDS protocol from whatever host started the daemon (the supervisor or systemd), named after
-their interfaces; what did not arrive is bound here, so that a daemon can be started by hand. The daemon leaves on
+their interfaces (by hand: ``ggl.program``). The daemon leaves on
 SIGTERM, when its supervisor is gone, or after an idle time without a connection; the socket stays with the host, and
-the next connection starts the daemon again.
+the next connection starts the daemon again. A service manager is told when it is ready and when it leaves, and, if it
+wants to know, that it is still well.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable
 from importlib import import_module
@@ -19,9 +19,11 @@ from importlib import import_module
 from ggl.bus.loop import Loop
 from ggl.bus.request import Methods
 from ggl.bus.server import Server, Visitors
-from ggl.catalog import Daemon, find
+from ggl.catalog import Daemon
 from ggl.log import get_logger
-from ggl.paths import IPC_SOCKET_NAME, Root, find_root
+from ggl.notify import READY, STOPPING, WATCHDOG, notify, watchdog_seconds
+from ggl.paths import IPC_SOCKET_NAME, Root
+from ggl.privilege import bus_group
 
 LISTEN_FDS_START = 3
 BACKLOG = 4096
@@ -43,11 +45,13 @@ class Context:
         self._holds = 0
         self._idle_since: float | None = None
         self._idle_timer = False
-        self._exit_callbacks: list[Callable[[], None]] = []
+        self._exit_callbacks: list[Callable[[], object]] = []
 
     def serve(self, interface: str, methods: Methods, visitors: Visitors | None = None) -> Server:
         """Serve ``methods`` on the socket named ``interface``; with ``visitors``, to every user of the device."""
-        server = Server(self.loop, interface, methods, self.sockets[interface], self._changed, visitors)
+        server = Server(
+            self.loop, interface, methods, self.sockets[interface], self._changed, visitors, bus_group(self.root)
+        )
         self._servers.append(server)
         return server
 
@@ -59,7 +63,7 @@ class Context:
         self._holds -= 1
         self._changed()
 
-    def at_exit(self, callback: Callable[[], None]) -> None:
+    def at_exit(self, callback: Callable[[], object]) -> None:
         self._exit_callbacks.append(callback)
 
     def run(self) -> None:
@@ -96,10 +100,17 @@ class Context:
             self.loop.stop()
 
 
-def run(daemon: Daemon, root: Root, sockets: dict[str, socket.socket], lifeline: int = -1) -> None:
+def run(
+    daemon: Daemon,
+    root: Root,
+    sockets: dict[str, socket.socket],
+    lifeline: int = -1,
+    setup: Callable[[Context], None] | None = None,
+) -> None:
     """Be ``daemon`` until it is told to leave. Called in a fresh process, forked or exec'd.
 
-    ``lifeline``: a pipe whose other end only the supervisor holds; its end means that the supervisor is gone.
+    ``lifeline``: a pipe whose other end only the supervisor holds; its end means that the supervisor is gone. Without
+    one, a service manager that started this process is told how it fares. ``setup``: see ``ggl.program.start``.
     """
     # A peer that is gone is an error of that call; the supervisor gives its children the default, which is to die.
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
@@ -109,29 +120,18 @@ def run(daemon: Daemon, root: Root, sockets: dict[str, socket.socket], lifeline:
     loop.on_signal(signal.SIGTERM, loop.stop)
     loop.on_signal(signal.SIGINT, loop.stop)
     context = Context(loop, root, sockets, daemon.idle_exit)
-    import_module(daemon.module).setup(context)
+    (setup or import_module(daemon.module).setup)(context)
+    if lifeline < 0:
+        context.at_exit(lambda: notify(STOPPING))
+        notify(READY)
+        if (seconds := watchdog_seconds()) > 0:
+            _say_well(loop, seconds / 2)
     context.run()
 
 
-def main(name: str) -> None:
-    """Run the daemon ``name`` as its own program: ``python -m ggl.<name>``."""
-    import argparse
-
-    daemon = find(name)
-    parser = argparse.ArgumentParser(prog=f"ggl.{name}", description=import_module(f"ggl.{name}").__doc__)
-    parser.add_argument("--root", help="directory of the runtime (default: GGL_ROOT, or the usual place)")
-    root = find_root(parser.parse_args().root)
-    sockets = take_sockets()
-    try:
-        root.run.mkdir(mode=0o755, parents=True, exist_ok=True)
-        root.bus_dir.mkdir(mode=BUS_DIRECTORY_MODE, exist_ok=True)
-        for socket_name, path in socket_paths(daemon, root).items():
-            if socket_name not in sockets:
-                sockets[socket_name] = bind(path, socket_mode(daemon, socket_name))
-    except OSError as error:
-        sys.exit(f"ggl.{name}: cannot listen: {error}")
-    os.environ.update(root.environment())
-    run(daemon, root, sockets)
+def _say_well(loop: Loop, seconds: float) -> None:
+    notify(WATCHDOG)
+    loop.call_later(seconds, lambda: _say_well(loop, seconds))
 
 
 def socket_paths(daemon: Daemon, root: Root) -> dict[str, str]:

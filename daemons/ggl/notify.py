@@ -19,3 +19,11 @@ def notify(message: str, environment: dict[str, str] | os._Environ[str] = os.env
     except OSError:
         return False
     return True
+
+
+def watchdog_seconds(environment: dict[str, str] | os._Environ[str] = os.environ) -> float:
+    """How often the service manager wants to hear ``WATCHDOG`` of this process (sd_watchdog_enabled(3)); 0: never."""
+    if environment.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return 0.0
+    text = environment.get("WATCHDOG_USEC", "")
+    return int(text) / 1e6 if text.isdecimal() else 0.0

@@ -10,9 +10,10 @@ import typer
 
 from ggl.bus import BusError, ErrorCode
 from ggl.host import client as host
+from ggl.logs.source import log_source
 from gglcli import output
 from gglcli.client import HOST, call, command, connect, root
-from gglcli.commands import component_policy
+from gglcli.commands import component_policy, component_unit
 from gglcli.errors import BROKEN, INVALID, OK, CliError
 from gglcli.framework import new_group, subcommand
 from gglcli.health import Healths, existing, require_up
@@ -33,6 +34,7 @@ app = new_group(
       ggl component restart com.example.Hello
       ggl component list --tree
       ggl component policy com.example.Hello       # what it may do, and what was refused
+      ggl component unit com.example.Hello         # what it is to the host
     """
 )
 
@@ -81,7 +83,7 @@ def show(name: Annotated[str, typer.Argument(metavar="COMPONENT", help="Name of 
     with connect(HOST) as client:
         units = [status.to_dict() for status in host.list_units(client).values() if status.component == name]
     paths = {
-        "log": str(root().logs / f"{name}.log"),
+        "log": log_source(root()).whereabouts(name),
         "work": str(root().work / name),
         "artifacts": str(root().artifacts / name / version),
     }
@@ -107,6 +109,7 @@ def show(name: Annotated[str, typer.Argument(metavar="COMPONENT", help="Name of 
 
 
 subcommand(app, "policy")(component_policy.policy)
+subcommand(app, "unit")(component_unit.unit)
 
 
 @subcommand(app, "start")

@@ -1,4 +1,4 @@
-"""``ggl logs``: reads the log files itself, so that it works with the runtime down."""
+"""``ggl logs``: reads the logs itself, so that it works with the runtime down."""
 
 from __future__ import annotations
 
@@ -9,17 +9,15 @@ from typing import Annotated
 import typer
 
 from ggl.catalog import DAEMONS
-from ggl.logs.files import scan
-from ggl.logs.follow import follow as follow_files
-from ggl.logs.reader import CORE_PREFIX, Query, display_name, find_unit, merge
+from ggl.logs.reader import CORE_PREFIX, Query, display_name, find_unit
 from ggl.logs.record import Record, format_time
+from ggl.logs.source import LogSource, Unreadable, log_source
 from gglcli import output
 from gglcli.client import command, root
 from gglcli.errors import INVALID, NOT_FOUND, USAGE, CliError
 from gglcli.output import LogLine
 from gglcli.timespec import parse_time
 
-DAEMON_NAMES = ("ggld", *(daemon.name for daemon in DAEMONS))
 DEFAULT_LINES = 200
 DEFAULT_LINES_FOLLOWING = 10
 
@@ -61,8 +59,8 @@ def logs(
 ) -> None:
     """Show the logs of components and daemons, merged in order of time.
 
-    It reads the files itself and works while the runtime is down. Times are UTC. What a component prints on standard
-    output is INFO, on standard error WARN.
+    It reads the log files itself, or on a device with systemd the journal, and works while the runtime is down. Times
+    are UTC. What a component prints on standard output is INFO, on standard error WARN.
 
     Examples:
       ggl logs                                    # the last lines of everything
@@ -80,22 +78,23 @@ def logs(
     )
     if follow and until:
         raise CliError("--follow and --until exclude each other", USAGE)
-    directory = root().logs
-    found = scan(directory)
-    units = _select(names or [], list(found), follow)
     last = _last(lines, follow, filtered=bool(since or until or grep or trail))
-    chosen = {unit: found[unit] for unit in found if units is None or unit in units}
-    single = units is not None and len(units) == 1
+    try:
+        _show_all(log_source(root()), names or [], query, last, follow)
+    except Unreadable as problem:
+        raise CliError(str(problem), hint=problem.hint) from None
+
+
+def _show_all(source: LogSource, names: list[str], query: Query, last: int | None, follow: bool) -> None:
+    known = source.names()
+    chosen = _select(names, known, source, follow)
+    single = chosen is not None and len(chosen) == 1
     shown = False
-    for record in merge(chosen, query, last):
-        _show(record, single, flush=False)
+    for record in source.records(chosen, query, last, follow):
+        _show(record, single, flush=follow)
         shown = True
-    if not shown and not follow:
-        output.note("no record matches" if found else f"there are no logs in {directory}")
-    if follow:
-        output.flush()
-        for record in follow_files(directory, chosen, units, query):
-            _show(record, single, flush=True)
+    if not shown:
+        output.note("no record matches" if known else f"there are no logs in {source.place}")
 
 
 def _show(record: Record, single: bool, flush: bool) -> None:
@@ -111,21 +110,22 @@ def _show(record: Record, single: bool, flush: bool) -> None:
     output.item(data, line, flush)
 
 
-def _select(names: list[str], known: list[str], follow: bool) -> list[str] | None:
-    """The units to show; ``None`` for all. While following, a component may be named before it has a log."""
-    units = []
+def _select(names: list[str], known: list[str], source: LogSource, follow: bool) -> list[str] | None:
+    """The logs to show; ``None`` for all. While following, a component may be named before it has a log."""
+    daemons = (source.host_daemon, *(daemon.name for daemon in DAEMONS))
+    chosen = []
     for name in names:
-        unit = find_unit(name, known)
-        if unit is None and name in DAEMON_NAMES:
-            unit = CORE_PREFIX + name  # it has had nothing to say
-        if unit is None and not follow:
+        found = find_unit(name, known)
+        if found is None and name in daemons:
+            found = CORE_PREFIX + name  # it has had nothing to say
+        if found is None and not follow:
             from difflib import get_close_matches
 
             near = get_close_matches(name, [display_name(unit) for unit in known], n=1)
             hint = f"did you mean '{near[0]}'" if near else f"'{command('logs -n 1')}' shows what logs"
-            raise CliError(f"there is no log of '{name}' in {root().logs}", NOT_FOUND, hint=hint)
-        units.append(unit or name)
-    return units or None
+            raise CliError(f"there is no log of '{name}' in {source.place}", NOT_FOUND, hint=hint)
+        chosen.append(found or name)
+    return chosen or None
 
 
 def _last(text: str, follow: bool, filtered: bool) -> int | None:

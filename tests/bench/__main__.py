@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ggl.host.process import launch
 from ggl.paths import Root, find_root
-from tests.bench import bus, commands, components, deployment, footprint, ipc
+from tests.bench import bus, commands, components, deployment, footprint, ipc, realistic
 from tests.bench.rate import Baseline, Figure
 
 
@@ -66,10 +66,14 @@ def main() -> None:
                 _row(figure)
             used = footprint.without_deploymentd(root)
             _components(root)
+            names = realistic.start(root)
+            loaded = footprint.pss(root)
+            realistic.stop(root, names)
             _memory("process of the idle runtime", idle)
             _memory("process right after a deployment", busy)
             _memory("process with one component, a few seconds later", settled)
             _memory("process after all of the above figures, every daemon resident", used)
+            _memory("process under the realistic load: 2 publishers, 2 subscribers, a configuration watched", loaded)
             print("\n| command | seconds | multiple of `python -c pass` |\n|---|---:|---:|")
             for name, taken, multiple in start_up:
                 print(f"| `{name}` | {taken:.3f} | {multiple:.1f} |")

@@ -1,4 +1,9 @@
-"""A whole runtime in a private root: the real supervisor, the real daemons, nothing shared with the machine."""
+"""A whole runtime: the real host, the real daemons, real components.
+
+By default it is a runtime of the process host in a private root, which shares nothing with the machine. With
+``GGL_TEST_HOST=systemd`` it is that of this machine and its systemd (see ``tests/system``); what is marked
+``process_host`` does not run there.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +29,19 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+ON_SYSTEMD = os.environ.get("GGL_TEST_HOST") == "systemd"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "process_host: about that host's own machinery, or about a private root")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if ON_SYSTEMD:
+        elsewhere = [item for item in items if item.get_closest_marker("process_host")]
+        config.hook.pytest_deselected(items=elsewhere)
+        items[:] = [item for item in items if item not in elsewhere]
+
 
 def wait_until(read: Callable[[], T], accept: Callable[[T], Any] = bool, seconds: float = 30.0) -> T:
     """The first value of ``read()`` that ``accept`` takes; fails the test with the last one when none comes."""
@@ -38,7 +56,7 @@ def wait_until(read: Callable[[], T], accept: Callable[[T], Any] = bool, seconds
 
 
 class Runtime:
-    """One root and what a test does to it."""
+    """One root and what a test does to it; here on the process host."""
 
     def __init__(self, root: Root) -> None:
         self.root = root
@@ -86,6 +104,14 @@ class Runtime:
         except FileNotFoundError:
             return ""  # nothing was printed yet, or the file is being rotated
 
+    def whole_log(self, name: str) -> str:
+        rotated = sorted(self.root.logs.glob(f"{name}.log.*"), key=lambda path: -int(path.suffix[1:]))
+        return "".join(path.read_text() for path in rotated) + self.log(name)
+
+    def host_log(self) -> str:
+        """What the host says about units, and of itself."""
+        return self.log("ggl.core.ggld")
+
 
 def alive(pid: int) -> bool:
     try:
@@ -96,7 +122,13 @@ def alive(pid: int) -> bool:
 
 @contextmanager
 def running() -> Iterator[Runtime]:
-    """A runtime in a root of its own. Afterwards it is stopped, and nothing of it may be left."""
+    """A runtime without components. Afterwards it is stopped, and nothing of it may be left."""
+    if ON_SYSTEMD:
+        from tests.system.runtime import on_this_device
+
+        with on_this_device() as installed:
+            yield installed
+        return
     with tempfile.TemporaryDirectory(prefix="ggl-") as directory:
         runtime = Runtime(find_root(directory))
         runtime.up()

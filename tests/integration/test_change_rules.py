@@ -16,7 +16,7 @@ import pytest
 
 from tests.integration.conftest import running, wait_until
 from tests.integration.device import USER, Device
-from tests.integration.test_process_host_bounds import limited
+from tests.integration.units import limited
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can run components as somebody else")
 NOBODY = "nobody"

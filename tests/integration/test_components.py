@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from ggl.bus import BusError
-from tests.integration.conftest import Runtime, wait_until
+from tests.integration.conftest import ON_SYSTEMD, Runtime, wait_until
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
 PUBLISHER, SUBSCRIBER = "com.example.Publisher", "com.example.Subscriber"
@@ -31,12 +31,7 @@ def ggl(runtime: Runtime, *arguments: str) -> str:
 
 def received(runtime: Runtime) -> list[int]:
     """The numbers of the readings that the subscriber has printed, in order."""
-    return [int(number) for number in re.findall(r"received on .*'number': (\d+)", whole_log(runtime, SUBSCRIBER))]
-
-
-def whole_log(runtime: Runtime, name: str) -> str:
-    rotated = sorted(runtime.root.logs.glob(f"{name}.log.*"), key=lambda path: -int(path.suffix[1:]))
-    return "".join(path.read_text() for path in rotated) + runtime.log(name)
+    return [int(number) for number in re.findall(r"received on .*'number': (\d+)", runtime.whole_log(SUBSCRIBER))]
 
 
 def states(runtime: Runtime) -> dict[str, str]:
@@ -67,7 +62,7 @@ def test_messages_configuration_and_states_arrive(deployed: Runtime) -> None:
     # A change made with the command line reaches the running component, which follows it without a restart.
     pid = deployed.unit(f"ggl.{PUBLISHER}")["main_pid"]
     ggl(deployed, "config", "set", f"{PUBLISHER}/seconds", "0.05")
-    wait_until(lambda: whole_log(deployed, PUBLISHER), lambda log: "configuration changed at seconds" in log)
+    wait_until(lambda: deployed.whole_log(PUBLISHER), lambda log: "configuration changed at seconds" in log)
     before = len(received(deployed))
     wait_until(lambda: len(received(deployed)), lambda count: count >= before + 20)
     assert deployed.unit(f"ggl.{PUBLISHER}")["main_pid"] == pid
@@ -140,12 +135,12 @@ def test_any_daemon_may_be_killed_while_messages_flow(deployed: Runtime) -> None
             writer.check()
             assert deployed.pid_of(daemon) not in (0, pid)
 
-        log_writer = deployed.call("gg_host", "info")["log_writer_pid"]
-        deployed.kill(log_writer)
-        messages_flow(deployed)
+        if not ON_SYSTEMD:
+            deployed.kill(deployed.call("gg_host", "info")["log_writer_pid"])
+            messages_flow(deployed)
 
         deployed.kill(deployed.call("gg_host", "info")["pid"])
-        ggl(deployed, "up")
+        deployed.up()
         messages_flow(deployed)
         writer.check()
 

@@ -15,7 +15,7 @@ import pytest
 from ggl.paths import find_root
 from tests.integration.conftest import Runtime, wait_until
 from tests.integration.test_components import GGL
-from tests.integration.test_process_host import component, deploy
+from tests.integration.units import component, deploy
 
 
 def can_unshare() -> bool:

@@ -20,7 +20,7 @@ from ggl.bus import BusError
 from ggl.host.unit import Command, Limits, Start, Unit, install_unit, main_unit
 from tests.integration.conftest import Runtime, running, wait_until
 from tests.integration.ipc_clients import Components, eventually, publish
-from tests.integration.test_process_host_bounds import limited
+from tests.integration.units import limited
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can run processes as somebody else")
 TESTER = "tester"

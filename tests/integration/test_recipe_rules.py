@@ -1,7 +1,7 @@
 """What the scripts of a component may count on, from its recipe to its end: steps, environment, failures, dependencies.
 
 Where each change leads is told in ``test_change_rules``, what belongs to a deployment in ``test_bootstrap``; single
-rules of the supervisor in ``test_process_host_lifecycle``.
+rules of the supervisor in ``test_lifecycle``.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import pytest
 
 from tests.integration.conftest import Runtime, alive, running, wait_until
 from tests.integration.device import NUCLEUS, SLEEP, Device
-from tests.integration.test_process_host import component, deploy, sleeps
-from tests.integration.test_process_host_lifecycle import observed
+from tests.integration.test_lifecycle import observed
+from tests.integration.units import component, deploy, sleeps
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can run components as somebody else")
 EVERY_STEP = ("bootstrap", "install", "startup", "shutdown", "recover", "uninstall")
@@ -134,9 +134,15 @@ def test_installations_and_what_had_finished_run_again_whenever_the_runtime_star
     device.runtime.up()
     wait_until(lambda: log(device), lambda lines: lines == ["install", "run"] * 2)
     wait_until(lambda: log(device, "Once"), lambda lines: lines == ["run"] * 2)
+
+
+@pytest.mark.process_host
+def test_an_installation_runs_again_after_the_supervisor_was_killed(device: Device) -> None:
+    device.recipe("App", "{install: 'echo install >> log', run: 'echo run >> log; exec sleep 1000'}")
+    device.succeed({"App": "1.0.0"})
     device.runtime.kill(device.runtime.call("gg_host", "info")["pid"])
     device.runtime.up()
-    wait_until(lambda: log(device), lambda lines: lines == ["install", "run"] * 3)
+    wait_until(lambda: log(device), lambda lines: lines == ["install", "run"] * 2)
 
 
 def test_an_installation_that_fails_is_recovered_from_before_it_is_tried_again(device: Device) -> None:
@@ -304,6 +310,7 @@ def test_a_component_waits_until_its_dependency_is_updated(device: Device) -> No
     wait_until(lambda: device.work("Top", "at") > device.work("Base", "at"))
 
 
+@pytest.mark.process_host
 def test_what_has_not_stopped_in_time_is_killed_with_the_runtime(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

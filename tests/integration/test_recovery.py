@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -176,7 +177,7 @@ def test_when_configd_itself_fails_for_ever_the_hooks_run(tmp_path: Path) -> Non
         runtime.call("gg_config", "list", {"key_path": []})
         runtime.down()
         for path in database.parent.glob("config.db*"):
-            path.rename(tmp_path / path.name)
+            shutil.move(path, tmp_path / path.name)
         database.mkdir()
         hook(runtime, "10-restore", f'rmdir "$GGL_ROOT/config.db"; mv {tmp_path}/config.db* "$GGL_ROOT"/')
         runtime.up()

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from ggl.bus.connection import Connection
 from ggl.bus.errors import BusError
 from ggl.bus.loop import Loop
+from ggl.bus.peer import Peer, groups_of
 from ggl.bus.request import Method, Methods, Request, Stream
 from ggl.log import get_logger
 
@@ -37,8 +38,9 @@ class Visitors(Protocol):
 class Server:
     """Serves ``methods`` on the listening socket ``sock`` until ``close``.
 
-    Only the user that the daemon runs as, and root, may talk to it: socket modes say so, and ``SO_PEERCRED`` once more.
-    With ``visitors`` everybody may; nobody can look on then, and such a connection never pauses.
+    Only the user that the daemon runs as, root, and the members of ``group`` (a gid) may talk to it: socket modes say
+    so, and ``SO_PEERCRED`` once more. With ``visitors`` everybody may; nobody can look on then, and such a connection
+    never pauses.
     """
 
     def __init__(
@@ -49,12 +51,14 @@ class Server:
         sock: socket.socket,
         on_change: Callable[[], None] | None = None,
         visitors: Visitors | None = None,
+        group: int | None = None,
     ) -> None:
         import os
 
         self.interface = interface
         self.connections: set[Connection] = set()
         self._allowed_uids = {0, os.geteuid()}
+        self._group = group
         self._loop = loop
         self._on_change = on_change
         self._visitors = visitors
@@ -100,10 +104,20 @@ class Server:
             if self._visitors is not None:
                 connection.pauses = False
                 self._visitors.opened(connection)
-            elif connection.peer.uid not in self._allowed_uids:
+            elif not self._may_connect(connection.peer, sock):
                 connection.abort(f"user {connection.peer.uid} may not use this runtime's bus")
         if self._on_change is not None:
             self._on_change()
+
+    def _may_connect(self, peer: Peer, sock: socket.socket) -> bool:
+        if peer.uid in self._allowed_uids:
+            return True
+        if self._group is None:
+            return False
+        try:
+            return self._group == peer.gid or self._group in groups_of(sock)
+        except OSError:
+            return False
 
     def _pause(self) -> None:
         self._loop.unwatch(self._sock.fileno())

@@ -1,8 +1,5 @@
-"""Run the configuration daemon by hand."""
+"""Start configd as a program of its own: ``python -m ggl.configd``."""
 
-from __future__ import annotations
+from ggl.program import main
 
-from ggl.daemon import main
-
-if __name__ == "__main__":
-    main("configd")
+main("configd")

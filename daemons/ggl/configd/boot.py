@@ -24,6 +24,7 @@ from ggl.configd.store import Store, Write
 from ggl.documents import BadDocument, parse_json, parse_yaml
 from ggl.log import get_logger
 from ggl.paths import Root
+from ggl.privilege import COMPONENT_GROUP, COMPONENT_USER, is_of_device
 from ggl.values import InvalidValue
 from ggl.version import NUCLEUS, NUCLEUS_VERSION
 
@@ -59,9 +60,10 @@ def boot(store: Store, root: Root) -> None:
 def seeds(root: Root) -> dict[str, Any]:
     """What is true of this runtime unless somebody says otherwise."""
     nucleus: dict[str, Any] = {"componentType": "NUCLEUS", "version": NUCLEUS_VERSION, "configuration": {}}
-    if not root.system:
-        # A private runtime has no other user to offer than the one who started it.
-        nucleus["configuration"] = {"runWithDefault": {"posixUser": _user_name()}}
+    # A private runtime has no other user to offer than the one who started it.
+    user = _component_user() if root.system else _user_name()
+    if user:
+        nucleus["configuration"] = {"runWithDefault": {"posixUser": user}}
     return {"system": {"rootPath": str(root.state)}, "services": {NUCLEUS: nucleus}}
 
 
@@ -104,6 +106,20 @@ def read_boot_file(path: Path) -> dict[str, Any]:
     if type(content) is not dict:
         raise BadFile("it must hold a map of keys")
     return content
+
+
+def _component_user() -> str:
+    """The user and group that the installation on a device made for components; empty when there are none."""
+    if not is_of_device():
+        return ""
+    import grp
+
+    try:
+        pwd.getpwnam(COMPONENT_USER)
+        grp.getgrnam(COMPONENT_GROUP)
+    except KeyError:
+        return ""
+    return f"{COMPONENT_USER}:{COMPONENT_GROUP}"
 
 
 def _user_name() -> str:

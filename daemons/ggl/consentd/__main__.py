@@ -1,5 +1,5 @@
-"""Start consentd by hand: ``python -m ggl.consentd``."""
+"""Start consentd as a program of its own: ``python -m ggl.consentd``."""
 
-from ggl.daemon import main
+from ggl.program import main
 
 main("consentd")

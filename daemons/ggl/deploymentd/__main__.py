@@ -1,5 +1,5 @@
-"""Start deploymentd by hand: ``python -m ggl.deploymentd``."""
+"""Start deploymentd as a program of its own: ``python -m ggl.deploymentd``."""
 
-from ggl.daemon import main
+from ggl.program import main
 
 main("deploymentd")

@@ -6,7 +6,6 @@ the device as it was.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from ggl.deploymentd.update import ComponentUpdate, limits_of
 from ggl.deploymentd.users import RunAs, privilege_failure, run_as
 from ggl.host.unit import Limits
 from ggl.log import get_logger
+from ggl.privilege import can_change_users
 from ggl.recipe.lifecycle import Lifecycle, lifecycle_path, parse_lifecycle, select_lifecycle
 from ggl.recipe.model import BUILT_IN, Manifest, Recipe, RecipeError
 from ggl.recipe.platform import device_attributes, require_manifest
@@ -232,7 +232,7 @@ def _target(
 def _run_as(component: str, lifecycle: Lifecycle, own: str, default: str, euid: int | None) -> RunAs:
     steps = list(lifecycle.steps.values())
     privileged = [step.name for step in steps if step.privileged]
-    if privileged and (os.geteuid() if euid is None else euid) != 0:
+    if privileged and not (can_change_users() if euid is None else euid == 0):
         raise privilege_failure(component, " and ".join(privileged))
     if len(privileged) == len(steps) and not own:
         return RunAs()  # nothing runs as anybody but root

@@ -15,6 +15,7 @@ from pathlib import Path
 from ggl.deploymentd.archive import unpack
 from ggl.deploymentd.contents import Archive, Owner
 from ggl.deploymentd.errors import DeploymentError
+from ggl.privilege import can_change_users
 
 
 def marker(directory: Path) -> Path:
@@ -84,6 +85,6 @@ def hand_over(path: Path, mode: int, owner: Owner) -> None:
 def wrong_owner(status: os.stat_result, owner: Owner) -> tuple[int, int] | None:
     """The uid and gid that a file with ``status`` should have instead; ``None`` when it has the right ones."""
     if owner is None:
-        # Whose the runtime is, his group does not matter; only root can take a file back from somebody else.
-        return (0, 0) if os.geteuid() == 0 and status.st_uid != 0 else None
+        # Whose the runtime is, his group does not matter; not every runtime can take a file back from somebody else.
+        return (os.geteuid(), os.getegid()) if can_change_users() and status.st_uid != os.geteuid() else None
     return None if (status.st_uid, status.st_gid) == owner else owner

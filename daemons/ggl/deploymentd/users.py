@@ -1,7 +1,7 @@
 """As whom the scripts of a component run.
 
-The component's own ``runWith``, else the nucleus' ``runWithDefault``, else the runtime's own user as long as that is
-not root: nothing becomes root because somebody forgot to say otherwise.
+The component's own ``runWith``, else the nucleus' ``runWithDefault``, else the runtime's own user unless the runtime
+can run it as anybody: nothing becomes root, or as mighty, because somebody forgot to say otherwise.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass
 
 from ggl.deploymentd.errors import DeploymentError
+from ggl.privilege import can_change_users
 
 _REMEDY = (
     "set runWithDefault.posixUser in the configuration of aws.greengrass.NucleusLite (for example to "
@@ -30,16 +31,16 @@ def run_as(component: str, own: str, default: str, euid: int | None = None) -> R
 
     Raises ``DeploymentError`` when it cannot be told, or cannot be done.
     """
-    euid = os.geteuid() if euid is None else euid
+    anybody = can_change_users() if euid is None else euid == 0
     wanted = own or default
     if not wanted:
-        if euid == 0:
+        if anybody:
             raise _failure(component, f"there is no user to run it: {_REMEDY}")
         return RunAs()
     uid, gid = _ids(component, wanted)
-    if euid == 0:
+    if anybody:
         return RunAs(wanted, (uid, gid))
-    if uid != euid:
+    if uid != (os.geteuid() if euid is None else euid):
         text = f"it should run as '{wanted}', which only a runtime started by root can do: start it as root, or "
         raise _failure(component, text + _other(own))
     return RunAs()

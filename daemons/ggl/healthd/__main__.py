@@ -1,5 +1,5 @@
-"""Start healthd by hand: ``python -m ggl.healthd``."""
+"""Start healthd as a program of its own: ``python -m ggl.healthd``."""
 
-from ggl.daemon import main
+from ggl.program import main
 
 main("healthd")

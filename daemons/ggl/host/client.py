@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ggl.host.status import UnitStatus
-from ggl.values import InvalidValue
+from ggl.values import InvalidValue, get_str
 
 if TYPE_CHECKING:
     from ggl.bus import Client
@@ -90,6 +90,16 @@ def reboot(client: Client, command: str = "", timeout: float = 60.0) -> None:
 def list_units(client: Client) -> dict[str, UnitStatus]:
     """The status of every unit, by name."""
     return statuses(client.call("list"))
+
+
+def definition(client: Client, name: str) -> tuple[Unit, str, str]:
+    """The definition of a unit as it was loaded last; and the file and its text if this host has a form of its own."""
+    from ggl.host.unit import Unit
+
+    found = client.call("definition", {"name": name})
+    if not isinstance(found, dict) or not isinstance(found.get("unit"), dict):
+        raise InvalidValue("a host's answer must hold a unit")
+    return Unit.from_dict(found["unit"]), get_str(found, "file", ""), get_str(found, "text", "")
 
 
 def watch(client: Client) -> Iterator[tuple[str, UnitStatus | None]]:

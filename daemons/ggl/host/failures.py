@@ -7,30 +7,35 @@ a row is the last.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 
 class Failures:
-    """The errors of one unit. ``burst`` errors, each within ``interval`` seconds of the one before, exhaust it."""
+    """The errors of one unit. ``burst`` errors, each within ``interval`` seconds of the one before, exhaust it.
 
-    __slots__ = ("_times", "burst", "interval")
+    ``times``: the errors of earlier, for each phase, if they were kept.
+    """
 
-    def __init__(self, burst: int, interval: float) -> None:
+    __slots__ = ("burst", "interval", "times")
+
+    def __init__(self, burst: int, interval: float, times: Mapping[str, Sequence[float]] | None = None) -> None:
         self.burst = burst
         self.interval = interval
-        self._times: dict[str, list[float]] = {}
+        self.times = {phase: list(each) for phase, each in (times or {}).items()}
 
     def record(self, phase: str, now: float) -> bool:
         """Count an error in ``phase`` at time ``now`` (seconds). True when the unit is exhausted."""
-        times = self._times.setdefault(phase, [])
+        times = self.times.setdefault(phase, [])
         if times and now - times[-1] >= self.interval:
             times.clear()
         times.append(now)
         return 0 < self.burst <= len(times)
 
     def succeeded(self, phase: str) -> None:
-        self._times.pop(phase, None)
+        self.times.pop(phase, None)
 
     def clear(self) -> None:
-        self._times.clear()
+        self.times.clear()
 
 
 class BackOff:

@@ -30,13 +30,22 @@ def remove(directory: Path, name: str) -> None:
     (directory / (name + _SUFFIX)).unlink(missing_ok=True)
 
 
+def load(directory: Path, name: str) -> Unit | None:
+    """The unit ``name``; ``None`` when it is not there, or its file cannot be used."""
+    return next((unit for unit, _ in _load(directory / (name + _SUFFIX))), None)
+
+
 def load_all(directory: Path) -> Iterator[tuple[Unit, bool]]:
     """Every unit that can be read, and whether it is meant to be up."""
     if not directory.is_dir():
         return
     for path in sorted(directory.glob(f"*{_SUFFIX}")):
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-            yield Unit.from_dict(get_dict(data, "unit")), get_bool(data, "wanted")
-        except (OSError, ValueError, AttributeError, TypeError, InvalidValue) as error:
-            _log.error("the unit file %s cannot be used and is left alone: %s", path, error)
+        yield from _load(path)
+
+
+def _load(path: Path) -> Iterator[tuple[Unit, bool]]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        yield Unit.from_dict(get_dict(data, "unit")), get_bool(data, "wanted")
+    except (OSError, ValueError, AttributeError, TypeError, InvalidValue) as error:
+        _log.error("the unit file %s cannot be used and is left alone: %s", path, error)

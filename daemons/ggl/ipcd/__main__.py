@@ -1,5 +1,5 @@
-"""Start ipcd by hand: ``python -m ggl.ipcd``."""
+"""Start ipcd as a program of its own: ``python -m ggl.ipcd``."""
 
-from ggl.daemon import main
+from ggl.program import main
 
 main("ipcd")

@@ -8,6 +8,10 @@ A component may also say no more than its name. Then its process must be one of 
 without asking the process, and it is told its token. That counts only for the users themselves that the steps run as:
 they could look at the component's token by other means. Whatever a component runs as somebody else needs the token.
 
+Where systemd runs the components, the kernel knows by its cgroup which of them a process belongs to. There a token is
+not accepted from a process of another component, whoever that runs as. Processes of none (in a container, in an
+operator's session) are judged by their user alone.
+
 Tokens that are no component's may be those of a client of the command line tool (``ggl.ipcd.cli_clients``).
 """
 
@@ -21,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from ggl.bus.errors import BusError, ErrorCode
 from ggl.bus.peer import Peer
 from ggl.ipcd.tokens import TooManyComponents
+from ggl.privilege import is_run_by_systemd
 
 if TYPE_CHECKING:
     from ggl.ipcd.backends import Backends
@@ -29,6 +34,9 @@ if TYPE_CHECKING:
 
 _SHOWN = 128
 """Characters of what a client calls itself, in our log."""
+_UNITS = ("", ".install", ".bootstrap", ".uninstall")
+"""How the names of a component's units end; and how those of the daemons begin (``ggl.host.unit``)."""
+_CORE = "ggl.core."
 
 
 class Refused(Exception):
@@ -58,6 +66,7 @@ class Identities:
         self._cli_clients = cli_clients
         self._backends = backends
         self._always = (0, os.geteuid())
+        self._by_cgroup = is_run_by_systemd()
 
     def identify(self, token: str | None, component: str | None, peer: Peer, groups: Groups, done: Identified) -> None:
         """Whose connection this is, from what its connect request says; ``done`` is called at once, or later."""
@@ -88,7 +97,19 @@ class Identities:
         users = self._tokens.users_of(owner)
         if peer.uid not in self._always and peer.uid not in users and 0 not in users:
             raise Refused(f"it has the token of {owner}, which does not run as the user {peer.uid}")
+        if self._by_cgroup and peer.pid > 0:
+            self._check_cgroup(owner, peer)
         return owner
+
+    def _check_cgroup(self, owner: str, peer: Peer) -> None:
+        from ggl.host.systemd.membership import service_of
+
+        service = service_of(peer.pid)
+        if not self._is_still(peer):
+            raise Refused(f"it has the token of {owner}, and its process is gone")
+        unit = service.removesuffix(".service")
+        if unit and not unit.startswith(_CORE) and unit not in (f"ggl.{owner}{end}" for end in _UNITS):
+            raise Refused(f"it has the token of {owner}, but its process belongs to the unit {service}")
 
     def _by_process(self, component: str, peer: Peer, done: Identified) -> None:
         named = f"it says it is {component[:_SHOWN]!r} and has no token, "

@@ -1,5 +1,5 @@
-"""Start pubsubd by hand: ``python -m ggl.pubsubd``."""
+"""Start pubsubd as a program of its own: ``python -m ggl.pubsubd``."""
 
-from ggl.daemon import main
+from ggl.program import main
 
 main("pubsubd")

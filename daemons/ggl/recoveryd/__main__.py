@@ -1,5 +1,5 @@
-"""Start recoveryd by hand: ``python -m ggl.recoveryd``."""
+"""Start recoveryd as a program of its own: ``python -m ggl.recoveryd``."""
 
-from ggl.daemon import main
+from ggl.program import main
 
 main("recoveryd")

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ggl.paths import Root
+from ggl.privilege import is_run_by_systemd
 from ggl.recoveryd.ladder import tried
 from ggl.recoveryd.record import Recovery, Rung
 
@@ -82,7 +83,8 @@ def environment(recovery: Recovery, rung: Rung, root: Root, inherited: Mapping[s
         "GGL_RECOVERY_GENERATION": str(recovery.generation or ""),
         "GGL_RECOVERY_ATTEMPT": str(rung.attempt),
         "GGL_RECOVERY_TRIED": tried(recovery.rungs),
-        "GGL_RECOVERY_LOGS": str(root.logs),
+        # Where the journal keeps the logs there is no such directory.
+        "GGL_RECOVERY_LOGS": "" if is_run_by_systemd() else str(root.logs),
     }
     values = {
         "PATH": inherited.get("PATH") or _DEFAULT_PATH,

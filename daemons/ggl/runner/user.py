@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from ggl.privilege import can_change_users
+
 
 class UnknownUser(Exception):
     """There is no such user, or this process may not become it; the text says what to do."""
@@ -42,12 +44,13 @@ def resolve(text: str) -> Account:
             gid = int(group) if group.isdecimal() else grp.getgrnam(group).gr_gid
         except KeyError:
             raise UnknownUser(f"there is no group '{group}' on this device") from None
-    if os.geteuid() != 0 and uid != os.geteuid():
+    anybody = can_change_users()
+    if not anybody and uid != os.geteuid():
         raise UnknownUser(
             f"the runtime runs unprivileged and cannot run a step as '{user}': start it as root, "
             "or change runWith or RequiresPrivilege"
         )
-    if os.geteuid() != 0 and gid != os.getegid():
+    if not anybody and gid != os.getegid():
         if group:
             raise UnknownUser(f"the runtime runs unprivileged and cannot run a step in the group '{group}'")
         gid = os.getegid()

@@ -1,5 +1,5 @@
-"""Start telemetryd by hand: ``python -m ggl.telemetryd``."""
+"""Start telemetryd as a program of its own: ``python -m ggl.telemetryd``."""
 
-from ggl.daemon import main
+from ggl.program import main
 
 main("telemetryd")

@@ -11,6 +11,9 @@ info                                                     version, host, pid, log
                                                          each run)
 list                                                     the status of every unit (``ggl.host.status``)
 status       name                                        the status of one unit
+definition   name                                        ``unit``: the definition of a component's unit as it was
+                                                         loaded last; a host that writes it in a form of its own adds
+                                                         that ``text`` and its ``file``
 unit_of      pid                                         the status of the unit from which the process descends, or in
                                                          whose cgroup it is; NOENTRY when it is none's, or not to
                                                          be told: it has lost its parents

@@ -68,11 +68,11 @@ def _holder(fd: int) -> int:
     return int(text) if text.isdigit() else 0
 
 
-def foreground(root: Root) -> None:
-    """Become the supervisor in this process, with all logs on standard output; does not return."""
+def foreground(root: Root, *, echo: bool = True) -> None:
+    """Become the supervisor in this process; does not return. ``echo``: with all logs on standard output."""
     argv, environment = _command(root)
     _become_subreaper()
-    os.execve(argv[0], [*argv, "--echo"], environment)
+    os.execve(argv[0], [*argv, *(["--echo"] if echo else [])], environment)
 
 
 def start(root: Root, timeout: float = 30.0) -> StartResult:

@@ -26,6 +26,7 @@ from ggl.host.process.spawn import set_title
 from ggl.host.process.supervisor import Supervisor
 from ggl.log import get_logger
 from ggl.paths import Root
+from ggl.privilege import HOST_VARIABLE
 
 ORPHAN_GRACE = 3.0
 LOG_WRITER_GRACE = 1.0
@@ -91,6 +92,10 @@ def run(root: Root, ready_fd: int = -1, echo: bool = False, lock: int = -1) -> i
     gc.collect()
     gc.freeze()
     supervisor.start_all()
+    if os.environ.get(HOST_VARIABLE) == "openrc":
+        from ggl.host.process.openrc import follow
+
+        follow(supervisor)
     if orphans:
         _log.warning("ended %d processes that an earlier run left behind", len(orphans))
     _log.info("ready: root %s", root.state)

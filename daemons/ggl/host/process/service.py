@@ -39,6 +39,7 @@ class HostService:
             "info": self._info,
             "list": self._list,
             "status": self._status,
+            "definition": self._definition,
             "unit_of": self._unit_of,
             "subscribe": self._subscribe,
             "load": self._load,
@@ -86,6 +87,9 @@ class HostService:
 
     def _status(self, _request: Request, params: dict[str, Any]) -> dict[str, Any]:
         return self._describe(self._find(get_str(params, "name")))
+
+    def _definition(self, _request: Request, params: dict[str, Any]) -> dict[str, Any]:
+        return {"unit": self._component(get_str(params, "name")).loaded.to_dict()}
 
     def _unit_of(self, _request: Request, params: dict[str, Any]) -> dict[str, Any]:
         supervisor, pid = self._supervisor, get_int(params, "pid")

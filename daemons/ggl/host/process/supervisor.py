@@ -15,10 +15,10 @@ from ggl.catalog import DAEMONS, HOST_INTERFACE, Daemon
 from ggl.daemon import bind, socket_mode, socket_paths
 from ggl.durable import sync_directory
 from ggl.host import store
+from ggl.host.order import OrderedStop
 from ggl.host.process.children import Children, log_name
 from ggl.host.process.core import CoreDaemon
 from ggl.host.process.marker import Strays
-from ggl.host.process.order import OrderedStop
 from ggl.host.process.reaper import Reaper
 from ggl.host.process.running import RunningUnit
 from ggl.host.process.state import UnitState
@@ -234,6 +234,16 @@ class Supervisor:
 
     def changed(self, unit: Shown) -> None:
         self._on_change(unit)
+
+    def also_tell(self, listener: Callable[[Shown], None]) -> None:
+        """Tell ``listener`` as well of every unit whose status changes."""
+        first = self._on_change
+
+        def tell(unit: Shown) -> None:
+            first(unit)
+            listener(unit)
+
+        self._on_change = tell
 
     def readiness_changed(self, unit: UnitState) -> None:
         """Tell the units that depend on ``unit``; on the next turn, when its own change is complete."""

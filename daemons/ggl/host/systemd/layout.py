@@ -6,18 +6,30 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ggl.catalog import HOST_INTERFACE, Daemon
+from ggl.host.detect import BOOTED_WITH_SYSTEMD, SYSTEMD_TARGET
 from ggl.paths import SYSTEM, Root
+from ggl.privilege import RUNTIME_GROUP
 
-USER = GROUP = "ggcore"
-"""As whom the core daemons run. Members of the group may use the databus, which makes them as mighty as root."""
-COMPONENT_USER, COMPONENT_GROUP = "ggc_user", "ggc_group"
-"""As whom components run unless the configuration says otherwise: what every installer of Greengrass makes."""
+USER = GROUP = RUNTIME_GROUP
+"""As whom the core daemons run."""
+COMPONENT_HOME = Path("/var/lib/ggc_user")
+"""Not below the state: whoever cleans up there need not think of what a component's user put into his home."""
 
-TARGET = "greengrass-lite.target"
-BOOTED_WITH_SYSTEMD = Path("/run/systemd/system")
-"""The directory is there if, and only if, systemd is PID 1 (sd_booted(3)); units in it last until the next boot."""
+TARGET = SYSTEMD_TARGET
+CORE_UNIT = "ggl.core.runtime.service"
+"""It stands for the core daemons as a whole: their sockets are there when it is started, and stopping it stops them.
+Every component's unit is ordered after it: so the last component, whose shutdown script may need the daemons, is down
+before they are."""
+HOSTD = Daemon("hostd", (HOST_INTERFACE,), idle_exit=10.0, at_start=True, privileged=True)
+"""The host's own daemon; see ``ggl.host.systemd``."""
 RECORDS = "host"
 """Directory below the run directory for what is known of the components' units; see ``records``."""
+
+
+def interpreter() -> tuple[str, ...]:
+    """The Python that runs this, on its own: neither the environment nor the present directory adds modules to it."""
+    return sys.executable, "-I"
 
 
 @dataclass(frozen=True)
@@ -25,10 +37,25 @@ class Layout:
     """One installation. ``command``: the interpreter, with its options, that runs the daemons and the steps."""
 
     root: Root = SYSTEM
-    command: tuple[str, ...] = field(default_factory=lambda: (sys.executable,))
-    runtime_units: Path = BOOTED_WITH_SYSTEMD
-    """Where the units of components are written."""
+    command: tuple[str, ...] = field(default_factory=interpreter)
+    runtime_units: Path = Path(BOOTED_WITH_SYSTEMD)
+    """Where the units of components are written; they last until the next boot."""
 
     @property
     def records(self) -> Path:
         return self.root.run / RECORDS
+
+
+def daemon_unit(name: str) -> str:
+    """The service of the core daemon ``name``."""
+    return f"ggl.core.{name}.service"
+
+
+def socket_unit(name: str) -> str:
+    """The unit of the socket ``name``: an interface, or the socket that components connect to."""
+    return f"ggl.{name}.socket"
+
+
+def path_unit(name: str) -> str:
+    """What starts the core daemon ``name`` when it left work behind."""
+    return f"ggl.core.{name}.path"

@@ -27,11 +27,17 @@ class Run:
 
     unit: Mapping[str, Any] = field(default_factory=dict)
     """The definition with which it was started (``Unit.to_dict``): shutdown and recover are taken from it."""
+    invocation: str = ""
+    """How systemd calls this run (``InvocationID``)."""
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What all steps of the run have in common, the component's token included: shutdown does not ask for it again."""
     kind: str = ""
     """Which way to start was taken: run, startup, oneshot; empty when there was nothing to run."""
     started: float = 0.0
     began: bool = False
     """The script itself has begun."""
+    up: bool = False
+    """It came up; for a script that runs once: it succeeded. Known when the run has ended."""
     why: str = ""
     """Why it has not."""
     lacking: bool = False
@@ -56,9 +62,12 @@ class Run:
     def from_dict(data: Mapping[str, Any]) -> Run:
         return Run(
             unit=get_dict(data, "unit", {}),
+            invocation=get_str(data, "invocation", ""),
+            environment={key: str(value) for key, value in get_dict(data, "environment", {}).items()},
             kind=get_str(data, "kind", ""),
             started=get_float(data, "started", 0.0),
             began=get_bool(data, "began", False),
+            up=get_bool(data, "up", False),
             why=get_str(data, "why", ""),
             lacking=get_bool(data, "lacking", False),
             shut_down=get_bool(data, "shut_down", False),
@@ -81,6 +90,8 @@ class Wish:
     """Errors before this do not count any more."""
     reported_error: float = 0.0
     """When the component said that it is in error; it counts when that is later than the start of the run."""
+    stopped: float = 0.0
+    """When it was last asked to stop."""
     started: bool = False
     """It has been started since it was loaded."""
     waiting: bool = False
@@ -94,6 +105,7 @@ class Wish:
         return Wish(
             reset=get_float(data, "reset", 0.0),
             reported_error=get_float(data, "reported_error", 0.0),
+            stopped=get_float(data, "stopped", 0.0),
             started=get_bool(data, "started", False),
             waiting=get_bool(data, "waiting", False),
             paused=get_bool(data, "paused", False),
@@ -101,14 +113,18 @@ class Wish:
         )
 
 
+def run_path(directory: Path, unit: str) -> Path:
+    return directory / f"{unit}.run"
+
+
 def read_run(directory: Path, unit: str) -> Run:
     """An empty one when there is none, or none that can be read."""
-    return Run.from_dict(_read(directory / f"{unit}.run"))
+    return Run.from_dict(_read(run_path(directory, unit)))
 
 
 def write_run(directory: Path, unit: str, run: Run) -> None:
     """Raises ``OSError``."""
-    _write(directory / f"{unit}.run", asdict(run))
+    _write(run_path(directory, unit), asdict(run))
 
 
 def read_wish(directory: Path, unit: str) -> Wish:

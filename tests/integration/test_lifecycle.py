@@ -14,7 +14,7 @@ from typing import Any
 from ggl.bus import BusError
 from ggl.host.unit import Command, Condition, Start, Unit, main_unit
 from tests.integration.conftest import Runtime, wait_until
-from tests.integration.test_process_host import component, deploy, sleeps, work
+from tests.integration.units import component, deploy, sleeps, work
 
 ALWAYS, NEVER = Condition("exists", "/"), Condition("exists", "/", negate=True)
 

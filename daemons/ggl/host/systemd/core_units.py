@@ -1,0 +1,268 @@
+"""The unit files of the core: sockets, daemons, what starts and stops them together, users and directories.
+
+::
+
+    greengrass-lite.target ──Wants──> ggl.core.runtime.service ──Wants──> ggl.<interface>.socket, ggl.core.<daemon>.path
+      │                                 │ ExecStart: hostd and what is there from the start     │
+      │ (PartOf: stops)                 │ ExecStop: all of the core                             │ (start the daemons)
+      └──> ggl.<component>.service ──After──┘                                        ggl.core.<daemon>.service
+
+A socket that waits to be stopped turns connections away, and a shutdown script may need the databus: so neither sockets
+nor daemons are part of the target, nor of the transaction that shuts the device down (no default dependencies). They
+stop when ``ggl.core.runtime.service`` does, and that is after the last component. For the same reason nothing here
+requires a mount point: what requires one is stopped with it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ggl.catalog import DAEMONS, Daemon
+from ggl.daemon import BACKLOG
+from ggl.host.given_up import DIRECTORY
+from ggl.host.systemd.hardening import hardening, of_tools
+from ggl.host.systemd.layout import (
+    COMPONENT_HOME,
+    CORE_UNIT,
+    GROUP,
+    HOSTD,
+    TARGET,
+    USER,
+    Layout,
+    daemon_unit,
+    path_unit,
+    socket_unit,
+)
+from ggl.host.systemd.syntax import word
+from ggl.paths import IPC_SOCKET_NAME
+from ggl.privilege import COMPONENT_GROUP, COMPONENT_USER, HOST_VARIABLE
+
+UNITS, TMPFILES, SYSUSERS = "system", "tmpfiles.d", "sysusers.d"
+"""First part of the path of every file; where the administrator's or a package's are, is the installer's to know."""
+
+GIVEN_UP = "ggl.core.given-up@.service"
+COOL_DOWN = 30
+"""Seconds after which a daemon that failed too often is offered again."""
+
+_MEGABYTES = {"hostd": 96, "configd": 160, "deploymentd": 256, "recoveryd": 256, "ipcd": 192, "pubsubd": 160}
+"""What a daemon may take before it is ended: several times what it was seen to need with all its limits used up."""
+_MEGABYTES_OTHERS = 96
+_WATCHDOG = 120
+"""Seconds. Handlers take milliseconds; a device that swaps may make a minute of them."""
+
+_PLAIN_WORD = re.compile(r"[A-Za-z0-9_./=-]+").fullmatch
+_ORDER = """\
+DefaultDependencies=no
+After=sysinit.target local-fs.target systemd-tmpfiles-setup.service
+"""
+
+
+def files(layout: Layout) -> dict[str, str]:
+    """Every file by its path below the directories of the service manager (``UNITS``, ...)."""
+    units = {TARGET: _target(), CORE_UNIT: _runtime(layout), GIVEN_UP: _given_up(layout)}
+    for daemon in all_daemons():
+        units[daemon_unit(daemon.name)] = _service(layout, daemon)
+        for name, path in listens(layout, daemon).items():
+            units[socket_unit(name)] = _socket(layout, daemon, name, path)
+        if daemon.unfinished:
+            units[path_unit(daemon.name)] = _path(layout, daemon)
+    return {
+        **{f"{UNITS}/{name}": text for name, text in sorted(units.items())},
+        f"{TMPFILES}/ggl.conf": _tmpfiles(layout),
+        f"{SYSUSERS}/ggl.conf": _sysusers(layout),
+    }
+
+
+def all_daemons() -> tuple[Daemon, ...]:
+    return (HOSTD, *DAEMONS)
+
+
+def listens(layout: Layout, daemon: Daemon) -> dict[str, str]:
+    """Name and path of each socket of ``daemon``."""
+    paths = {interface: str(layout.root.bus_socket(interface)) for interface in daemon.interfaces}
+    if daemon.ipc_socket:
+        # Not where components look for it: that may be on a mount point, with which the socket would go too early.
+        paths[IPC_SOCKET_NAME] = str(layout.root.run / IPC_SOCKET_NAME)
+    return paths
+
+
+def _sockets(layout: Layout) -> list[str]:
+    return [socket_unit(name) for daemon in all_daemons() for name in listens(layout, daemon)]
+
+
+def _target() -> str:
+    return f"""\
+[Unit]
+Description=Greengrass: the core daemons and the components
+Wants={CORE_UNIT}
+After={CORE_UNIT}
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def _runtime(layout: Layout) -> str:
+    waking = [*_sockets(layout), *(path_unit(daemon.name) for daemon in all_daemons() if daemon.unfinished)]
+    services = [daemon_unit(daemon.name) for daemon in all_daemons()]
+    resident = [daemon_unit(daemon.name) for daemon in all_daemons() if daemon.at_start]
+    return f"""\
+[Unit]
+Description=Greengrass: the core, before the components and after them
+PartOf={TARGET}
+RequiresMountsFor={_word(str(layout.root.state))}
+Wants={" ".join(waking)}
+After=dbus.socket dbus.service network.target remote-fs.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+# An order by After= would make them wait for one another when this stops them.
+ExecStart=systemctl start {" ".join(waking)}
+ExecStart=systemctl start --no-block {" ".join(resident)}
+ExecStop=systemctl stop {" ".join([*waking, *services, GIVEN_UP.replace("@", "@*")])}
+# Its hooks outlive it, but not the runtime.
+ExecStop=-systemctl kill --kill-whom=all --signal=SIGKILL {daemon_unit("recoveryd")}
+TimeoutStopSec=60
+{of_tools()}"""
+
+
+def _socket(layout: Layout, daemon: Daemon, name: str, path: str) -> str:
+    public = name == IPC_SOCKET_NAME or name in daemon.public
+    symlink = f"Symlinks={_word(str(layout.root.ipc_socket))}\n" if name == IPC_SOCKET_NAME else ""
+    return f"""\
+[Unit]
+Description=Greengrass: socket {name}
+{_ORDER}
+[Socket]
+ListenStream={_word(path)}
+{symlink}FileDescriptorName={name}
+SocketMode={"0666" if public else "0660"}
+SocketGroup={GROUP}
+DirectoryMode=0755
+Backlog={BACKLOG}
+RemoveOnStop=yes
+Service={daemon_unit(daemon.name)}
+"""
+
+
+def _path(layout: Layout, daemon: Daemon) -> str:
+    return f"""\
+[Unit]
+Description=Greengrass: work that {daemon.name} left behind
+PartOf={TARGET}
+{_ORDER}
+[Path]
+DirectoryNotEmpty={_word(str(layout.root.state / daemon.unfinished))}
+Unit={daemon_unit(daemon.name)}
+"""
+
+
+def _service(layout: Layout, daemon: Daemon) -> str:
+    module = "ggl.host.systemd" if daemon is HOSTD else f"ggl.{daemon.name}"
+    sockets = " ".join(socket_unit(name) for name in listens(layout, daemon))
+    # From the target it takes which start of the runtime this is.
+    after = f"After={TARGET}\n" if daemon is HOSTD else ""
+    megabytes = _MEGABYTES.get(daemon.name, _MEGABYTES_OTHERS)
+    return f"""\
+[Unit]
+Description=Greengrass: {daemon.name}
+{_ORDER}{after}OnFailure={GIVEN_UP.replace("@", "@%n")}
+StartLimitIntervalSec=10
+StartLimitBurst=10
+
+[Service]
+Type=notify
+ExecStart={_command(layout, module)}
+{_environment(layout)}Sockets={sockets}
+Restart=on-failure
+RestartSec=250ms
+TimeoutStartSec=60
+TimeoutStopSec=10
+WatchdogSec={_WATCHDOG}
+SyslogIdentifier={daemon.name}
+MemoryMax={megabytes}M
+LimitNOFILE=16384
+{hardening(layout, daemon)}"""
+
+
+def _given_up(layout: Layout) -> str:
+    return f"""\
+[Unit]
+Description=Greengrass: word of a failure, and another try for %i
+DefaultDependencies=no
+StartLimitIntervalSec=0
+
+[Service]
+Type=oneshot
+ExecStart={_command(layout, "ggl.host.systemd.given_up")} %i
+ExecStart=sleep {COOL_DOWN}
+ExecStart=systemctl reset-failed %i
+ExecStart=systemctl start --no-block {CORE_UNIT}
+{_environment(layout)}SyslogIdentifier=hostd
+Slice=system.slice
+{of_tools(writable=(str(layout.root.state / DIRECTORY),))}"""
+
+
+def _word(text: str) -> str:
+    """One word of a setting, in quotes where it needs them."""
+    return text if _PLAIN_WORD(text) else word(text)
+
+
+def _command(layout: Layout, module: str) -> str:
+    return " ".join([*map(_word, layout.command), "-m", module])
+
+
+def _environment(layout: Layout) -> str:
+    """The allocator is set as on the process host: see ``ggl.host.process.launch``."""
+    variables = {
+        **layout.root.environment(),
+        HOST_VARIABLE: "systemd",
+        "MALLOC_ARENA_MAX": "1",
+        "MALLOC_MMAP_THRESHOLD_": "131072",
+    }
+    return "".join(f"Environment={_word(f'{name}={value}')}\n" for name, value in variables.items())
+
+
+@dataclass(frozen=True)
+class Directory:
+    """A directory that must be there before anything runs."""
+
+    path: Path
+    mode: int
+    user: str
+    group: str
+
+
+def directories(layout: Layout) -> tuple[Directory, ...]:
+    """The outer ones first. No directory of another user's lies in one of ``ggcore``'s: nobody could trust that."""
+    root = layout.root
+    unfinished = (root.state / daemon.unfinished for daemon in DAEMONS if daemon.unfinished)
+    return (
+        Directory(root.state, 0o755, USER, GROUP),
+        Directory(root.work, 0o755, USER, GROUP),
+        Directory(root.units, 0o700, USER, GROUP),
+        *(Directory(path, 0o700, USER, GROUP) for path in unfinished),
+        Directory(COMPONENT_HOME, 0o700, COMPONENT_USER, COMPONENT_GROUP),
+        Directory(root.config, 0o750, "root", GROUP),
+        Directory(root.config / "config.d", 0o750, "root", GROUP),
+        Directory(root.run, 0o755, USER, GROUP),
+        Directory(root.bus_dir, 0o751, USER, GROUP),
+    )
+
+
+def _tmpfiles(layout: Layout) -> str:
+    lines = [f"d {_word(str(each.path))} {each.mode:04o} {each.user} {each.group}" for each in directories(layout)]
+    return "\n".join(["# Type, path, mode, user, group", *lines]) + "\n"
+
+
+def _sysusers(layout: Layout) -> str:
+    return f"""\
+# Type, name, id, description, home
+g {COMPONENT_GROUP} -
+u {USER} - "Greengrass core daemons" {_word(str(layout.root.state))}
+u {COMPONENT_USER} - "Greengrass components" {COMPONENT_HOME}
+m {COMPONENT_USER} {COMPONENT_GROUP}
+"""

@@ -1,0 +1,309 @@
+"""The bus interface ``gg_host`` of the systemd host: decode, check, delegate to the supervision.
+
+The methods and their meaning are those of ``ggl.host.process``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ggl.bus.errors import BusError, ErrorCode
+from ggl.bus.request import DEFERRED, Method, Request, Stream
+from ggl.catalog import HOST_INTERFACE
+from ggl.host.received import received_unit
+from ggl.host.systemd.core import CoreDaemon
+from ggl.host.systemd.layout import TARGET, Layout
+from ggl.host.systemd.membership import service_of
+from ggl.host.systemd.supervised import SupervisedUnit
+from ggl.host.systemd.supervision import AnyUnit, Shown, Supervision
+from ggl.values import InvalidValue, get_int, get_list, get_str, get_str_list
+from ggl.version import VERSION
+
+if TYPE_CHECKING:
+    from ggl.daemon import Context
+    from ggl.host.systemd.dbus import DBusError
+
+Handler = Callable[[Request, dict[str, Any]], Any]
+
+
+def setup(context: Context) -> None:
+    """Serve; requests that come before everything is known wait for that."""
+    HostService(context)
+
+
+class HostService:
+    """See ``ggl.host.process`` for the methods."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._streams: list[Stream] = []
+        self._backlog: list[tuple[Handler, Request, dict[str, Any]]] = []
+        self._held = False
+        self._supervision = Supervision(context.loop, Layout(context.root), self._on_change, self._on_ready)
+        handlers: dict[str, Handler] = {
+            "info": self._info,
+            "list": self._list,
+            "status": self._status,
+            "unit_of": self._unit_of,
+            "subscribe": self._subscribe,
+            "load": self._load,
+            "unload": self._unload,
+            "start": self._start,
+            "stop": self._stop,
+            "restart": self._restart,
+            "pause": self._pause,
+            "resume": self._resume,
+            "reset": self._reset,
+            "notify": self._notify,
+            "shutdown": self._shut_down,
+            "restart_runtime": self._restart_runtime,
+            "reboot": self._reboot,
+        }
+        context.serve(HOST_INTERFACE, {name: Method(self._when_ready(handler)) for name, handler in handlers.items()})
+        context.at_exit(self._supervision.systemd.close)
+        self._look_after()
+
+    # -- before everything is known ----------------------------------------------------------------------------------
+
+    def _when_ready(self, handler: Handler) -> Handler:
+        def handle(request: Request, params: dict[str, Any]) -> Any:
+            if self._supervision.ready:
+                result = handler(request, params)
+                self._context.loop.call_soon(self._look_after)
+                return result
+            self._backlog.append((handler, request, params))
+            return request.defer()
+
+        return handle
+
+    def _on_ready(self, problem: str) -> None:
+        backlog, self._backlog = self._backlog, []
+        for handler, request, params in backlog:
+            if problem:
+                request.fail(BusError(ErrorCode.RETRY, problem))
+            elif not request.connection.closed:
+                _answer(handler, request, params)
+        self._look_after()
+
+    def _look_after(self) -> None:
+        """Stay as long as something is under way."""
+        needed = self._supervision.is_under_way
+        if needed and not self._held:
+            self._held = True
+            self._context.hold()
+        elif self._held and not needed:
+            self._held = False
+            self._context.release()
+
+    # -- what is told ------------------------------------------------------------------------------------------------
+
+    def _on_change(self, unit: Shown) -> None:
+        if self._streams:
+            item = self._describe(unit)
+            for stream in list(self._streams):
+                stream.send(item)
+        self._context.loop.call_soon(self._look_after)
+
+    def _describe(self, unit: Shown) -> dict[str, Any]:
+        known = unit.name in self._supervision.units or unit.name in self._supervision.core
+        return {**unit.status().to_dict(), "loaded": known}
+
+    def _info(self, _request: Request, _params: dict[str, Any]) -> dict[str, Any]:
+        supervision = self._supervision
+        return {
+            "version": VERSION,
+            "host": "systemd",
+            "pid": os.getpid(),
+            "started_ms": supervision.target.changed,
+            "root": str(supervision.layout.root.state),
+            "log_writer_pid": 0,
+            "stopping": supervision.stopping,
+            "instance": supervision.instance,
+        }
+
+    def _list(self, _request: Request, _params: dict[str, Any]) -> list[dict[str, Any]]:
+        units: list[AnyUnit] = [*self._supervision.core.values(), *self._supervision.units.values()]
+        return [self._describe(unit) for unit in units]
+
+    def _status(self, _request: Request, params: dict[str, Any]) -> dict[str, Any]:
+        return self._describe(self._find(get_str(params, "name")))
+
+    def _unit_of(self, _request: Request, params: dict[str, Any]) -> dict[str, Any]:
+        pid = get_int(params, "pid")
+        if pid <= 0:
+            raise InvalidValue(f"'pid' must be the id of a process, not {pid}")
+        unit = self._supervision.unit_of_file(service_of(pid))
+        if unit is None:
+            raise BusError(ErrorCode.NOENTRY, f"process {pid} is none of this runtime's")
+        return self._describe(unit)
+
+    def _subscribe(self, request: Request, params: dict[str, Any]) -> list[dict[str, Any]]:
+        stream = request.stream(lambda: self._streams.remove(stream))
+        self._streams.append(stream)
+        return self._list(request, params)
+
+    # -- units -------------------------------------------------------------------------------------------------------
+
+    def _load(self, request: Request, params: dict[str, Any]) -> Any:
+        units = [received_unit(item) for item in get_list(params, "units")]
+        start = get_str_list(params, "start", [])
+        for unit in units:
+            try:
+                self._supervision.load(unit)
+            except OSError as error:
+                raise BusError(
+                    ErrorCode.NOMEM, f"cannot write the unit file of {unit.name}: {error.strerror}"
+                ) from None
+        for supervised in [self._component(name) for name in start]:
+            supervised.start()
+            self._supervision.save_wanted(supervised)
+        self._supervision.files.when_read(lambda: request.reply(None), lambda error: _fail(request, error))
+        return request.defer()
+
+    def _unload(self, request: Request, params: dict[str, Any]) -> Any:
+        known = self._supervision.units
+        units = [known[name] for name in get_str_list(params, "names") if name in known]
+        self._supervision.unload(units, lambda: self._reply_soon(request))
+        return request.defer()
+
+    def _start(self, _request: Request, params: dict[str, Any]) -> None:
+        for unit in [self._find(name) for name in get_str_list(params, "names")]:
+            unit.start()
+            if isinstance(unit, SupervisedUnit):
+                self._supervision.save_wanted(unit)
+
+    def _stop(self, request: Request, params: dict[str, Any]) -> Any:
+        named = {name: self._find(name) for name in get_str_list(params, "names")}
+        core = [unit for unit in named.values() if isinstance(unit, CoreDaemon)]
+        stopped = _countdown(1 + len(core), lambda: self._reply_soon(request))
+        for daemon in core:
+            daemon.stop(stopped)
+        self._supervision.stop([unit for unit in named.values() if isinstance(unit, SupervisedUnit)], stopped)
+        return request.defer()
+
+    def _restart(self, _request: Request, params: dict[str, Any]) -> None:
+        for unit in [self._find(name) for name in get_str_list(params, "names")]:
+            if isinstance(unit, CoreDaemon):
+                unit.stop(unit.start)
+            else:
+                unit.restart()
+                self._supervision.save_wanted(unit)
+
+    def _pause(self, request: Request, params: dict[str, Any]) -> Any:
+        return self._for_each(request, params, SupervisedUnit.pause, "running")
+
+    def _resume(self, request: Request, params: dict[str, Any]) -> Any:
+        return self._for_each(request, params, SupervisedUnit.go_on, "paused")
+
+    def _for_each(
+        self,
+        request: Request,
+        params: dict[str, Any],
+        act: Callable[[SupervisedUnit, Callable[[str], None]], bool],
+        condition: str,
+    ) -> Any:
+        """Answer when all of the units were acted upon, or one refuses because ``condition`` does not hold for it."""
+        units = [self._component(name) for name in get_str_list(params, "names")]
+        ready = _countdown(1 + len(units), lambda: request.reply(None))
+
+        def done(unit: SupervisedUnit, problem: str) -> None:
+            if problem:
+                request.fail(BusError(ErrorCode.FAILURE, f"{unit.name}: {problem}"))
+            ready()
+
+        for unit in units:
+            if not act(unit, lambda problem, u=unit: done(u, problem)):  # type: ignore[misc]
+                raise BusError(ErrorCode.INVALID, f"'{unit.name}' is not {condition}")
+        ready()
+        return request.defer()
+
+    def _reset(self, _request: Request, params: dict[str, Any]) -> None:
+        for name in get_str_list(params, "names"):
+            self._component(name).reset()
+
+    def _notify(self, request: Request, params: dict[str, Any]) -> Any:
+        unit, state = self._component(get_str(params, "name")), get_str(params, "state")
+        if state == "READY":
+            unit.ready_notified()
+            self._supervision.systemd.settle(lambda: request.reply(None))
+            return request.defer()
+        if state != "ERROR":
+            raise InvalidValue(f"'state' must be READY or ERROR, not {state!r}")
+        unit.error_notified()
+        return None
+
+    # -- the whole runtime, and the device ---------------------------------------------------------------------------
+
+    def _shut_down(self, request: Request, _params: dict[str, Any]) -> Any:
+        self._supervision.systemd.stop(TARGET, lambda _: request.reply(None), lambda error: _fail(request, error))
+        return request.defer()
+
+    def _restart_runtime(self, request: Request, _params: dict[str, Any]) -> Any:
+        self._supervision.systemd.restart(TARGET, lambda _: request.reply(None), lambda error: _fail(request, error))
+        return request.defer()
+
+    def _reboot(self, request: Request, params: dict[str, Any]) -> Any:
+        from ggl.host.systemd.reboot import reboot
+
+        def done(problem: str) -> None:
+            self._context.release()
+            if problem:
+                request.fail(BusError(ErrorCode.FAILURE, problem))
+            else:
+                request.reply(None)
+
+        try:
+            reboot(self._context.loop, get_str(params, "command", ""), done)
+        except OSError as error:
+            raise BusError(ErrorCode.FAILURE, f"cannot start a process: {error.strerror}") from None
+        self._context.hold()
+        return request.defer()
+
+    # -- common ------------------------------------------------------------------------------------------------------
+
+    def _find(self, name: str) -> AnyUnit:
+        unit = self._supervision.units.get(name) or self._supervision.core.get(name)
+        if unit is None:
+            raise BusError(ErrorCode.NOENTRY, f"there is no unit '{name}'")
+        return unit
+
+    def _component(self, name: str) -> SupervisedUnit:
+        unit = self._find(name)
+        if not isinstance(unit, SupervisedUnit):
+            raise BusError(ErrorCode.INVALID, f"'{name}' is a core daemon")
+        return unit
+
+    def _reply_soon(self, request: Request) -> None:
+        self._context.loop.call_soon(lambda: request.reply(None))
+
+
+def _answer(handler: Handler, request: Request, params: dict[str, Any]) -> None:
+    """As the connection would have done, had the request not waited."""
+    try:
+        result = handler(request, params)
+    except BusError as error:
+        request.fail(error)
+        return
+    except InvalidValue as error:
+        request.fail(BusError(ErrorCode.INVALID, f"{request.method}: {error}"))
+        return
+    if result is not DEFERRED:
+        request.reply(result)
+
+
+def _countdown(count: int, done: Callable[[], None]) -> Callable[[], None]:
+    """What calls ``done`` when it is called for the ``count``-th time."""
+
+    def step() -> None:
+        nonlocal count
+        count -= 1
+        if not count:
+            done()
+
+    return step
+
+
+def _fail(request: Request, error: DBusError) -> None:
+    request.fail(BusError(ErrorCode.FAILURE, f"systemd: {error}"))

@@ -1,0 +1,128 @@
+"""Where a component's unit is: its definition, what systemd says, its records, and what of that others are shown."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ggl.host.systemd import records
+from ggl.host.systemd.component_unit import file_name
+from ggl.host.systemd.observed import Facts, Observed, observe
+from ggl.host.systemd.properties import Properties
+from ggl.log import get_logger
+
+if TYPE_CHECKING:
+    from ggl.host.status import UnitStatus
+    from ggl.host.systemd.records import Wish
+    from ggl.host.systemd.supervision import Supervision
+    from ggl.host.unit import Unit
+
+SETTLE_SECONDS = 0.3
+"""After which a unit that failed is not about to be started again by systemd."""
+
+_log = get_logger("hostd")
+
+
+class UnitStanding:
+    """``unit`` is the newest definition; ``observed`` is what others are shown."""
+
+    def __init__(self, supervision: Supervision, unit: Unit, wanted: bool) -> None:
+        self.unit = unit
+        self.file = file_name(unit.name)
+        self.wanted = wanted
+        self.properties = Properties()
+        self.wish = records.read_wish(supervision.records, unit.name)
+        self._supervision = supervision
+        self._run = records.read_run(supervision.records, unit.name)
+        # What was asked of systemd, or is about to be: start, stop, or nothing.
+        self._request = ""
+        self._problem = ""
+        self._settled = False
+        # What its present definition replaced has done its work, which is void now.
+        self._outdated = False
+        self._since = int(time.time() * 1000)
+        self.observed: Observed = observe(self._facts())
+
+    @property
+    def name(self) -> str:
+        return self.unit.name
+
+    def status(self) -> UnitStatus:
+        return replace(self.observed.status, since=self._since)
+
+    def update(self, properties: Properties, settled: bool = False) -> None:
+        """This is what systemd says now; ``settled``: it was asked, and did not only tell of a change."""
+        before, self.properties = self.properties, properties
+        self._settled = properties.active_state == "failed" and (settled or self._settled)
+        if properties.active_state == "failed" and not self._settled and before.active_state != "failed":
+            self._supervision.loop.call_later(SETTLE_SECONDS, self._ask_again)
+        if self._request == "start" and not properties.is_down:
+            self._request = ""  # it has begun
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Look anew at everything that is known, tell what has changed, and go on with what waited for it."""
+        self._run = records.read_run(self._supervision.records, self.name)
+        before = self.observed
+        observed = self.observed = observe(self._facts())
+        old, new = before.status, observed.status
+        if self.wish.paused and new.active_state != "active" and self._supervision.ready:
+            self._write_wish(replace(self.wish, paused=False))
+        if (old.active_state, old.sub_state) != (new.active_state, new.sub_state):
+            seen = new.sub_state != "waiting" and not self._request
+            self._since = (self.properties.changed if seen else 0) or int(time.time() * 1000)
+        if old != new:
+            self._supervision.changed(self)
+        if before.ready != observed.ready:
+            self._supervision.readiness_changed(self)
+        if self._supervision.ready:
+            self._go_on(before)
+
+    def _go_on(self, before: Observed) -> None:
+        """After each look: do what has become possible, or necessary."""
+        raise NotImplementedError
+
+    def forget(self) -> None:
+        """Nothing is known of it any more."""
+        self._problem, self.wish = "", records.Wish()
+        try:
+            records.forget(self._supervision.records, self.name)
+        except OSError as error:
+            _log.error("cannot remove the records of %s: %s", self.name, error.strerror)
+
+    def _facts(self) -> Facts:
+        supervision = self._supervision
+        return Facts(
+            unit=self.unit,
+            properties=self.properties,
+            run=self._run,
+            wish=self.wish,
+            wanted=self.wanted,
+            request=self._request,
+            missing=tuple(supervision.missing_for(self.unit)) if self.wish.waiting else (),
+            stopping=supervision.stopping,
+            settled=self._settled,
+            problem=self._problem,
+            outdated=self._outdated,
+            can_limit=supervision.can_limit(self.unit.limits),
+            now=records.now(),
+        )
+
+    def _is_up(self) -> bool:
+        shown = self.observed.status
+        return shown.active_state == "active" or (shown.active_state, shown.sub_state) == ("activating", "start")
+
+    def _ask_again(self) -> None:
+        if self.properties.active_state == "failed":
+            systemd = self._supervision.systemd
+            systemd.ask(self.file, lambda properties: self.update(properties, settled=True), lambda _: None)
+
+    def _write_wish(self, wish: Wish) -> None:
+        if wish == self.wish:
+            return
+        self.wish = wish
+        try:
+            records.write_wish(self._supervision.records, self.name, wish)
+        except OSError as error:
+            _log.error("cannot write the record of %s: %s", self.name, error.strerror)

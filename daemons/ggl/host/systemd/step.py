@@ -1,0 +1,46 @@
+"""What the unit of a component runs: ``python -m ggl.host.systemd.step start|stop|post UNIT``, the name escaped.
+
+As root, and for a moment only: ``start`` becomes the component's script, ``stop`` runs its shutdown script beside it,
+``post`` is run when it has ended, however that came: it decides whether that was an error, runs recover and shutdown
+then, counts, and tells systemd to give up. It is on the way of every start, so that it imports no more than it needs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from ggl.lazy import defer
+
+defer("inspect")  # dataclasses import it; nothing of it is used
+
+ACTIONS = ("start", "stop", "post")
+
+
+def main(arguments: list[str]) -> int:
+    """The exit status. A ``start`` that succeeds does not return."""
+    if len(arguments) < 2 or arguments[0] not in ACTIONS:
+        os.write(2, b"<3>usage: step start UNIT KIND | stop UNIT | post UNIT\n")
+        return 2
+    action, name, *rest = arguments
+    # A service gets none of its own, as it has no user.
+    os.environ.setdefault("HOME", "/root")
+    from ggl.host.systemd.surroundings import Surroundings
+    from ggl.host.systemd.syntax import unescaped
+
+    here = Surroundings(unescaped(name))
+    if action == "start":
+        from ggl.host.systemd.step_start import start
+
+        return start(here, *rest)
+    if action == "stop":
+        from ggl.host.systemd.step_stop import stop
+
+        return stop(here)
+    from ggl.host.systemd.step_post import post
+
+    return post(here)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,341 @@
+"""The units of the components, in the order of what they need: waiting, starting, stopping, and starting again.
+
+systemd runs, limits and ends them, and starts them again after errors. What is here is what it has no words for: a unit
+starts when what it requires is ready, and again when that was restarted; what nobody wants any more goes down in
+reverse order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from ggl.bus.loop import Loop
+from ggl.catalog import DAEMONS
+from ggl.durable import sync_directory
+from ggl.host import store
+from ggl.host.order import OrderedStop
+from ggl.host.systemd.core import CoreDaemon
+from ggl.host.systemd.dbus import NO_CONNECTION
+from ggl.host.systemd.layout import TARGET, Layout
+from ggl.host.systemd.membership import controllers
+from ggl.host.systemd.properties import Properties
+from ggl.host.systemd.standing import UnitStanding
+from ggl.host.systemd.supervised import SupervisedUnit
+from ggl.host.systemd.systemd1 import Systemd
+from ggl.host.systemd.unit_files import UnitFiles
+from ggl.host.unit import CORE_PREFIX, ONCE_PHASES, Limits, Unit
+from ggl.log import get_logger
+
+if TYPE_CHECKING:
+    from ggl.host.systemd.dbus import DBusError
+
+AGAIN_SECONDS = 1.0
+"""After which systemd is asked again when it could not say how its units are."""
+_MARK = "instance"
+"""File among the records: the start of the target whose units were started."""
+
+_log = get_logger("hostd")
+
+AnyUnit = SupervisedUnit | CoreDaemon
+Shown = UnitStanding | CoreDaemon
+
+
+class Supervision:
+    """See the module's text.
+
+    ``on_change`` is told of every unit whose status changed, or that is gone; ``on_ready(problem)`` once everything is
+    known that systemd knows, and again, with a problem, when systemd cannot be reached.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        layout: Layout,
+        on_change: Callable[[Shown], None],
+        on_ready: Callable[[str], None],
+    ) -> None:
+        self.loop = loop
+        self.layout = layout
+        self.records = layout.records
+        self.target = Properties()
+        self.instance = ""
+        self.ready = False
+        self._on_change = on_change
+        self._on_ready = on_ready
+        self._controllers = controllers()
+        self._jobs: dict[str, Callable[[], None]] = {}
+        self._sync = 0
+        self.systemd = Systemd(loop, self._changed_in_systemd, self._job_over, self._synchronize, self._lost)
+        self.files = UnitFiles(layout, self.systemd)
+        self.records.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.core = {CORE_PREFIX + daemon.name: CoreDaemon(self, daemon) for daemon in DAEMONS}
+        self.units: dict[str, SupervisedUnit] = {}
+        for unit, wanted in store.load_all(layout.root.units):
+            self.units[unit.name] = SupervisedUnit(self, unit, wanted)
+        self._by_file: dict[str, AnyUnit] = {}
+        everything: list[AnyUnit] = [*self.core.values(), *self.units.values()]
+        for each in everything:
+            self._follow(each)
+        self.systemd.follow(TARGET)
+        loop.call_soon(self.systemd.connect)
+
+    @property
+    def stopping(self) -> bool:
+        """The runtime is on its way down, or is not up: nothing is started."""
+        return self.target.active_state != "active"
+
+    @property
+    def is_under_way(self) -> bool:
+        """Somebody has to be there for what comes next."""
+        if not self.ready or self._jobs:
+            return True
+        return any(unit.is_under_way or (unit.wanted and unit.unit.requires) for unit in self.units.values())
+
+    # -- the whole runtime -------------------------------------------------------------------------------------------
+
+    def _synchronize(self) -> None:
+        """Ask systemd for everything."""
+        self._sync += 1
+        sync, left = self._sync, 0
+
+        def got(_properties: Properties) -> None:
+            nonlocal left
+            left -= 1
+            if sync == self._sync and not left:
+                self._synchronized()
+
+        def got_names(names: list[str]) -> None:
+            nonlocal left
+            known = [name for name in names if name in self._by_file or name == TARGET]
+            left = len(known)
+            for name in known:
+                self.systemd.ask(name, got, failed)
+            if not known:
+                self._synchronized()
+
+        def failed(error: DBusError) -> None:
+            if sync == self._sync and error.name != NO_CONNECTION:
+                _log.error("systemd does not say how its units are: %s", error)
+                self._sync += 1
+                self.loop.call_later(AGAIN_SECONDS, self._synchronize)
+
+        self.systemd.loaded(["ggl.*", TARGET], got_names, failed)
+
+    def _synchronized(self) -> None:
+        self._jobs.clear()
+        of = self.systemd.properties_of
+        for core in self.core.values():
+            core.update(of(core.file))
+        for unit in self.units.values():
+            unit.connection_lost()
+            unit.update(of(unit.file), settled=True)
+        self._target_changed(of(TARGET), resume=True)
+
+    def _target_changed(self, target: Properties, resume: bool = False) -> None:
+        self.target = target
+        if target.active_state == "active" and target.invocation != self.instance:
+            self.instance = target.invocation
+            if self._marked() != self.instance:
+                self._begin_anew()
+            resume = True
+        elif not self.instance and (target.active_state == "activating" or target.job):
+            return  # it is about to come up: until then there is nothing to tell
+        if resume:
+            for unit in list(self.units.values()):
+                unit.resume()
+            self.ready = True
+            self._on_ready("")
+
+    def _begin_anew(self) -> None:
+        """The runtime was started: start everything that is meant to be up."""
+        _log.info("the runtime was started: instance %s", self.instance)
+        for unit in self.units.values():
+            unit.begin_anew()
+        for unit in self.units.values():
+            if unit.wanted and unit.unit.phase not in ("install", *ONCE_PHASES) and unit.observed.down:
+                unit.want()
+        try:
+            (self.records / _MARK).write_text(self.instance)
+        except OSError as error:
+            _log.error("cannot write %s: %s", self.records / _MARK, error.strerror)
+
+    def _marked(self) -> str:
+        try:
+            return (self.records / _MARK).read_text()
+        except OSError:
+            return ""
+
+    def _lost(self, why: str) -> None:
+        self.ready = False
+        self._sync += 1
+        self._jobs.clear()
+        for unit in self.units.values():
+            unit.connection_lost()
+        self._on_ready(f"systemd cannot be reached over D-Bus: {why}")
+
+    # -- what systemd says -------------------------------------------------------------------------------------------
+
+    def await_job(self, path: str, over: Callable[[], None]) -> None:
+        """Call ``over`` when the job is done, has failed or was canceled."""
+        self._jobs[path] = over
+
+    def _job_over(self, path: str) -> None:
+        over = self._jobs.pop(path, None)
+        if over is not None:
+            over()
+
+    def _changed_in_systemd(self, file: str, properties: Properties) -> None:
+        if file == TARGET:
+            self._target_changed(properties)
+        elif file in self._by_file:
+            self._by_file[file].update(properties)
+
+    def changed(self, unit: Shown) -> None:
+        self._on_change(unit)
+
+    def can_limit(self, limits: Limits) -> bool:
+        needed = {"memory"} if limits.memory is not None else set()
+        return needed | ({"cpu"} if limits.cpus is not None else set()) <= self._controllers
+
+    # -- units -------------------------------------------------------------------------------------------------------
+
+    def load(self, unit: Unit) -> None:
+        """Raises ``OSError`` when it cannot be kept; then nothing has changed."""
+        known = self.units.get(unit.name)
+        if known is not None and known.unit == unit:
+            known.unit = unit  # who unloads it just now sees by this that it is to stay
+            return
+        store.save(self.layout.root.units, unit, known.wanted if known is not None else False)
+        if known is None:
+            self.units[unit.name] = new = SupervisedUnit(self, unit, False)
+            self._follow(new)
+            new.forget()  # what is left of one of that name
+            new.load(unit)
+            self._on_change(new)
+        else:
+            known.load(unit)
+
+    def stop(self, units: Iterable[SupervisedUnit], done: Callable[[], None]) -> None:
+        """Stop ``units`` in order, and remember that they are not wanted; but what somebody starts meanwhile stays."""
+        units = list(units)
+        for unit in units:
+            unit.wanted = False
+            self.save_wanted(unit)
+        OrderedStop(self.loop, units, _stop_unwanted, done).next()
+
+    def unload(self, units: Iterable[SupervisedUnit], done: Callable[[], None]) -> None:
+        """Stop ``units`` in order, then forget them; but what somebody loads or starts meanwhile stays.
+
+        On the disk they are wanted until their files go: who is interrupted before ``done`` has to ask again.
+        """
+        definitions = {unit: unit.unit for unit in units}
+        for unit in definitions:
+            unit.wanted = False
+
+        def stop(unit: SupervisedUnit, stopped: Callable[[], None]) -> None:
+            def forget() -> None:
+                same = self.units.get(unit.name) is unit and unit.unit is definitions[unit]
+                if same and not unit.wanted:
+                    self._forget(unit)
+                stopped()
+
+            _stop_unwanted(unit, forget)
+
+        def stopped_all() -> None:
+            if any(self.units.get(unit.name) is not unit for unit in definitions):
+                self._sync_units()
+            self.files.when_read(done, lambda _: done())
+
+        OrderedStop(self.loop, definitions, stop, stopped_all).next()
+
+    def _forget(self, unit: SupervisedUnit) -> None:
+        del self.units[unit.name]
+        self.systemd.leave(unit.file)
+        del self._by_file[unit.file]
+        try:
+            store.remove(self.layout.root.units, unit.name)
+            self.files.remove(unit.name)
+        except OSError as error:
+            _log.error("cannot remove the unit file of %s: %s", unit.name, error.strerror)
+        unit.forget()
+        self.systemd.reset_failed(unit.file, lambda: None)
+        self._on_change(unit)
+
+    def _sync_units(self) -> None:
+        try:
+            sync_directory(self.layout.root.units)
+        except OSError as error:
+            _log.error("removed components may come back after a power cut: %s", error.strerror)
+
+    def save_wanted(self, unit: SupervisedUnit) -> None:
+        """Remember over a restart whether the unit is meant to be up."""
+        try:
+            store.save(self.layout.root.units, unit.unit, unit.wanted)
+        except OSError as error:
+            _log.error("cannot write the unit file of %s: %s", unit.name, error.strerror)
+
+    def unit_of_file(self, file: str) -> AnyUnit | None:
+        return self._by_file.get(file)
+
+    def _follow(self, unit: AnyUnit) -> None:
+        self._by_file[unit.file] = unit
+        self.systemd.follow(unit.file)
+
+    # -- what needs what ---------------------------------------------------------------------------------------------
+
+    def missing_for(self, unit: Unit) -> list[str]:
+        """The units that ``unit`` must wait for."""
+        install = self.units.get(unit.install)
+        if install is not None and not install.observed.ready:
+            return [unit.install]
+        return [name for name in unit.requires if name not in self.units or not self.units[name].observed.ready]
+
+    def start_install(self, unit: Unit) -> None:
+        """``unit`` is wanted: its installation is begun if it was not yet."""
+        install = self.units.get(unit.install)
+        if install is not None and not install.observed.ready:
+            shown = install.observed.status
+            if (shown.active_state, shown.sub_state) == ("inactive", "dead"):
+                install.start()
+
+    def retry_install(self, unit: Unit) -> None:
+        """Somebody wants ``unit`` up: an install that was given up gets another chance."""
+        install = self.units.get(unit.install)
+        if install is not None and install.observed.status.active_state == "failed":
+            install.start()
+
+    def stop_install(self, unit: Unit, done: Callable[[], None] | None) -> None:
+        """``unit`` is not to come up any more: its installation, if it is under way, is stopped. Then ``done``."""
+        install = self.units.get(unit.install)
+        if install is not None and install.observed.status.active_state == "activating":
+            install.stop(done)
+        elif done is not None:
+            done()
+
+    def readiness_changed(self, unit: UnitStanding) -> None:
+        """Tell the units that depend on ``unit``; on the next turn, when its own change is complete."""
+        self.loop.call_soon(lambda: self._tell_dependents(unit))
+
+    def _tell_dependents(self, unit: UnitStanding) -> None:
+        if not self.ready:
+            return  # all are looked at when everything is known
+        ready = unit.observed.ready
+        for other in list(self.units.values()):
+            if ready and (unit.name in other.unit.requires or unit.name == other.unit.install):
+                other.dependency_ready()
+            elif not ready and unit.name in other.unit.requires and not self.stopping:
+                other.dependency_lost(unit.name)
+
+    def tell_waiting(self, install: UnitStanding) -> None:
+        """Those that wait for ``install`` look again whether it was begun."""
+        for other in list(self.units.values()):
+            if other.unit.install == install.name:
+                other.dependency_ready()
+
+
+def _stop_unwanted(unit: SupervisedUnit, stopped: Callable[[], None]) -> None:
+    if unit.wanted:
+        stopped()
+    else:
+        unit.stop(stopped)

@@ -1,0 +1,153 @@
+"""What is done on a booted machine, by name: ``python -m tests.system.boots.inside FUNCTION [ARGUMENT, in JSON]...``.
+
+The last line of the output is what came of it, in JSON. With ``"cut"`` as the last argument it says ``now`` instead,
+and waits for the end.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.integration.conftest import wait_until
+from tests.integration.device import NUCLEUS, SLEEP, USER, Device
+from tests.system.runtime import TARGET, SystemdRuntime, processes, systemctl, units_in
+
+ORDER = "/var/lib/greengrass/order"
+
+
+def device() -> Device:
+    made = Device(SystemdRuntime(), Path(tempfile.mkdtemp(prefix="recipes-")))
+    made.set_config("root", *USER[1:])
+    return made
+
+
+def look() -> dict[str, Any]:
+    """How it came up, and nobody asked it for anything yet."""
+    return {
+        "target": systemctl("is-active", TARGET, check=False).strip(),
+        "failed": units_in("failed"),
+        "units": sorted({unit for _, unit in processes()}),
+    }
+
+
+def boot_times() -> dict[str, float]:
+    """Seconds from the start of PID 1, and from the moment at which services may start."""
+    words = ["show", "--value", "-p", "ActiveEnterTimestampMonotonic"]
+    active, basic = (int(systemctl(*words, unit)) for unit in (TARGET, "basic.target"))
+    first = int(systemctl("show", "--value", "-p", "UserspaceTimestampMonotonic"))
+    return {
+        "start of PID 1 to target active": (active - first) / 1e6,
+        "basic.target to target active": (active - basic) / 1e6,
+    }
+
+
+def states() -> dict[str, tuple[str, str]]:
+    """State and version of every component, once none of them is on its way."""
+    runtime = SystemdRuntime()
+    found = wait_until(
+        lambda: runtime.call("gg_health", "list"),
+        lambda each: not {one["state"] for one in each} & {"NEW", "INSTALLED", "STARTING", "STOPPING", "ERRORED"},
+    )
+    return {each["component"]: (each["state"], each["version"]) for each in found}
+
+
+def deploy_a_chain() -> dict[str, Any]:
+    """Top needs Middle, which needs Bottom; each notes when it starts. Another one has been stopped."""
+    made = device()
+    note = f"date +%s%N >> {ORDER}-"
+    for name, needs in (("Top", {"Middle": "*"}), ("Middle", {"Bottom": "*"}), ("Bottom", {})):
+        # Up only when that is said, a while after the script began.
+        start = f"{note}{name}; sleep 0.3; sleep 1000 & exit 0"
+        made.recipe(name, str({"startup": start}), depends=needs)
+    made.recipe("Stopped", SLEEP)
+    made.recipe("Once", f"{{run: '{note}Once'}}")
+    made.succeed({"Top": "1.0.0", "Stopped": "1.0.0", "Once": "1.0.0"})
+    made.runtime.call("gg_host", "stop", {"names": ["ggl.Stopped"]})
+    wait_until(lambda: made.state("Once") == "FINISHED")
+    return {}
+
+
+def begin_an_update(script: str, policy: str) -> dict[str, Any]:
+    """From App 1 to App 2, which starts by ``script``; until the deployment waits for that."""
+    made = device()
+    made.recipe("App", SLEEP, defaults="{a: 1}")
+    made.recipe("Other", SLEEP)
+    made.succeed({"App": "1.0.0", "Other": "1.0.0"})
+    made.recipe("App", str({"startup": {"Script": script, "Timeout": 60}}), "2.0.0", defaults="{a: 2}")
+    identifier = made.submit({"App": "2.0.0"}, failure_handling_policy=policy)
+    made.reaches(identifier, "wait")
+    wait_until(lambda: made.state("App") == "STARTING")
+    return {"identifier": identifier}
+
+
+def begin_a_bootstrap(go: str) -> dict[str, Any]:
+    """A deployment whose bootstrap goes on until ``go`` is there."""
+    made = device()
+    made.recipe(
+        "App", f"{{bootstrap: 'echo x >> ran; while ! test -e {go}; do sleep 0.05; done', run: 'exec sleep 9'}}"
+    )
+    made.submit({"App": "1.0.0"})
+    wait_until(lambda: made.work("App", "ran"))
+    return {}
+
+
+def restart_by_bootstrap(command: str) -> dict[str, Any]:
+    """A bootstrap asks for a restart of the device, which ``command`` (or what the host does by itself) brings."""
+    made = device()
+    if command:
+        made.set_config(command, *NUCLEUS[1:], "rebootCommand")
+    made.recipe("App", "{bootstrap: 'echo x >> ran; exit 101', run: 'exec sleep 1000'}")
+    made.recipe("Top", "{bootstrap: 'echo x >> ran', run: 'exec sleep 1000'}", depends={"App": "*"})
+    made.submit({"Top": "1.0.0"})
+    signal.pause()
+    return {}
+
+
+def outcome(go: str) -> dict[str, Any]:
+    """How the last deployment ends, which goes on by itself; ``go`` is there from now on."""
+    if go:
+        Path(go).touch()
+    runtime = SystemdRuntime()
+    wait_until(lambda: list((runtime.root.state / "deployments").iterdir()), lambda left: not left, 90)
+    last: dict[str, Any] = runtime.call("gg_deployment", "list")[-1]
+    made = Device(runtime, Path(tempfile.mkdtemp()))
+    return {
+        "status": last["status"],
+        "detailed_status": last["detailed_status"],
+        "states": states(),
+        "configuration": made.config("App", "configuration"),
+        "ran": {name: made.work(name, "ran") for name in ("App", "Top")},
+    }
+
+
+FUNCTIONS: tuple[Callable[..., Any], ...] = (
+    look,
+    boot_times,
+    states,
+    deploy_a_chain,
+    begin_an_update,
+    begin_a_bootstrap,
+    restart_by_bootstrap,
+    outcome,
+)
+
+
+def main() -> None:
+    name, *rest = sys.argv[1:]
+    arguments = [json.loads(each) for each in rest]
+    cut = arguments[-1:] == ["cut"]
+    (function,) = (each for each in FUNCTIONS if each.__name__ == name)
+    result = function(*(arguments[:-1] if cut else arguments))
+    print("now" if cut else json.dumps(result), flush=True)
+    if cut:
+        signal.pause()
+
+
+if __name__ == "__main__":
+    main()

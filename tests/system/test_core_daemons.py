@@ -1,0 +1,197 @@
+"""The core daemons as units of systemd: killed, hanging and crashing while components use them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ggl.bus import BusError
+from ggl.catalog import DAEMONS, HOST_INTERFACE
+from tests.integration.conftest import Runtime, wait_until
+from tests.integration.device import SLEEP, Device
+from tests.integration.test_components import Writer
+from tests.lean import ALL, IpcFailure, Lean, install
+from tests.system.runtime import RUNTIME_UNITS, TARGET, systemctl, units_in
+
+INTERFACES = {daemon.name: daemon.interfaces[0] for daemon in DAEMONS} | {"hostd": HOST_INTERFACE}
+NAME = "com.example.Talker"
+
+
+def unit_of(daemon: str) -> str:
+    return f"ggl.core.{daemon}.service"
+
+
+def shown(unit: str, name: str) -> str:
+    return systemctl("show", "--value", "-p", name, unit).strip()
+
+
+def ping(runtime: Runtime, daemon: str) -> Any:
+    """Whether it answers, started by this if need be."""
+    try:
+        runtime.call(INTERFACES[daemon], "bus.ping", timeout=10)
+    except BusError:
+        return False
+    return True
+
+
+class Talk:
+    """A component that publishes and reads its own messages over IPC, on and on, and connects again when it must."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.received = 0
+        self._runtime = runtime
+        self._token = install(runtime.root, NAME, {"accessControl": {"aws.greengrass.ipc.pubsub": ALL}})
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Talk:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def goes_on(self) -> None:
+        before = self.received
+        wait_until(lambda: self.received, lambda now: now > before + 3)
+
+    def _run(self) -> None:
+        while not self._ended.is_set():
+            try:
+                with Lean(self._runtime.root, self._token, timeout=5) as client:
+                    client.call("SubscribeToTopic", {"topic": "talk"})
+                    while not self._ended.wait(0.01):
+                        message = {"topic": "talk", "publishMessage": {"jsonMessage": {"message": {"n": 1}}}}
+                        client.call("PublishToTopic", message)
+                        client.event()
+                        self.received += 1
+            except (IpcFailure, OSError):
+                self._ended.wait(0.05)
+
+
+@contextmanager
+def under_load(device: Device) -> Iterator[tuple[Writer, Talk]]:
+    """Two components run, one talks, and the configuration is written; none of the components may be touched."""
+    for name in ("One", "Two"):
+        device.recipe(name, SLEEP)
+    device.succeed({"One": "1.0.0", "Two": "1.0.0"})
+    before = {name: device.pid(name) for name in ("One", "Two")}
+    with Writer(device.runtime) as writer, Talk(device.runtime) as talk:
+        wait_until(lambda: writer.acknowledged)
+        talk.goes_on()
+        yield writer, talk
+        talk.goes_on()
+        writer.check()
+    assert {name: device.pid(name) for name in before} == before
+    assert {device.state(name) for name in before} == {"RUNNING"}
+
+
+def test_each_core_daemon_may_be_killed_under_load(device: Device) -> None:
+    with under_load(device) as (writer, talk):
+        for daemon in INTERFACES:
+            assert ping(device.runtime, daemon), daemon
+            pid = int(shown(unit_of(daemon), "MainPID"))
+            assert pid, daemon
+            device.runtime.kill(pid)
+            wait_until(lambda d=daemon: ping(device.runtime, d))  # type: ignore[misc]
+            assert int(shown(unit_of(daemon), "MainPID")) not in (0, pid)
+            talk.goes_on()
+            writer.check()
+    assert units_in("failed") == []
+
+
+def test_a_deployment_goes_on_when_every_daemon_is_killed_in_the_middle(device: Device, tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    device.recipe("App", f"{{startup: 'echo x >> starts; until test -e {go}; do sleep 0.05; done'}}")
+    identifier = device.submit({"App": "1.0.0"})
+    device.reaches(identifier, "wait")
+    wait_until(lambda: device.work("App", "starts"))
+    for daemon in INTERFACES:
+        if pid := int(shown(unit_of(daemon), "MainPID")):
+            os.kill(pid, signal.SIGKILL)
+    go.touch()
+    assert device.outcome_after_all(identifier)["status"] == "SUCCEEDED"
+    assert device.work("App", "starts") == "x\n"
+
+
+@pytest.fixture
+def soon_watched(runtime: Runtime) -> None:
+    """The watchdogs bite after a second. What is left of this goes with everything else afterwards."""
+    runtime.down()
+    directories = [RUNTIME_UNITS / f"{unit_of(daemon)}.d" for daemon in INTERFACES]
+    for directory in directories:
+        directory.mkdir()
+        (directory / "test.conf").write_text("[Service]\nWatchdogSec=1\n")
+    systemctl("daemon-reload")
+    runtime.up()
+
+
+@pytest.mark.usefixtures("soon_watched")
+@pytest.mark.parametrize("daemon", ["configd", "ipcd", "hostd", "healthd"])
+def test_a_daemon_that_hangs_is_killed_by_its_watchdog_and_started_again(device: Device, daemon: str) -> None:
+    with under_load(device):
+        assert ping(device.runtime, daemon)
+        pid = int(shown(unit_of(daemon), "MainPID"))
+        os.kill(pid, signal.SIGSTOP)
+        wait_until(lambda: int(shown(unit_of(daemon), "MainPID")), lambda now: now != pid)
+        wait_until(lambda: ping(device.runtime, daemon))
+    assert "Watchdog timeout" in device.runtime.host_log()
+
+
+def test_every_core_unit_says_when_it_is_ready_and_is_watched(device: Device) -> None:
+    for daemon in INTERFACES:
+        assert ping(device.runtime, daemon)
+        unit = unit_of(daemon)
+        assert (shown(unit, "Type"), shown(unit, "ActiveState")) == ("notify", "active"), daemon
+        assert shown(unit, "WatchdogUSec") not in ("0", "infinity"), daemon
+        user = shown(unit, "User") or "root"
+        assert user == ("root" if daemon in ("hostd", "recoveryd") else "ggcore"), daemon
+
+
+def test_a_component_that_crashes_for_ever_is_given_up_and_the_device_is_otherwise_well(device: Device) -> None:
+    device.recipe("Well", SLEEP)
+    device.recipe("Bad", "{run: 'echo x >> runs; exit 7'}")
+    assert device.deploy({"Well": "1.0.0", "Bad": "1.0.0"})["broken"] == ["Bad"]
+    health = device.health()
+    assert (health["Bad"]["state"], health["Well"]["state"]) == ("BROKEN", "RUNNING")
+    assert shown("ggl.Bad.service", "ActiveState") == "failed"
+    assert device.work("Bad", "runs").count("x") == 3
+
+    def recovery() -> list[Any]:
+        return [each for each in device.runtime.call("gg_recovery", "list")["finished"] if each["component"] == "Bad"]
+
+    (given_up,) = wait_until(recovery)
+    assert (given_up["unit"], given_up["outcome"]) == ("ggl.Bad", "limp-home")
+    assert units_in("failed") == ["ggl.Bad.service"]
+    assert shown(TARGET, "ActiveState") == "active"
+    done = subprocess.run(["ggl", "status"], capture_output=True, text=True)
+    assert "BROKEN" in done.stdout
+    # It stays like that for a restart of the host's daemon.
+    device.runtime.kill(int(shown(unit_of("hostd"), "MainPID")))
+    wait_until(lambda: ping(device.runtime, "hostd"))
+    assert device.state("Bad") == "BROKEN"
+
+
+def test_a_daemon_that_fails_for_ever_is_reported_and_comes_back_when_it_is_started_again(runtime: Runtime) -> None:
+    runtime.call("gg_pubsub", "bus.ping")
+    for _ in range(100):
+        if shown(unit_of("pubsubd"), "ActiveState") == "failed":
+            break
+        if pid := int(shown(unit_of("pubsubd"), "MainPID")):
+            os.kill(pid, signal.SIGKILL)
+    assert shown(unit_of("pubsubd"), "ActiveState") == "failed"
+    wait_until(
+        lambda: runtime.call("gg_recovery", "list")["finished"],
+        lambda found: [each["unit"] for each in found] == ["ggl.core.pubsubd"],
+    )
+    runtime.call("gg_host", "start", {"names": ["ggl.core.pubsubd"]})
+    assert wait_until(lambda: ping(runtime, "pubsubd"))

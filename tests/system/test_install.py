@@ -1,0 +1,345 @@
+"""``ggl install`` and ``ggl uninstall`` on a machine with systemd, and ``ggl up`` and ``ggl down`` on such a device."""
+
+from __future__ import annotations
+
+import grp
+import json
+import os
+import pty
+import pwd
+import shutil
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ggl.bus import BusError, connect
+from ggl.host.detect import host_of
+from ggl.host.systemd.core_units import directories
+from ggl.host.systemd.layout import Layout
+from ggl.paths import SYSTEM
+from tests.integration.conftest import wait_until
+from tests.system.runtime import CORE, TARGET, processes, systemctl, units_in
+
+PROGRAM = "/opt/ggl/bin/ggl"
+UNITS = Path("/etc/systemd/system")
+PLACES = (UNITS, Path("/etc/tmpfiles.d"), Path("/etc/sysusers.d"), Path("/run/systemd/system"))
+RECIPE = {
+    "RecipeFormatVersion": "2020-01-25",
+    "ComponentName": "com.example.App",
+    "ComponentVersion": "1.0.0",
+    "Manifests": [{"Lifecycle": {"run": "id -un > user; exec sleep 1000"}}],
+}
+
+
+def ggl(*words: str, code: int = 0, **options: Any) -> str:
+    done = subprocess.run([PROGRAM, *words], capture_output=True, text=True, stdin=subprocess.DEVNULL, **options)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def snapshot() -> dict[str, tuple[object, ...]]:
+    """Everything that an installation makes, by its path, and the accounts."""
+    found: dict[str, tuple[object, ...]] = {}
+    for place in (*PLACES, SYSTEM.state, SYSTEM.config):
+        for path in (place, *place.rglob("*")) if place.exists() else ():
+            if place in PLACES and not path.name.startswith(("ggl", "greengrass")):
+                continue
+            about = path.lstat()
+            content = path.read_bytes() if stat.S_ISREG(about.st_mode) and place in PLACES else b""
+            found[str(path)] = (about.st_mode, about.st_uid, about.st_gid, content)
+    for user in ("ggcore", "ggc_user"):
+        try:
+            found[user] = tuple(pwd.getpwnam(user))
+        except KeyError:
+            pass
+    return found
+
+
+def settled() -> dict[str, tuple[object, ...]]:
+    """The same, when the daemons that start with the runtime have written what they write at their start."""
+    ggl("config", "get", "/system")
+    wait_until(lambda: [*SYSTEM.state.glob("cli_ipc_info/user-*")])
+    return snapshot()
+
+
+@pytest.fixture(autouse=True)
+def bare() -> Iterator[None]:
+    """A machine without a runtime, before and after."""
+    ggl("uninstall", "--purge", "--yes")
+    assert snapshot() == {}
+    yield
+    ggl("uninstall", "--purge", "--yes")
+    assert snapshot() == {}
+    assert [*processes()] == []
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Path:
+    """A recipe in a folder that nobody but its owner may enter."""
+    folder = tmp_path / "app"
+    folder.mkdir(mode=0o700)
+    (folder / "recipe.json").write_text(json.dumps(RECIPE))
+    return folder
+
+
+def deploy(app: Path) -> None:
+    ggl("deploy", "local", str(app))
+    wait_until(lambda: (SYSTEM.work / "com.example.App/user").exists())
+
+
+def test_an_installed_device_runs_components_as_their_user(app: Path) -> None:
+    ggl("install")
+    assert host_of(SYSTEM) == "systemd"
+    assert systemctl("is-enabled", TARGET).strip() == "enabled"
+    deploy(app)
+    assert (SYSTEM.work / "com.example.App/user").read_text() == "ggc_user\n"
+    assert ggl("config", "get", "/system/rootPath").strip().strip('"') == str(SYSTEM.state)
+    assert units_in("failed") == []
+
+
+def test_the_directories_have_the_modes_that_they_say() -> None:
+    ggl("install", "--no-start")
+    for each in directories(Layout()):
+        about = each.path.lstat()
+        found = (stat.S_IMODE(about.st_mode), about.st_uid, about.st_gid)
+        assert found == (each.mode, pwd.getpwnam(each.user).pw_uid, grp.getgrnam(each.group).gr_gid), each.path
+
+
+def test_installing_again_changes_nothing() -> None:
+    first = json.loads(ggl("install", "--json"))
+    assert first["changed"]
+    before = settled()
+    since = systemctl("show", "--value", "-p", "InvocationID", TARGET)
+    again = json.loads(ggl("install", "--json"))
+    assert (again["changed"], again["actions"]) == (False, [])
+    assert snapshot() == before
+    assert systemctl("show", "--value", "-p", "InvocationID", TARGET) == since
+
+
+def test_a_dry_run_says_what_is_done_and_does_nothing() -> None:
+    said = json.loads(ggl("install", "--dry-run", "--json"))["actions"]
+    assert snapshot() == {}
+    assert said == json.loads(ggl("install", "--json"))["actions"]
+    before = settled()
+    said = json.loads(ggl("uninstall", "--purge", "--dry-run", "--json"))["actions"]
+    assert snapshot() == before
+    assert said == json.loads(ggl("uninstall", "--purge", "--yes", "--json"))["actions"]
+
+
+def test_what_is_missing_or_was_changed_is_put_right() -> None:
+    ggl("install", "--no-start")
+    before = snapshot()
+    (UNITS / "ggl.core.configd.service").unlink()
+    (UNITS / "ggl.gg_health.socket").write_text("[Socket]\n")
+    (UNITS / "ggl.core.formerd.service").write_text("[Service]\nExecStart=/bin/true\n")
+    os.chmod(SYSTEM.units, 0o777)
+    assert json.loads(ggl("install", "--no-start", "--json"))["actions"] == [
+        f"write {UNITS}/ggl.core.configd.service",
+        f"write {UNITS}/ggl.gg_health.socket",
+        f"remove {UNITS}/ggl.core.formerd.service",
+        f"make {SYSTEM.units} (ggcore:ggcore, 0700)",
+        "tell systemd of the units (daemon-reload)",
+    ]
+    assert snapshot() == before
+
+
+def test_an_administrators_drop_in_survives() -> None:
+    ggl("install", "--no-start")
+    drop_in = UNITS / "ggl.core.configd.service.d/limits.conf"
+    drop_in.parent.mkdir()
+    drop_in.write_text("[Service]\nMemoryMax=300M\n")
+    systemctl("daemon-reload")
+    try:
+        assert json.loads(ggl("install", "--no-start", "--json"))["actions"] == []
+        ggl("up")
+        ggl("config", "get", "/system")
+        assert systemctl("show", "--value", "-p", "MemoryMax", "ggl.core.configd.service").strip() == str(300 << 20)
+        ggl("uninstall", "--yes")
+        assert drop_in.exists()
+    finally:
+        shutil.rmtree(drop_in.parent)
+
+
+def test_uninstalled_the_state_stays_for_the_next_installation(app: Path) -> None:
+    ggl("install")
+    deploy(app)
+    ggl("uninstall", "--yes")
+    assert [*processes()] == []
+    assert not SYSTEM.run.exists()
+    assert [path for place in PLACES for path in place.glob("*ggl*")] == []
+    assert pwd.getpwnam("ggcore")
+    (SYSTEM.work / "com.example.App/user").unlink()
+    ggl("install")
+    wait_until(lambda: (SYSTEM.work / "com.example.App/user").exists())
+
+
+def test_to_remove_it_must_be_confirmed() -> None:
+    ggl("install", "--no-start")
+    before = snapshot()
+    assert "confirm with --yes" in ggl("uninstall", "--purge", code=2)
+    assert at_a_terminal("uninstall", answer="n\n") == 1
+    assert snapshot() == before
+    assert at_a_terminal("uninstall", answer="y\n") == 0
+    assert not (UNITS / TARGET).exists()
+
+
+def at_a_terminal(*words: str, answer: str) -> int:
+    master, slave = pty.openpty()
+    process = subprocess.Popen([PROGRAM, *words], stdin=slave, stdout=slave, stderr=slave)
+    os.close(slave)
+    os.write(master, answer.encode())
+    try:
+        while os.read(master, 4096):
+            pass
+    except OSError:
+        pass  # its last reader has left
+    os.close(master)
+    return process.wait()
+
+
+def test_up_and_down_start_and_stop_the_services(app: Path) -> None:
+    assert "runtime started" in ggl("up", "--systemd")
+    deploy(app)
+    assert json.loads(ggl("up", "--wait", "--json"))["already_running"]
+    stopped = json.loads(ggl("down", "--json"))
+    assert (stopped["state"], stopped["was_running"]) == ("stopped", True)
+    assert [*processes()] == []
+    assert not json.loads(ggl("down", "--json"))["was_running"]
+    assert "is not running" in ggl("config", "get", "/system", code=3)
+    (SYSTEM.work / "com.example.App/user").unlink()
+    started = json.loads(ggl("up", "--wait", "--json"))
+    assert (started["state"], started["already_running"]) == ("running", False)
+    assert (SYSTEM.work / "com.example.App/user").exists()
+    assert "foreground" in ggl("up", "--foreground", code=2)
+
+
+def test_what_does_not_stop_in_time_is_killed(app: Path) -> None:
+    recipe = {
+        **RECIPE,
+        "Manifests": [{"Lifecycle": {"run": "sleep 1000", "shutdown": {"Script": "sleep 999", "Timeout": 600}}}],
+    }
+    (app / "recipe.json").write_text(json.dumps(recipe))
+    ggl("install")
+    ggl("deploy", "local", str(app))
+    ggl("down", "--timeout", "2")
+    assert [*processes()] == []
+
+
+def test_the_target_can_be_restarted(app: Path) -> None:
+    ggl("install")
+    deploy(app)
+    (SYSTEM.work / "com.example.App/user").unlink()
+    systemctl("restart", TARGET)
+    wait_until(lambda: (SYSTEM.work / "com.example.App/user").exists())
+    assert systemctl("is-active", TARGET, CORE).split() == ["active", "active"]
+
+
+def test_a_runtime_of_before_is_taken_over_with_its_state(app: Path) -> None:
+    """Root has run it under the supervisor; now the daemons have a user of their own."""
+    subprocess.run([PROGRAM, "up"], check=True)
+    ggl("config", "set", "/services/aws.greengrass.NucleusLite/configuration/runWithDefault/posixUser", "nobody")
+    deploy(app)
+    assert "supervisor of its own" in ggl("install", code=1)
+    ggl("down")
+    assert SYSTEM.config_db.stat().st_uid == 0
+    (SYSTEM.work / "com.example.App/user").unlink()
+    ggl("install")
+    assert SYSTEM.config_db.stat().st_uid == pwd.getpwnam("ggcore").pw_uid
+    wait_until(lambda: (SYSTEM.work / "com.example.App/user").exists())
+
+
+def test_the_bus_is_open_to_the_group_and_closed_to_others() -> None:
+    ggl("install")
+    ggl("config", "get", "/system")
+
+    def asks(group: int) -> bool:
+        def become() -> None:
+            os.setgroups([group])
+            os.setgid(65534)
+            os.setuid(65534)
+
+        words = [PROGRAM, "status", "--json", "--root", str(SYSTEM.state)]
+        return subprocess.run(words, preexec_fn=become, capture_output=True).returncode == 0
+
+    assert asks(grp.getgrnam("ggcore").gr_gid)
+    assert not asks(grp.getgrnam("ggc_group").gr_gid)
+
+
+def test_who_may_connect_is_looked_at_again_behind_the_mode_of_the_socket() -> None:
+    ggl("install")
+    path = SYSTEM.bus_socket("gg_config")
+    path.chmod(0o666)
+    refused: list[BusError] = []
+
+    def ask() -> None:
+        try:
+            with connect("gg_config", SYSTEM) as client:
+                client.call("bus.ping")
+        except BusError as error:
+            refused.append(error)
+
+    pid = os.fork()
+    if not pid:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+        ask()
+        os._exit(len(refused))
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+
+
+def test_only_root_installs() -> None:
+    done = subprocess.run(
+        [PROGRAM, "install"], user=65534, group=65534, extra_groups=[], capture_output=True, text=True
+    )
+    assert (done.returncode, "only root" in done.stderr) == (1, True)
+    assert "leave out --root" in ggl("install", "--root", "/tmp/x", code=2)
+
+
+def test_an_interpreter_that_the_daemons_cannot_reach_is_refused(tmp_path: Path) -> None:
+    home = Path("/root/closed")
+    home.mkdir(mode=0o700)
+    try:
+        # The same libraries by another road.
+        (home / "python3").symlink_to("/opt/ggl/bin/python3")
+        code = "import sys; sys.argv = ['ggl', 'install']; from gglcli.__main__ import main; main()"
+        environment = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(next(Path("/opt/ggl/lib").glob("*/site-packages"))),
+        }
+        done = subprocess.run([home / "python3", "-c", code], env=environment, capture_output=True, text=True)
+        assert done.returncode == 1
+        assert "/root is hidden" in done.stderr
+        assert "/opt/ggl" in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
+    finally:
+        shutil.rmtree(home)
+    assert snapshot() == {}
+
+
+def test_a_package_is_left_to_the_package_manager() -> None:
+    packaged = Path("/usr/lib/systemd/system") / TARGET
+    packaged.touch()
+    try:
+        assert "a package has installed" in ggl("install", code=1)
+        assert "a package has installed" in ggl("uninstall", "--yes", code=1)
+    finally:
+        packaged.unlink()
+
+
+def test_the_shutdown_script_of_a_component_has_the_databus(tmp_path: Path) -> None:
+    """Although every daemon was idle and gone when the runtime began to stop."""
+    folder = tmp_path / "app"
+    folder.mkdir()
+    said = "ggl config get /system/rootPath --root /var/lib/greengrass > said 2>&1"
+    lifecycle = {"run": "exec sleep 1000", "shutdown": {"Script": said, "RequiresPrivilege": True}}
+    (folder / "recipe.json").write_text(json.dumps({**RECIPE, "Manifests": [{"Lifecycle": lifecycle}]}))
+    ggl("install")
+    ggl("deploy", "local", str(folder))
+    systemctl("stop", "ggl.core.configd.service", "ggl.core.ipcd.service", "ggl.core.healthd.service")
+    ggl("down")
+    assert "/var/lib/greengrass" in (SYSTEM.work / "com.example.App/said").read_text()

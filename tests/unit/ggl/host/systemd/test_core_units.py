@@ -1,0 +1,106 @@
+"""The unit files of the core: complete, accepted by systemd, and as closed as the catalogue allows."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ggl.catalog import DAEMONS
+from ggl.host.systemd.core_units import SYSUSERS, TMPFILES, UNITS, all_daemons, directories, files
+from ggl.host.systemd.install import stage
+from ggl.host.systemd.layout import CORE_UNIT, TARGET, Layout, daemon_unit, path_unit, socket_unit
+
+PYTHON = "/usr/bin/python3"
+LAYOUT = Layout(command=(PYTHON, "-I"))
+FILES = {Path(path).name: text for path, text in files(LAYOUT).items() if path.startswith(UNITS)}
+
+
+def settings(text: str) -> dict[str, list[str]]:
+    """The values of each setting, in their order."""
+    found: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        name, equals, value = line.partition("=")
+        if equals and not line.startswith("#"):
+            found.setdefault(name, []).append(value)
+    return found
+
+
+def test_every_daemon_of_the_catalogue_has_its_units() -> None:
+    for daemon in DAEMONS:
+        service = settings(FILES[daemon_unit(daemon.name)])
+        assert service["ExecStart"] == [f"{PYTHON} -I -m ggl.{daemon.name}"]
+        assert service["Type"] == ["notify"]
+        for interface in daemon.interfaces:
+            socket = settings(FILES[socket_unit(interface)])
+            assert socket["Service"] == [daemon_unit(daemon.name)]
+            assert socket["FileDescriptorName"] == [interface]
+            assert socket["SocketMode"] == ["0666" if interface in daemon.public else "0660"]
+        assert (path_unit(daemon.name) in FILES) == bool(daemon.unfinished)
+
+
+def test_only_the_privileged_run_as_root() -> None:
+    root = {daemon.name for daemon in all_daemons() if "User" not in settings(FILES[daemon_unit(daemon.name)])}
+    assert root == {daemon.name for daemon in all_daemons() if daemon.privileged} == {"hostd", "recoveryd"}
+
+
+def test_a_daemon_has_the_capabilities_of_the_catalogue_and_no_others() -> None:
+    for daemon in DAEMONS:
+        if not daemon.privileged:
+            service = settings(FILES[daemon_unit(daemon.name)])
+            assert service["CapabilityBoundingSet"] == service["AmbientCapabilities"] == [" ".join(daemon.capabilities)]
+
+
+def test_the_core_stays_until_the_last_component_is_down() -> None:
+    """Neither the target nor the shutdown of the device stops a socket or a daemon: the core's own unit does."""
+    stopped = " ".join(settings(FILES[CORE_UNIT])["ExecStop"])
+    for name, text in FILES.items():
+        if name.endswith(".socket") or (
+            name.startswith("ggl.core.") and name not in (CORE_UNIT, "ggl.core.given-up@.service")
+        ):
+            assert settings(text)["DefaultDependencies"] == ["no"], name
+            assert name in stopped
+        if name.endswith(".socket"):
+            assert "PartOf" not in settings(text), name
+    assert settings(FILES[CORE_UNIT])["PartOf"] == [TARGET]
+
+
+def test_what_is_enabled_is_the_target_alone() -> None:
+    assert [name for name, text in FILES.items() if "[Install]" in text] == [TARGET]
+
+
+def test_nothing_of_another_user_lies_in_a_directory_of_the_daemons() -> None:
+    """systemd-tmpfiles refuses such a path as unsafe."""
+    owners = {each.path: each.user for each in directories(LAYOUT)}
+    for path, owner in owners.items():
+        above = owners.get(path.parent, "root")
+        assert above in ("root", owner), path
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze on this machine")
+def test_systemd_accepts_every_unit(tmp_path: Path) -> None:
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    units = [str(tmp_path / name.replace("@", "@x")) for name in FILES]
+    (tmp_path / "ggl.core.given-up@x.service").symlink_to(tmp_path / "ggl.core.given-up@.service")
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", *units], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_interpreter_of_any_name_stays_one_word() -> None:
+    text = files(Layout(command=('/opt/my "own" 100%/python3', "-I")))[f"{UNITS}/ggl.core.configd.service"]
+    assert settings(text)["ExecStart"] == [r'"/opt/my \"own\" 100%%/python3" -I -m ggl.configd']
+
+
+def test_a_stage_has_the_files_of_a_package_and_nothing_else(tmp_path: Path) -> None:
+    written = stage(LAYOUT, tmp_path, Path("usr/lib/systemd/system"))
+    found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert found == {str(path.relative_to(tmp_path)) for path in written}
+    assert found == {
+        *(f"usr/lib/systemd/system/{name}" for name in FILES),
+        f"usr/lib/{TMPFILES}/ggl.conf",
+        f"usr/lib/{SYSUSERS}/ggl.conf",
+    }
+    assert not (tmp_path / "usr/lib/systemd/system" / TARGET).stat().st_mode & 0o133
