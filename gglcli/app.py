@@ -19,8 +19,8 @@ COMMANDS = {
     "pubsub": Lazy("pubsub", "Publish messages to components, and see what they publish."),
     "ipc": Lazy("ipc", "Look on while components use the runtime."),
     "bus": Lazy("bus", "Talk to the daemons over the databus (for engineers)."),
-    "install": Lazy("install", "Install the runtime on this device, as services of systemd.", "install"),
-    "uninstall": Lazy("install", "Remove the runtime's services from this device.", "uninstall"),
+    "install": Lazy("install", "Install the runtime on this device, as services.", "install"),
+    "uninstall": Lazy("install", "Stop the runtime of this device, and remove its services.", "uninstall"),
     "version": Lazy("version", "Show the version.", "version"),
     "complete": Lazy("complete", "Print values for shell completion.", "complete", hidden=True),
 }

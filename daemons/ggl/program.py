@@ -29,6 +29,7 @@ def start(daemon: Daemon, setup: Callable[[Context], None] | None = None) -> Non
     """Be ``daemon``; ``setup`` in place of the function of that name in ``daemon.module``. Exits when it cannot be."""
     program = f"ggl.{daemon.name}"
     root = find_root(_root_argument(program) if len(sys.argv) > 1 else None)
+    _set_title(daemon.name)
     sockets = take_sockets()
     missing = {name: path for name, path in socket_paths(daemon, root).items() if name not in sockets}
     try:
@@ -41,6 +42,15 @@ def start(daemon: Daemon, setup: Callable[[Context], None] | None = None) -> Non
         sys.exit(f"{program}: cannot listen: {error}")
     os.environ.update(root.environment())
     run(daemon, root, sockets, setup=setup)
+
+
+def _set_title(name: str) -> None:
+    """Show ``name`` in top, where all programs in Python look alike."""
+    try:
+        with open("/proc/self/comm", "w") as file:
+            file.write(name)
+    except OSError:
+        pass  # nothing depends on it
 
 
 def _root_argument(program: str) -> str | None:

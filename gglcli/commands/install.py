@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
     from ggl.host.action import Action
 
-_INTO_OPT = "install ggl where every user can run it: python3 -m venv /opt/ggl && /opt/ggl/bin/pip install ggl"
+_INTO_OPT = (
+    "put ggl where every user can run it, from its folder: python3 -m venv /opt/ggl && /opt/ggl/bin/pip install ."
+)
 
 
 def install(
@@ -47,10 +49,8 @@ def install(
     Examples:
       ggl install
       ggl install --dry-run          # what would be done
-      ggl install --stage ./image    # the files for a package or an image, as any user
+      ggl install --stage ./image    # files for a package or an image, as any user
     """
-    from ggl.host.systemd import control
-
     if stage is not None:
         _stage(stage, unit_dir, python)
         return
@@ -62,10 +62,20 @@ def install(
     else:
         _refuse_packaged("it is there already", "start it: ggl up")
         actions = _install_actions(start=not no_start)
-    was_up = bool(actions) and control.is_up()
+    was_up = bool(actions) and _is_up()
     _perform(actions, dry_run, "installed, not started" if no_start else "installed", "it is installed already")
     if was_up and not dry_run:
         output.note("what runs goes on as it was started; to put all of this in force: ggl down && ggl up")
+
+
+def _is_up() -> bool:
+    if is_booted_with_openrc():
+        from ggl.host.openrc.control import is_started
+
+        return is_started()
+    from ggl.host.systemd.control import is_up
+
+    return is_up()
 
 
 def install_services() -> None:

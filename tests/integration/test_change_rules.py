@@ -271,6 +271,7 @@ def test_a_broken_component_is_installed_anew_by_any_deployment_and_a_stopped_on
     row.recipe(run="echo run >> log; test -e good && exec sleep 1000", bootstrap=None)
     outcome = row.device.deploy({row.name: "1.0.0"})
     assert outcome["broken"] == [row.name]
+    wait_until(row.lines, lambda lines: lines.count("shutdown") == 3)  # that of the last try comes after the word
     (row.device.runtime.root.work / row.name / "good").touch()
     (row.device.runtime.root.work / row.name / "log").write_text("")
     assert row.device.succeed()["changed"] == [row.name]

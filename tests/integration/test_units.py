@@ -21,7 +21,8 @@ from tests.integration.units import component, deploy, sleeps, work
 def test_a_run_script_is_up_as_soon_as_it_runs_and_no_interpreter_stays(runtime: Runtime) -> None:
     deploy(runtime, *component("org.A", "exec sleep 1000"))
     status = runtime.wait_for_unit("ggl.org.A", "active", "running")
-    assert Path(f"/proc/{status['main_pid']}/cmdline").read_bytes() == b"sleep\0001000\0"
+    # The shell becomes the program a moment after it was begun.
+    wait_until(Path(f"/proc/{status['main_pid']}/cmdline").read_bytes, lambda line: line == b"sleep\0001000\0")
     assert os.readlink(f"/proc/{status['main_pid']}/cwd") == str(work(runtime, "org.A"))
 
 

@@ -163,7 +163,7 @@ def test_a_component_that_crashes_for_ever_is_given_up_and_the_device_is_otherwi
     assert device.deploy({"Well": "1.0.0", "Bad": "1.0.0"})["broken"] == ["Bad"]
     health = device.health()
     assert (health["Bad"]["state"], health["Well"]["state"]) == ("BROKEN", "RUNNING")
-    assert shown("ggl.Bad.service", "ActiveState") == "failed"
+    wait_until(lambda: shown("ggl.Bad.service", "ActiveState"), lambda state: state == "failed")
     assert device.work("Bad", "runs").count("x") == 3
 
     def recovery() -> list[Any]:
@@ -183,12 +183,14 @@ def test_a_component_that_crashes_for_ever_is_given_up_and_the_device_is_otherwi
 
 def test_a_daemon_that_fails_for_ever_is_reported_and_comes_back_when_it_is_started_again(runtime: Runtime) -> None:
     runtime.call("gg_pubsub", "bus.ping")
-    for _ in range(100):
-        if shown(unit_of("pubsubd"), "ActiveState") == "failed":
+    unit = unit_of("pubsubd")
+    for _ in range(20):
+        state = wait_until(lambda: shown(unit, "ActiveState"), lambda state: state in ("active", "failed"))
+        if state == "failed":
             break
-        if pid := int(shown(unit_of("pubsubd"), "MainPID")):
-            os.kill(pid, signal.SIGKILL)
-    assert shown(unit_of("pubsubd"), "ActiveState") == "failed"
+        os.kill(int(shown(unit, "MainPID")), signal.SIGKILL)
+        wait_until(lambda: shown(unit, "ActiveState"), lambda state: state != "active")
+    assert state == "failed"
     wait_until(
         lambda: runtime.call("gg_recovery", "list")["finished"],
         lambda found: [each["unit"] for each in found] == ["ggl.core.pubsubd"],

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from itertools import takewhile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -152,3 +154,24 @@ def test_a_component_that_comes_later_is_followed_from_its_first_word(service: S
     service("ggl.org.logs.Later", 'echo "first word"')
     systemctl("start", "ggl.org.logs.Later")
     assert next(record.message for record in records if record.unit == "org.logs.Later") == "first word"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGPIPE])
+def test_whoever_stops_following_leaves_nothing_behind(service: Service, number: signal.Signals) -> None:
+    service("ggl.org.logs.E", "echo hello")
+    systemctl("start", "ggl.org.logs.E")
+    with subprocess.Popen(["ggl", "logs", "-f"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as following:
+        assert following.stdout is not None
+        assert following.stdout.readline()
+        child = wait_until(lambda: _children(following.pid))
+        if number == signal.SIGINT:
+            following.send_signal(number)
+        else:
+            following.stdout.close()
+            systemctl("start", "ggl.org.logs.E")
+        assert following.wait() == (130 if number == signal.SIGINT else 141)
+    wait_until(lambda: not Path(f"/proc/{child[0]}").exists())
+
+
+def _children(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()

@@ -20,7 +20,12 @@ BOOTED_WITH_OPENRC = "/run/openrc/softlevel"
 """The file is there once OpenRC has entered a runlevel."""
 OPENRC_SCRIPT = "/etc/init.d/greengrass-lite"
 """The service that stands for the runtime."""
-_UNIT_DIRECTORIES = ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
+_UNIT_DIRECTORIES = (
+    "/etc/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+)
 
 
 def host_of(root: Root) -> Host:

@@ -17,6 +17,7 @@ from ggl.ipcd.connection import Connection
 from ggl.ipcd.identity import Identities, Identity, Refused
 from ggl.ipcd.transport import Transport
 from ggl.ipcd.unfinished import Unfinished
+from ggl.ipcd.waiting import Waiting
 from ggl.log import get_logger
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Client:
         self.since = int(time.time() * 1000)
         self._clients = clients
         self._groups = lambda: groups_of(sock)
-        self.transport = Transport(clients.loop, sock, self._on_closed)
+        self.transport = Transport(clients.loop, sock, self._on_closed, clients.waiting)
         self.connection = Connection(
             self.transport,
             self._identify,
@@ -114,6 +115,7 @@ class Clients:
         self._unknown: dict[Client, None] = {}
         self._known: dict[Client, None] = {}
         self.unfinished = Unfinished()
+        self.waiting = Waiting()
         self._expiring = False
         self._sock = sock
         sock.setblocking(False)

@@ -2,7 +2,7 @@
 
 What a component does not read waits in a queue of its own. A long queue first stops reading from that component (it
 should take its answers before it asks for more), and past ``MAX_QUEUED`` bytes costs it the connection: a component
-that stopped reading must not hold memory, nor delay another.
+that stopped reading must not hold memory, nor delay another. All together have a limit as well (``Waiting``).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from ggl.bus.outbox import Outbox
 
 if TYPE_CHECKING:
     from ggl.bus import Timer
+    from ggl.ipcd.waiting import Waiting
 
 READ_SIZE = 65536
 MAX_QUEUED = 8 * 1024 * 1024
@@ -58,6 +59,7 @@ class Transport:
         "_outbox",
         "_paused",
         "_sock",
+        "_waiting",
         "closed",
         "on_data",
     )
@@ -67,6 +69,7 @@ class Transport:
         loop: EventLoop,
         sock: socket.socket,
         on_closed: Callable[[str], None],
+        waiting: Waiting,
     ) -> None:
         sock.setblocking(False)
         self.closed = False
@@ -75,6 +78,7 @@ class Transport:
         self._fd = sock.fileno()
         self.on_data: Callable[[bytes], None]
         self._on_closed = on_closed
+        self._waiting = waiting
         self._outbox = Outbox(sock, lambda: None, self._overflowed, MAX_QUEUED)
         self._finishing = False
         self._held = False
@@ -89,7 +93,9 @@ class Transport:
             return
         self._outbox.write(data)
         if self._outbox.queued:
-            self._choose_events()
+            self._waiting.update(self, self._outbox.queued)
+            if not self.closed:
+                self._choose_events()
 
     @property
     def queued(self) -> int:
@@ -142,6 +148,7 @@ class Transport:
         self._loop.unwatch(self._fd)
         self._sock.close()
         self._outbox.clear()
+        self._waiting.update(self, 0)
         if self._last_call is not None:
             self._last_call.cancel()
         self._loop.call_soon(lambda: self._report_closed(reason))
@@ -173,7 +180,9 @@ class Transport:
     def _flush(self) -> None:
         if self._outbox.flush() and self._finishing:
             self._close_in(LINGER_SECONDS)
-        self._choose_events()
+        self._waiting.update(self, self._outbox.queued)
+        if not self.closed:
+            self._choose_events()
 
     def _choose_events(self) -> None:
         reading = self._finishing or (not self._held and not self._paused and self.queued <= PAUSE_READING)

@@ -162,7 +162,7 @@ def _lines(arguments: list[str]) -> Iterator[bytes]:
             assert process.stdout is not None
             try:
                 yield from _bounded(process.stdout)
-            except GeneratorExit:
+            except BaseException:  # nobody wants more, or Ctrl-C
                 process.kill()
                 raise
         _check(process.returncode, errors)

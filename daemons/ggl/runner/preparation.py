@@ -110,6 +110,14 @@ def prepare(unit: Unit, command: Command, stage: str, root: Root, common: Mappin
     return Script(unit.shell, command.script, account, directory, environment, common)
 
 
+def reset_signals() -> None:
+    """The signals of a fresh process: a script is not to ignore what the interpreter, or who started it, ignores."""
+    import signal
+
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def _explained(error: OSError | ValueError, shell: str) -> NotStarted:
     lacking = isinstance(error, OSError) and error.errno in _DEVICE_ERRORS
     return NotStarted(f"cannot run {shell}: {error}", lacking)
@@ -118,7 +126,8 @@ def _explained(error: OSError | ValueError, shell: str) -> NotStarted:
 def _will_pass(error: Any) -> bool:
     from ggl.bus.errors import ErrorCode
 
-    codes = (ErrorCode.NOCONN, ErrorCode.TIMEOUT, ErrorCode.BUSY, ErrorCode.RETRY, ErrorCode.NOMEM)
+    # NOENTRY: others have their sockets, but this daemon has not; there is no other way to be without an answer.
+    codes = (ErrorCode.NOCONN, ErrorCode.NOENTRY, ErrorCode.TIMEOUT, ErrorCode.BUSY, ErrorCode.RETRY, ErrorCode.NOMEM)
     return error.code in codes
 
 

@@ -14,10 +14,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ggl.paths import SYSTEM
 from tests.integration.conftest import wait_until
 from tests.integration.device import NUCLEUS, SLEEP, USER, Device
 from tests.system.runtime import TARGET, SystemdRuntime, processes, systemctl, units_in
 
+STOPPED = "Stopped"
+ON_ITS_WAY = {"NEW", "INSTALLED", "STARTING", "STOPPING", "ERRORED"}
 ORDER = "/var/lib/greengrass/order"
 
 
@@ -48,11 +51,11 @@ def boot_times() -> dict[str, float]:
 
 
 def states() -> dict[str, tuple[str, str]]:
-    """State and version of every component, once none of them is on its way."""
+    """State and version of every component, once none of them is on its way but one that was stopped."""
     runtime = SystemdRuntime()
     found = wait_until(
         lambda: runtime.call("gg_health", "list"),
-        lambda each: not {one["state"] for one in each} & {"NEW", "INSTALLED", "STARTING", "STOPPING", "ERRORED"},
+        lambda each: not {one["state"] for one in each if one["component"] != STOPPED} & ON_ITS_WAY,
     )
     return {each["component"]: (each["state"], each["version"]) for each in found}
 
@@ -65,10 +68,10 @@ def deploy_a_chain() -> dict[str, Any]:
         # Up only when that is said, a while after the script began.
         start = f"{note}{name}; sleep 0.3; sleep 1000 & exit 0"
         made.recipe(name, str({"startup": start}), depends=needs)
-    made.recipe("Stopped", SLEEP)
+    made.recipe(STOPPED, SLEEP)
     made.recipe("Once", f"{{run: '{note}Once'}}")
-    made.succeed({"Top": "1.0.0", "Stopped": "1.0.0", "Once": "1.0.0"})
-    made.runtime.call("gg_host", "stop", {"names": ["ggl.Stopped"]})
+    made.succeed({"Top": "1.0.0", STOPPED: "1.0.0", "Once": "1.0.0"})
+    made.runtime.call("gg_host", "stop", {"names": [f"ggl.{STOPPED}"]})
     wait_until(lambda: made.state("Once") == "FINISHED")
     return {}
 
@@ -84,6 +87,16 @@ def begin_an_update(script: str, policy: str) -> dict[str, Any]:
     made.reaches(identifier, "wait")
     wait_until(lambda: made.state("App") == "STARTING")
     return {"identifier": identifier}
+
+
+def deploy_what_says_goodbye() -> dict[str, Any]:
+    """A component whose shutdown script asks the databus, and no daemon that could answer is there any more."""
+    made = device()
+    said = f"ggl config get /system/rootPath --root {SYSTEM.state} > {SYSTEM.state}/goodbye 2>&1"
+    made.recipe("App", str({"run": "exec sleep 1000", "shutdown": said}))
+    made.succeed({"App": "1.0.0"})
+    systemctl("stop", *(f"ggl.core.{name}.service" for name in ("configd", "ipcd", "healthd", "deploymentd")))
+    return {}
 
 
 def begin_a_bootstrap(go: str) -> dict[str, Any]:
@@ -109,10 +122,8 @@ def restart_by_bootstrap(command: str) -> dict[str, Any]:
     return {}
 
 
-def outcome(go: str) -> dict[str, Any]:
-    """How the last deployment ends, which goes on by itself; ``go`` is there from now on."""
-    if go:
-        Path(go).touch()
+def outcome() -> dict[str, Any]:
+    """How the last deployment ends, which goes on by itself."""
     runtime = SystemdRuntime()
     wait_until(lambda: list((runtime.root.state / "deployments").iterdir()), lambda left: not left, 90)
     last: dict[str, Any] = runtime.call("gg_deployment", "list")[-1]
@@ -132,6 +143,7 @@ FUNCTIONS: tuple[Callable[..., Any], ...] = (
     states,
     deploy_a_chain,
     begin_an_update,
+    deploy_what_says_goodbye,
     begin_a_bootstrap,
     restart_by_bootstrap,
     outcome,

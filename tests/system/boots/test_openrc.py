@@ -6,6 +6,7 @@ The machine is that of ``tests/system/openrc.sh``, booted for each test. Where i
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -38,7 +39,7 @@ class Machine:
         self.root = Path(f"/proc/{self._first}/root")
 
     def end(self) -> None:
-        self._process.send_signal(signal.SIGTERM)
+        os.kill(int(self._first), signal.SIGKILL)  # everything in its namespace ends with it
         self._process.wait()
 
     def run(self, *words: str, check: bool = True) -> str:
@@ -127,6 +128,16 @@ def test_a_supervisor_that_was_killed_is_started_again_with_what_was_running(mac
     wait_until(lambda: machine.state(HELLO), lambda state: state == "RUNNING")
     assert machine.shown(f"ggl.{HELLO}") == "started"
     assert machine.shown("greengrass-lite") == "started"
+
+
+def test_a_runtime_that_openrc_has_lost_sight_of_is_stopped_and_started_in_order(machine: Machine) -> None:
+    machine.deploy(HELLO, "{run: 'exec sleep 1000'}")
+    before = machine.pid()
+    machine.run("pkill", "-9", "-x", "supervise-daemo")
+    machine.run("rc-service", "greengrass-lite", "restart")
+    assert machine.pid() != before
+    wait_until(lambda: machine.state(HELLO), lambda state: state == "RUNNING")
+    assert machine.run("pgrep", "-c", "-x", "sleep").strip() == "2"  # the machine's own, and the component
 
 
 def test_what_was_wanted_comes_up_again_after_a_restart_and_after_runlevels(machine: Machine) -> None:

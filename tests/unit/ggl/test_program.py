@@ -93,6 +93,8 @@ def test_whom_the_watchdog_is_meant_for() -> None:
 
 
 def test_a_service_loads_nothing_that_only_people_need() -> None:
-    code = "import sys, ggl.program, ggl.pubsubd.service; print(*{'argparse', 'ast', 'dis', 'logging'} & {*sys.modules})"
+    code = (
+        "import sys, ggl.program, ggl.pubsubd.service; print(*{'argparse', 'ast', 'dis', 'logging'} & {*sys.modules})"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [] or sys.version_info >= (3, 12)

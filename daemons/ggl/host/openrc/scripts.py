@@ -34,7 +34,8 @@ def service_name(component: str) -> str | None:
 
 def runtime_script(command: Sequence[str], log: str) -> str:
     """``command``: the interpreter with its options; ``log``: the file for what the supervisor says before its log."""
-    program, *options = (shlex.quote(word) for word in command)
+    program, *options = (shlex.quote(word) for word in [*command, "-m", "ggl.host.openrc"])
+    clear = " ".join([program, *options, "clear"])
     return f"""#!/sbin/openrc-run
 {MARK}: 'ggl install' writes it anew.
 
@@ -43,7 +44,7 @@ description="AWS IoT Greengrass v2 components, and what runs them"
 supervisor=supervise-daemon
 # Both are split into words by the shell once more.
 command={shlex.quote(program)}
-command_args={shlex.quote(" ".join([*options, "-m", "ggl.host.openrc"]))}
+command_args={shlex.quote(" ".join(options))}
 supervise_daemon_args="--env {HOST_VARIABLE}=openrc --env {PROGRAMS_VARIABLE}=${{RC_LIBEXECDIR:-/lib/rc}}"
 output_log={shlex.quote(log)}
 error_log={shlex.quote(log)}
@@ -58,8 +59,7 @@ depend() {{
 }}
 
 start_pre() {{
-    # A runtime that was killed leaves its sockets.
-    rm -f /run/greengrass/bus/gg_host
+    {clear} && rm -f /run/greengrass/bus/gg_host
 }}
 
 start_post() {{
@@ -67,7 +67,8 @@ start_post() {{
 }}
 
 stop_post() {{
-    # Had it been killed, nobody would have told.
+    # Had one of them been killed, there would be something left, and nobody would have told.
+    {clear}
     for each in /etc/init.d/{PREFIX}*; do
         [ -e "$each" ] && "${{RC_LIBEXECDIR:-/lib/rc}}/sbin/mark_service_stopped" "${{each##*/}}"
     done

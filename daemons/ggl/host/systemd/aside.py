@@ -12,6 +12,7 @@ from ggl.host.systemd.streams import INFO, WARNING, open_stream
 from ggl.log import get_logger
 from ggl.notify import notify
 from ggl.runner import BEGINNING, EXIT_LACKING, become_script
+from ggl.runner.preparation import reset_signals
 
 if TYPE_CHECKING:
     from ggl.host.systemd.records import Run
@@ -91,8 +92,7 @@ def _become(here: Surroundings, unit: Unit, run: Run, command: Command, stage: s
         stream = open_stream(unit.component or unit.name, here.service, severity)
         if stream >= 0:
             os.dup2(stream, number)
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):
-        signal.signal(number, signal.SIG_DFL)
+    reset_signals()
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     become_script(unit, command, stage, here.root, says, common=run.environment)
 

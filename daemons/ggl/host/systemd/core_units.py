@@ -2,15 +2,16 @@
 
 ::
 
-    greengrass-lite.target ──Wants──> ggl.core.runtime.service ──Wants──> ggl.<interface>.socket, ggl.core.<daemon>.path
-      │                                 │ ExecStart: hostd and what is there from the start     │
-      │ (PartOf: stops)                 │ ExecStop: all of the core                             │ (start the daemons)
-      └──> ggl.<component>.service ──After──┘                                        ggl.core.<daemon>.service
+    greengrass-lite.target ──Wants──> ggl.core.runtime.service ──ExecStart/Stop──> ggl.<interface>.socket
+      │                                 │                                          ggl.core.<daemon>.path
+      │ (PartOf: stops)                 │                                            └──> ggl.core.<daemon>.service
+      └──> ggl.<component>.service ──After──┘
 
-A socket that waits to be stopped turns connections away, and a shutdown script may need the databus: so neither sockets
-nor daemons are part of the target, nor of the transaction that shuts the device down (no default dependencies). They
-stop when ``ggl.core.runtime.service`` does, and that is after the last component. For the same reason nothing here
-requires a mount point: what requires one is stopped with it.
+A shutdown script may need the databus, when its component is stopped and also when the device shuts down; and whether a
+daemon is there just then must not matter. But systemd lets a socket that waits to be stopped turn connections away, and
+starts nothing that is ordered after something that waits to be stopped. So sockets and daemons are in no transaction
+with anything: no default dependencies, no order, nothing that requires a mount point, not part of the target. They are
+started and stopped by ``ggl.core.runtime.service``, which is up before the first component and stops after the last.
 """
 
 from __future__ import annotations
@@ -46,17 +47,14 @@ GIVEN_UP = "ggl.core.given-up@.service"
 COOL_DOWN = 30
 """Seconds after which a daemon that failed too often is offered again."""
 
-_MEGABYTES = {"hostd": 96, "configd": 160, "deploymentd": 256, "recoveryd": 256, "ipcd": 192, "pubsubd": 160}
-"""What a daemon may take before it is ended: several times what it was seen to need with all its limits used up."""
+_MEGABYTES = {"hostd": 128, "configd": 320, "deploymentd": 384, "ipcd": 256, "pubsubd": 256}
+"""What a daemon may take before it is ended and started anew: many times what it needs in ordinary work, and for
+configd twice what it takes when its database is full. docs/installing.md has the figures."""
 _MEGABYTES_OTHERS = 96
 _WATCHDOG = 120
 """Seconds. Handlers take milliseconds; a device that swaps may make a minute of them."""
 
 _PLAIN_WORD = re.compile(r"[A-Za-z0-9_./=-]+").fullmatch
-_ORDER = """\
-DefaultDependencies=no
-After=sysinit.target local-fs.target systemd-tmpfiles-setup.service
-"""
 
 
 def files(layout: Layout) -> dict[str, str]:
@@ -88,10 +86,6 @@ def listens(layout: Layout, daemon: Daemon) -> dict[str, str]:
     return paths
 
 
-def _sockets(layout: Layout) -> list[str]:
-    return [socket_unit(name) for daemon in all_daemons() for name in listens(layout, daemon)]
-
-
 def _target() -> str:
     return f"""\
 [Unit]
@@ -104,8 +98,14 @@ WantedBy=multi-user.target
 """
 
 
+def _waking(layout: Layout) -> list[str]:
+    """The units by which the daemons are started."""
+    sockets = [socket_unit(name) for daemon in all_daemons() for name in listens(layout, daemon)]
+    return sockets + [path_unit(daemon.name) for daemon in all_daemons() if daemon.unfinished]
+
+
 def _runtime(layout: Layout) -> str:
-    waking = [*_sockets(layout), *(path_unit(daemon.name) for daemon in all_daemons() if daemon.unfinished)]
+    waking = _waking(layout)
     services = [daemon_unit(daemon.name) for daemon in all_daemons()]
     resident = [daemon_unit(daemon.name) for daemon in all_daemons() if daemon.at_start]
     return f"""\
@@ -113,18 +113,16 @@ def _runtime(layout: Layout) -> str:
 Description=Greengrass: the core, before the components and after them
 PartOf={TARGET}
 RequiresMountsFor={_word(str(layout.root.state))}
-Wants={" ".join(waking)}
 After=dbus.socket dbus.service network.target remote-fs.target
 
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-# An order by After= would make them wait for one another when this stops them.
 ExecStart=systemctl start {" ".join(waking)}
 ExecStart=systemctl start --no-block {" ".join(resident)}
 ExecStop=systemctl stop {" ".join([*waking, *services, GIVEN_UP.replace("@", "@*")])}
-# Its hooks outlive it, but not the runtime.
-ExecStop=-systemctl kill --kill-whom=all --signal=SIGKILL {daemon_unit("recoveryd")}
+# Hooks outlive the daemon that began them, but not the runtime.
+ExecStop=-sh -c "systemctl kill --kill-who=all --signal=SIGKILL {daemon_unit("recoveryd")} 2>/dev/null"
 TimeoutStopSec=60
 {of_tools()}"""
 
@@ -135,7 +133,8 @@ def _socket(layout: Layout, daemon: Daemon, name: str, path: str) -> str:
     return f"""\
 [Unit]
 Description=Greengrass: socket {name}
-{_ORDER}
+DefaultDependencies=no
+
 [Socket]
 ListenStream={_word(path)}
 {symlink}FileDescriptorName={name}
@@ -153,7 +152,8 @@ def _path(layout: Layout, daemon: Daemon) -> str:
 [Unit]
 Description=Greengrass: work that {daemon.name} left behind
 PartOf={TARGET}
-{_ORDER}
+DefaultDependencies=no
+
 [Path]
 DirectoryNotEmpty={_word(str(layout.root.state / daemon.unfinished))}
 Unit={daemon_unit(daemon.name)}
@@ -165,11 +165,13 @@ def _service(layout: Layout, daemon: Daemon) -> str:
     sockets = " ".join(socket_unit(name) for name in listens(layout, daemon))
     # From the target it takes which start of the runtime this is.
     after = f"After={TARGET}\n" if daemon is HOSTD else ""
-    megabytes = _MEGABYTES.get(daemon.name, _MEGABYTES_OTHERS)
+    # A hook of recoveryd's may need any amount.
+    megabytes = "infinity" if daemon.name == "recoveryd" else f"{_MEGABYTES.get(daemon.name, _MEGABYTES_OTHERS)}M"
     return f"""\
 [Unit]
 Description=Greengrass: {daemon.name}
-{_ORDER}{after}OnFailure={GIVEN_UP.replace("@", "@%n")}
+DefaultDependencies=no
+{after}OnFailure={GIVEN_UP.replace("@", "@%n")}
 StartLimitIntervalSec=10
 StartLimitBurst=10
 
@@ -183,7 +185,7 @@ TimeoutStartSec=60
 TimeoutStopSec=10
 WatchdogSec={_WATCHDOG}
 SyslogIdentifier={daemon.name}
-MemoryMax={megabytes}M
+MemoryMax={megabytes}
 LimitNOFILE=16384
 {hardening(layout, daemon)}"""
 
@@ -200,7 +202,7 @@ Type=oneshot
 ExecStart={_command(layout, "ggl.host.systemd.given_up")} %i
 ExecStart=sleep {COOL_DOWN}
 ExecStart=systemctl reset-failed %i
-ExecStart=systemctl start --no-block {CORE_UNIT}
+ExecStart=systemctl start --no-block {" ".join(_waking(layout))}
 {_environment(layout)}SyslogIdentifier=hostd
 Slice=system.slice
 {of_tools(writable=(str(layout.root.state / DIRECTORY),))}"""

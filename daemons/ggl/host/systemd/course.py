@@ -13,16 +13,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ggl.host.systemd import records
-from ggl.host.systemd.dbus import NO_CONNECTION, DBusError
+from ggl.host.systemd.dbus import DBusError
 from ggl.host.systemd.records import Run, Wish
 from ggl.host.systemd.standing import UnitStanding
-from ggl.host.systemd.systemd1 import NO_SUCH_UNIT
+from ggl.host.systemd.systemd1 import NO_SUCH_UNIT, PASSING
 from ggl.log import get_logger
 
 if TYPE_CHECKING:
     from ggl.host.systemd.observed import Observed
     from ggl.host.systemd.supervision import Supervision
     from ggl.host.unit import Unit
+
+AGAIN_SECONDS = 1.0
+"""After which systemd is asked again when it could not start a unit for reasons that have nothing to do with it."""
 
 _log = get_logger("hostd")
 
@@ -76,7 +79,7 @@ class UnitCourse(UnitStanding):
 
     def _try_start(self) -> None:
         supervision = self._supervision
-        if not (self.observed.down and self._waits()) or supervision.stopping:
+        if not (self.observed.down and self._waits() and supervision.ready) or supervision.stopping:
             self.refresh()
             return
         self._adopt()
@@ -87,7 +90,11 @@ class UnitCourse(UnitStanding):
         order = self._begin("start")
 
         def may_start() -> None:
-            if self._order == order:
+            if self._order != order:
+                return
+            if supervision.stopping:
+                self.call_off()
+            else:
                 supervision.systemd.start(self.file, queued, refused)
 
         def queued(job: str) -> None:
@@ -103,10 +110,18 @@ class UnitCourse(UnitStanding):
             supervision.files.when_read(may_start, refused)
         self.refresh()
 
+    def call_off(self) -> None:
+        """The runtime goes down: what systemd has not begun yet would come up when all else is down."""
+        if self._request == "start":
+            self._take_down()
+
     def _refused(self, error: DBusError) -> None:
-        """systemd will not start it. Without a connection it goes on waiting."""
+        """systemd will not start it, or not now."""
         self._begin("")
-        if error.name != NO_CONNECTION:
+        if error.name in PASSING:
+            _log.warning("%s: cannot be started now: %s", self.name, error)
+            self._supervision.loop.call_later(AGAIN_SECONDS, self._try_start)
+        else:
             _log.error("%s: cannot be started: %s", self.name, error)
             self._problem = str(error)
             self._write_wish(replace(self.wish, waiting=False, started=True))

@@ -40,6 +40,7 @@ class DBusError(Exception):
 
 
 NO_CONNECTION = "org.freedesktop.DBus.Error.Disconnected"
+TIMEOUT = "org.freedesktop.DBus.Error.Timeout"
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ class DBus:
         if signature:
             fields[HeaderFields.signature] = signature
         header = Header(Endianness.little, MessageType.method_call, MessageFlag(0), 1, 0, serial, fields)
-        late = DBusError("org.freedesktop.DBus.Error.Timeout", f"{destination} has not answered {member} in time")
+        late = DBusError(TIMEOUT, f"{destination} has not answered {member} in time")
         timer = self._loop.call_later(CALL_SECONDS, lambda: self._fail(serial, late))
         self._calls[serial] = _Call(done, failed, timer)
         self._send(Message(header, body).serialise(serial))

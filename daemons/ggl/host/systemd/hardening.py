@@ -75,7 +75,7 @@ def hardening(layout: Layout, daemon: Daemon) -> str:
         return _RECOVERYD
     writable = " ".join(str({_STATE: layout.root.state, _RUN: layout.root.run}[place]) for place in _writes(daemon))
     if daemon.privileged:
-        return f"{_HOSTD}ReadWritePaths={writable} -{layout.runtime_units}\n"
+        return f"{_HOSTD}ReadWritePaths={writable} -{layout.runtime_units.parent}\n"
     capabilities = " ".join(daemon.capabilities)
     lines = [
         f"User={USER}",

@@ -30,19 +30,3 @@ def _unit_in(path: str) -> str:
     """The first unit below slices; there may be something above these where systemd runs in a container."""
     below = dropwhile(lambda name: not name.endswith(".slice"), path.split("/"))
     return next((name for name in below if not name.endswith(".slice")), "")
-
-
-def controllers() -> frozenset[str]:
-    """The controllers (``memory``, ``cpu``) that this kernel has switched on."""
-    found: set[str] = set()
-    for path, column in (("/proc/cgroups", 3), ("/sys/fs/cgroup/cgroup.controllers", None)):
-        try:
-            with open(path, encoding="ascii") as file:
-                words = [line.split() for line in file.read().splitlines() if not line.startswith("#")]
-        except OSError:
-            continue
-        if column is None:
-            found.update(name for line in words for name in line)
-        else:
-            found.update(line[0] for line in words if line[column:] == ["1"])
-    return frozenset(found)

@@ -95,7 +95,7 @@ class Wish:
     started: bool = False
     """It has been started since it was loaded."""
     waiting: bool = False
-    """It is meant to be up and waits for another unit."""
+    """It is to be started as soon as it is down and what it needs is ready."""
     paused: bool = False
     restarts: int = 0
     """Restarts that were asked for, or that a dependency made necessary."""
@@ -141,6 +141,10 @@ def forget(directory: Path, unit: str) -> None:
     """The unit is gone. Raises ``OSError``."""
     for suffix in (".run", ".wish"):
         (directory / (unit + suffix)).unlink(missing_ok=True)
+    for path in directory.iterdir():
+        # Who was killed while it wrote has left this.
+        if path.name.startswith((f"{unit}.run.", f"{unit}.wish.")) and path.name.endswith(".new"):
+            path.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ggl.bus.errors import BusError, ErrorCode
-from ggl.bus.request import DEFERRED, Method, Request, Stream
+from ggl.bus.request import Method, Request, Stream
 from ggl.catalog import HOST_INTERFACE
 from ggl.host.received import received_unit
+from ggl.host.systemd.backlog import Backlog, Handler, answer
 from ggl.host.systemd.core import CoreDaemon
 from ggl.host.systemd.layout import TARGET, Layout
 from ggl.host.systemd.membership import service_of
@@ -24,8 +25,6 @@ from ggl.version import VERSION
 if TYPE_CHECKING:
     from ggl.daemon import Context
     from ggl.host.systemd.dbus import DBusError
-
-Handler = Callable[[Request, dict[str, Any]], Any]
 
 
 def setup(context: Context) -> None:
@@ -39,15 +38,16 @@ class HostService:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._streams: list[Stream] = []
-        self._backlog: list[tuple[Handler, Request, dict[str, Any]]] = []
+        self._backlog = Backlog()
         self._held = False
         self._supervision = Supervision(context.loop, Layout(context.root), self._on_change, self._on_ready)
         handlers: dict[str, Handler] = {
             "info": self._info,
-            "list": self._list,
-            "status": self._status,
-            "unit_of": self._unit_of,
-            "subscribe": self._subscribe,
+            "list": self._settled(self._list),
+            "status": self._settled(self._status),
+            "unit_of": self._settled(self._unit_of),
+            "subscribe": self._settled(self._subscribe),
+            "definition": self._definition,
             "load": self._load,
             "unload": self._unload,
             "start": self._start,
@@ -73,18 +73,24 @@ class HostService:
                 result = handler(request, params)
                 self._context.loop.call_soon(self._look_after)
                 return result
-            self._backlog.append((handler, request, params))
+            return self._backlog.add(handler, request, params)
+
+        return handle
+
+    def _settled(self, handler: Handler) -> Handler:
+        """What is answered is never older than the question, although what systemd tells takes its way over D-Bus."""
+
+        def handle(request: Request, params: dict[str, Any]) -> Any:
+            self._supervision.systemd.settle(lambda: answer(handler, request, params))
             return request.defer()
 
         return handle
 
     def _on_ready(self, problem: str) -> None:
-        backlog, self._backlog = self._backlog, []
-        for handler, request, params in backlog:
-            if problem:
-                request.fail(BusError(ErrorCode.RETRY, problem))
-            elif not request.connection.closed:
-                _answer(handler, request, params)
+        if problem:
+            self._backlog.fail(problem)
+        else:
+            self._backlog.serve()
         self._look_after()
 
     def _look_after(self) -> None:
@@ -143,6 +149,15 @@ class HostService:
         stream = request.stream(lambda: self._streams.remove(stream))
         self._streams.append(stream)
         return self._list(request, params)
+
+    def _definition(self, _request: Request, params: dict[str, Any]) -> dict[str, Any]:
+        unit = self._component(get_str(params, "name"))
+        path = self._supervision.files.path(unit.name)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            text = ""  # it is to be written when the unit starts
+        return {"unit": unit.unit.to_dict(), "file": str(path), "text": text}
 
     # -- units -------------------------------------------------------------------------------------------------------
 
@@ -247,18 +262,7 @@ class HostService:
     def _reboot(self, request: Request, params: dict[str, Any]) -> Any:
         from ggl.host.systemd.reboot import reboot
 
-        def done(problem: str) -> None:
-            self._context.release()
-            if problem:
-                request.fail(BusError(ErrorCode.FAILURE, problem))
-            else:
-                request.reply(None)
-
-        try:
-            reboot(self._context.loop, get_str(params, "command", ""), done)
-        except OSError as error:
-            raise BusError(ErrorCode.FAILURE, f"cannot start a process: {error.strerror}") from None
-        self._context.hold()
+        reboot(self._context, request, get_str(params, "command", ""))
         return request.defer()
 
     # -- common ------------------------------------------------------------------------------------------------------
@@ -277,20 +281,6 @@ class HostService:
 
     def _reply_soon(self, request: Request) -> None:
         self._context.loop.call_soon(lambda: request.reply(None))
-
-
-def _answer(handler: Handler, request: Request, params: dict[str, Any]) -> None:
-    """As the connection would have done, had the request not waited."""
-    try:
-        result = handler(request, params)
-    except BusError as error:
-        request.fail(error)
-        return
-    except InvalidValue as error:
-        request.fail(BusError(ErrorCode.INVALID, f"{request.method}: {error}"))
-        return
-    if result is not DEFERRED:
-        request.reply(result)
 
 
 def _countdown(count: int, done: Callable[[], None]) -> Callable[[], None]:

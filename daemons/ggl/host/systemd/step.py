@@ -23,8 +23,10 @@ def main(arguments: list[str]) -> int:
         os.write(2, b"<3>usage: step start UNIT KIND | stop UNIT | post UNIT\n")
         return 2
     action, name, *rest = arguments
-    # A service gets none of its own, as it has no user.
-    os.environ.setdefault("HOME", "/root")
+    if "HOME" not in os.environ:
+        import pwd
+
+        os.environ["HOME"] = pwd.getpwuid(0).pw_dir  # a service has none, as long as it has no user
     from ggl.host.systemd.surroundings import Surroundings
     from ggl.host.systemd.syntax import unescaped
 

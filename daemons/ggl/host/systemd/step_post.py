@@ -19,8 +19,8 @@ from ggl.host.systemd.cgroup import out_of_memory, processes_of
 from ggl.host.systemd.ending import Ending, Verdict, judge
 from ggl.host.systemd.step_stop import take_down, use_own_log
 from ggl.host.systemd.surroundings import definition
-from ggl.host.systemd.systemctl import SystemctlError, systemctl
 from ggl.host.systemd.syntax import unit_name
+from ggl.host.systemd.systemctl import SystemctlError, systemctl
 from ggl.host.unit import ONCE_PHASES
 from ggl.log import get_logger
 from ggl.notify import notify
@@ -50,12 +50,12 @@ def post(here: Surroundings) -> int:
     verdict = judge(unit, run, wish, ending)
     if verdict.failed:
         return _failed(here, unit, run, wish, ending, verdict)
-    if verdict.stage in ("run", "stop") and run.kind and unit.stop is not None and not run.shut_down:
-        # It was not up yet, or was gone before systemd knew that it was.
-        run = take_down(here, unit, run)
-        if run.overdue:
-            verdict = Verdict("timeout", "stop")
-    if unit.install and verdict.result:
+    if verdict.stage in ("run", "stop") and run.kind:
+        if unit.stop is not None and not run.shut_down:
+            # It was not up yet, or was gone before systemd knew that it was.
+            run = take_down(here, unit, run)
+            if run.overdue:
+                verdict = Verdict("timeout", "stop")
         _end_what_install_left(unit)
     failures = _failures(unit, run, wish)
     if verdict.stage == "run":
@@ -63,7 +63,9 @@ def post(here: Surroundings) -> int:
     elif verdict.result:
         failures.succeeded("run" if ending.up else "start")
     here.write(_kept(run, verdict, ending, failures), verdict.text or "down")
-    if verdict.result and not ending.asked and ending.service_result != "success":
+    if not verdict.result:
+        _choose_again(here, run)
+    elif not ending.asked and ending.service_result != "success":
         _keep_down(here)  # to systemd it has failed
     return 0
 
@@ -87,8 +89,7 @@ def _failed(here: Surroundings, unit: Unit, run: Run, wish: Wish, ending: Ending
         run_aside(here, unit, run, unit.recover, "recover")
     if not run.shut_down:
         run_aside(here, unit, run, unit.stop, "stop")
-    if unit.install:
-        _end_what_install_left(unit)
+    _end_what_install_left(unit)
     if not exhausted:
         _choose_again(here, run)
     return 1 if ending.service_result == "success" else 0
@@ -108,8 +109,8 @@ def _kept(run: Run, verdict: Verdict, ending: Ending, failures: Failures) -> Run
 
 def _failures(unit: Unit, run: Run, wish: Wish) -> Failures:
     """The errors of before that still count."""
-    times = {phase: [time for time in times if time > wish.reset] for phase, times in run.failures.items()}
-    return Failures(unit.start_limit_burst, unit.start_limit_interval, times)
+    left = {phase: [each for each in times if each > wish.reset] for phase, times in run.failures.items()}
+    return Failures(unit.start_limit_burst, unit.start_limit_interval, left)
 
 
 def _ending(here: Surroundings, run: Run) -> Ending:
@@ -131,17 +132,13 @@ def _ending(here: Surroundings, run: Run) -> Ending:
 
 def _ask(service: str, *names: str) -> dict[str, str]:
     """The properties ``names`` of the unit; none when systemd does not answer."""
-    try:
-        lines = systemctl("show", *(f"--property={name}" for name in names), "--", service).splitlines()
-    except SystemctlError as error:
-        _log.error("%s: %s", service, error)
-        return {}
+    lines = _tell_systemd("show", *(f"--property={name}" for name in names), "--", service).splitlines()
     return {name: value for name, _, value in (line.partition("=") for line in lines)}
 
 
 def _job(service: str) -> str:
     """What systemd is about to do with the unit; empty when it is nothing."""
-    for line in systemctl("list-jobs", "--full", "--plain", "--no-legend").splitlines():
+    for line in _tell_systemd("list-jobs", "--full", "--plain", "--no-legend").splitlines():
         fields = line.split()
         if len(fields) > 2 and fields[1] == service:
             return fields[2]
@@ -150,24 +147,29 @@ def _job(service: str) -> str:
 
 def _keep_down(here: Surroundings) -> None:
     """It is not to be started again by itself."""
+    _tell_systemd("stop", "--no-block", "--", here.service)
+
+
+def _tell_systemd(*arguments: str) -> str:
+    """What it answers; nothing when it refuses, which is only logged: what else there is to do is done all the same."""
     try:
-        systemctl("stop", "--no-block", "--", here.service)
+        return systemctl(*arguments)
     except SystemctlError as error:
-        _log.error("%s: %s", here.name, error)
+        _log.error("systemctl %s: %s", " ".join(arguments), error)
+        return ""
 
 
 def _end_what_install_left(unit: Unit) -> None:
     """What an installation left running is the component's, and ends with it."""
+    if not unit.install:
+        return
     service = unit_name(unit.install, "service")
     for signal, seconds in (("SIGTERM", TERM_SECONDS), ("SIGKILL", KILL_SECONDS)):
         deadline = time.monotonic() + seconds
         if not processes_of(service):
             return
         notify(f"EXTEND_TIMEOUT_USEC={int((TERM_SECONDS + KILL_SECONDS + 1.0) * 1e6)}")
-        try:
-            systemctl("kill", f"--signal={signal}", "--", service)
-        except SystemctlError as error:
-            _log.error("%s: %s", service, error)
+        _tell_systemd("kill", f"--signal={signal}", "--", service)
         while processes_of(service) and time.monotonic() < deadline:
             time.sleep(0.05)
 
@@ -204,4 +206,4 @@ def _choose_again(here: Surroundings, run: Run) -> None:
     if chosen.start[0].kind != run.kind:
         layout = Layout(root=here.root)
         (layout.runtime_units / here.service).write_text(render(chosen, layout))
-        systemctl("daemon-reload")
+        _tell_systemd("daemon-reload")

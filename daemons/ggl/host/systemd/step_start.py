@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
@@ -12,19 +11,24 @@ from typing import TYPE_CHECKING
 from ggl.host.conditions import is_skipped
 from ggl.host.systemd import records
 from ggl.host.systemd.records import Run
-from ggl.host.systemd.streams import WARNING, open_stream
+from ggl.host.systemd.streams import INFO, OWN_IDENTIFIER, WARNING, open_stream
 from ggl.host.systemd.syntax import escaped
 from ggl.notify import READY, notify
-from ggl.runner.preparation import NotStarted, Script, prepare
+from ggl.runner.preparation import EXIT_LACKING, NotStarted, Script, prepare, reset_signals
 
 if TYPE_CHECKING:
     from ggl.host.systemd.surroundings import Surroundings
     from ggl.host.unit import Start, Unit
 
-_ONCE_UP = '"$0" -c "$1" || exit; exec systemd-notify --ready'
-"""A startup script's unit is up when the script has ended with 0. Whoever sends it a signal means the script: so it
-waits for that, and says by its exit status that it was ended."""
-_STARTUP = f"trap 'exit 143' TERM INT HUP PIPE; {_ONCE_UP}"
+_STARTUP = """\
+trap 'exit 143' TERM INT HUP PIPE
+"$0" -c "$1" || exit
+unset LD_PRELOAD LD_LIBRARY_PATH
+exec "$2" --ready
+"""
+"""A startup script's unit is up when the script has ended with 0. Whoever sends a signal means the script: so this
+waits for that, and says by its exit status that it was ended. What the script needs of libraries is not ours."""
+_NOTIFY = ("/usr/bin/systemd-notify", "/bin/systemd-notify", "/run/current-system/sw/bin/systemd-notify")
 
 _MOST_BYTES = 128 * 1024
 """Of one argument or variable of a program, with its end (MAX_ARG_STRLEN of the kernel)."""
@@ -54,12 +58,12 @@ def start(here: Surroundings, kind: str, delay: str = str(FIRST_DELAY)) -> int:
         return _failed(here, run, NotStarted(why, lacking=True))
     try:
         script = prepare(unit, chosen.command, "start", here.root)
+        status = _become(here, replace(run, began=True, environment=script.common), script)
     except NotStarted as error:
         status = _failed(here, run, error)
-        if error.lacking:
-            _try_later(float(delay), kind, here.name, chosen.command.timeout)
-        return status
-    return _become(here, replace(run, began=True, environment=script.common), script)
+    if status == EXIT_LACKING and os.geteuid() == 0:
+        _try_later(float(delay), kind, here.name, chosen.command.timeout)
+    return status
 
 
 def _try_later(delay: float, kind: str, name: str, limit: float | None) -> None:
@@ -79,26 +83,28 @@ def _choose(here: Surroundings, unit: Unit) -> Start | None:
     for start in unit.start:
         if not is_skipped(start.command, unit.user):
             return start
-        use_own_log(here)
-        _log.info("%s: %s is skipped: its Skipif holds", here.name, start.kind)
+        _tell(here, f"{here.name}: {start.kind} is skipped: its Skipif holds")
     return None
 
 
+def _tell(here: Surroundings, message: str) -> None:
+    """Say what is not for the component's log."""
+    stream = open_stream(OWN_IDENTIFIER, here.service, INFO)
+    os.write(stream if stream >= 0 else 2, f"<6>hostd: {message}\n".encode("utf-8", "replace"))
+
+
 def _nothing(here: Surroundings, run: Run) -> int:
-    try:
-        here.write(run, "nothing to do")
-    except OSError as error:
-        os.write(2, f"<4>cannot keep a record: {error}\n".encode())
+    here.write(run, "nothing to do")
     notify(READY)
     return 0
 
 
 def _become(here: Surroundings, run: Run, script: Script) -> int:
-    try:
-        here.write(run, f"{run.kind} script")
-        record = os.open(records.run_path(here.directory, here.name), os.O_WRONLY | os.O_CLOEXEC)
-    except OSError as error:
-        return _failed(here, run, NotStarted(f"cannot keep a record: {error}", lacking=True))
+    problem = here.write(run, f"{run.kind} script")
+    if problem:
+        return _failed(here, run, NotStarted(problem, lacking=True))
+    # The directory of the records is root's, which this process is soon not any more.
+    record = os.open(records.run_path(here.directory, here.name), os.O_WRONLY | os.O_CLOEXEC)
     stream = open_stream(str(run.unit["component"] or here.name), here.service, WARNING)
     if stream >= 0:
         os.dup2(stream, 2)
@@ -108,12 +114,12 @@ def _become(here: Surroundings, run: Run, script: Script) -> int:
         _check(script)
         if run.kind == "startup":
             script.environment["NOTIFY_SOCKET"] = os.environ.get("NOTIFY_SOCKET", "")
-            script.become(["/bin/sh", "-c", _STARTUP, script.shell, script.text])
+            program = next(filter(os.path.exists, _NOTIFY), "systemd-notify")
+            script.become(["/bin/sh", "-c", _STARTUP, script.shell, script.text, program])
         if run.kind == "run":
             notify(READY)
         script.execute()
     except NotStarted as error:
-        # The directory of the records is root's, which this process is not any more.
         data = json.dumps(asdict(_with(run, error))).encode()
         os.pwrite(record, data, 0)
         os.ftruncate(record, len(data))
@@ -135,17 +141,8 @@ def _check(script: Script) -> None:
             raise NotStarted(f"cannot run {script.shell}: {text[:40]!r}... is longer than a program can be given")
 
 
-def reset_signals() -> None:
-    """The signals of a fresh process: what the interpreter and systemd ignore is not to be ignored by a script."""
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):
-        signal.signal(number, signal.SIG_DFL)
-
-
 def _failed(here: Surroundings, run: Run, error: NotStarted) -> int:
-    try:
-        here.write(_with(run, error), f"not started: {error}")
-    except OSError as problem:
-        os.write(2, f"<4>cannot keep a record: {problem}\n".encode())
+    here.write(_with(run, error), f"not started: {error}")
     return _say(error)
 
 

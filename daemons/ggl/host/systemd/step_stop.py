@@ -7,16 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ggl.host.systemd.aside import run_aside
-from ggl.host.systemd.streams import INFO, open_stream
+from ggl.host.systemd.streams import INFO, OWN_IDENTIFIER, open_stream
 from ggl.host.systemd.surroundings import definition
 
 if TYPE_CHECKING:
     from ggl.host.systemd.records import Run
     from ggl.host.systemd.surroundings import Surroundings
     from ggl.host.unit import Unit
-
-OWN_IDENTIFIER = "ggl.core.hostd"
-"""As whose lines the journal keeps what the steps themselves have to say."""
 
 
 def stop(here: Surroundings) -> int:

@@ -7,6 +7,8 @@ import socket
 JOURNAL = "/run/systemd/journal/stdout"
 INFO, WARNING = 6, 4
 """What a script prints on its standard output, and on its standard error."""
+OWN_IDENTIFIER = "ggl.core.hostd"
+"""As whose lines the journal keeps what the steps themselves have to say: they are no words of the component."""
 
 
 def open_stream(identifier: str, unit: str, severity: int) -> int:

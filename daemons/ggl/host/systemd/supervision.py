@@ -8,7 +8,6 @@ reverse order.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 
 from ggl.bus.loop import Loop
 from ggl.catalog import DAEMONS
@@ -16,9 +15,9 @@ from ggl.durable import sync_directory
 from ggl.host import store
 from ggl.host.order import OrderedStop
 from ggl.host.systemd.core import CoreDaemon
-from ggl.host.systemd.dbus import NO_CONNECTION
+from ggl.host.systemd.inventory import Inventory
 from ggl.host.systemd.layout import TARGET, Layout
-from ggl.host.systemd.membership import controllers
+from ggl.host.systemd.limits import can_hold, controllers
 from ggl.host.systemd.properties import Properties
 from ggl.host.systemd.standing import UnitStanding
 from ggl.host.systemd.supervised import SupervisedUnit
@@ -27,11 +26,6 @@ from ggl.host.systemd.unit_files import UnitFiles
 from ggl.host.unit import CORE_PREFIX, ONCE_PHASES, Limits, Unit
 from ggl.log import get_logger
 
-if TYPE_CHECKING:
-    from ggl.host.systemd.dbus import DBusError
-
-AGAIN_SECONDS = 1.0
-"""After which systemd is asked again when it could not say how its units are."""
 _MARK = "instance"
 """File among the records: the start of the target whose units were started."""
 
@@ -65,8 +59,8 @@ class Supervision:
         self._on_ready = on_ready
         self._controllers = controllers()
         self._jobs: dict[str, Callable[[], None]] = {}
-        self._sync = 0
-        self.systemd = Systemd(loop, self._changed_in_systemd, self._job_over, self._synchronize, self._lost)
+        self.systemd = Systemd(loop, self._changed_in_systemd, self._job_over, self._ask, self._lost)
+        self._inventory = Inventory(loop, self.systemd, ["ggl.*", TARGET], self._is_ours, self._synchronized)
         self.files = UnitFiles(layout, self.systemd)
         self.records.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.core = {CORE_PREFIX + daemon.name: CoreDaemon(self, daemon) for daemon in DAEMONS}
@@ -94,33 +88,11 @@ class Supervision:
 
     # -- the whole runtime -------------------------------------------------------------------------------------------
 
-    def _synchronize(self) -> None:
-        """Ask systemd for everything."""
-        self._sync += 1
-        sync, left = self._sync, 0
+    def _ask(self) -> None:
+        self._inventory.begin()
 
-        def got(_properties: Properties) -> None:
-            nonlocal left
-            left -= 1
-            if sync == self._sync and not left:
-                self._synchronized()
-
-        def got_names(names: list[str]) -> None:
-            nonlocal left
-            known = [name for name in names if name in self._by_file or name == TARGET]
-            left = len(known)
-            for name in known:
-                self.systemd.ask(name, got, failed)
-            if not known:
-                self._synchronized()
-
-        def failed(error: DBusError) -> None:
-            if sync == self._sync and error.name != NO_CONNECTION:
-                _log.error("systemd does not say how its units are: %s", error)
-                self._sync += 1
-                self.loop.call_later(AGAIN_SECONDS, self._synchronize)
-
-        self.systemd.loaded(["ggl.*", TARGET], got_names, failed)
+    def _is_ours(self, file: str) -> bool:
+        return file in self._by_file or file == TARGET
 
     def _synchronized(self) -> None:
         self._jobs.clear()
@@ -133,7 +105,10 @@ class Supervision:
         self._target_changed(of(TARGET), resume=True)
 
     def _target_changed(self, target: Properties, resume: bool = False) -> None:
-        self.target = target
+        was_stopping, self.target = self.stopping, target
+        if self.stopping and not was_stopping:
+            for unit in list(self.units.values()):
+                unit.call_off()
         if target.active_state == "active" and target.invocation != self.instance:
             self.instance = target.invocation
             if self._marked() != self.instance:
@@ -142,9 +117,9 @@ class Supervision:
         elif not self.instance and (target.active_state == "activating" or target.job):
             return  # it is about to come up: until then there is nothing to tell
         if resume:
+            self.ready = True
             for unit in list(self.units.values()):
                 unit.resume()
-            self.ready = True
             self._on_ready("")
 
     def _begin_anew(self) -> None:
@@ -168,7 +143,7 @@ class Supervision:
 
     def _lost(self, why: str) -> None:
         self.ready = False
-        self._sync += 1
+        self._inventory.cancel()
         self._jobs.clear()
         for unit in self.units.values():
             unit.connection_lost()
@@ -195,8 +170,7 @@ class Supervision:
         self._on_change(unit)
 
     def can_limit(self, limits: Limits) -> bool:
-        needed = {"memory"} if limits.memory is not None else set()
-        return needed | ({"cpu"} if limits.cpus is not None else set()) <= self._controllers
+        return can_hold(limits, self._controllers)
 
     # -- units -------------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ggl.bus.loop import Loop
-from ggl.host.systemd.dbus import DBus, DBusError, Signal
+from ggl.host.systemd.dbus import NO_CONNECTION, TIMEOUT, DBus, DBusError, Signal
 from ggl.host.systemd.properties import Properties
 from ggl.log import get_logger
 
@@ -16,6 +16,19 @@ UNIT_PATHS = MANAGER_PATH + "/unit/"
 MANAGER, UNIT, UNIT_SERVICE = f"{SERVICE}.Manager", f"{SERVICE}.Unit", f"{SERVICE}.Service"
 PROPERTIES = "org.freedesktop.DBus.Properties"
 NO_SUCH_UNIT = f"{SERVICE}.NoSuchUnit"
+PASSING = frozenset(
+    (
+        NO_CONNECTION,
+        TIMEOUT,
+        "org.freedesktop.DBus.Error.NoReply",
+        "org.freedesktop.DBus.Error.NoMemory",
+        "org.freedesktop.DBus.Error.LimitsExceeded",
+        f"{SERVICE}.TransactionIsDestructive",
+        f"{SERVICE}.ShuttingDown",
+    )
+)
+"""Names of errors that have nothing to do with the unit: what was asked for may succeed another time. (A destructive
+transaction is one that contradicts another, such as the end of the whole system.)"""
 _MATCHES = (
     f"interface='{PROPERTIES}',member='PropertiesChanged',path_namespace='{UNIT_PATHS.rstrip('/')}'",
     *(

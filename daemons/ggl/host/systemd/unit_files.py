@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ggl.host.systemd.component_unit import choose, file_name, render
+from ggl.host.systemd.limits import as_properties
 from ggl.log import get_logger
 
 if TYPE_CHECKING:
@@ -15,10 +16,6 @@ if TYPE_CHECKING:
     from ggl.host.systemd.layout import Layout
     from ggl.host.systemd.systemd1 import Systemd
     from ggl.host.unit import Unit
-
-NO_LIMIT = (1 << 64) - 1
-LEAST_CPUS = 0.01
-"""The kernel takes no less."""
 
 _log = get_logger("hostd")
 
@@ -36,9 +33,12 @@ class UnitFiles:
         self._now: list[tuple[Callable[[], None], Callable[[DBusError], None]]] = []
         self._next: list[tuple[Callable[[], None], Callable[[DBusError], None]]] = []
 
+    def path(self, name: str) -> Path:
+        return self._layout.runtime_units / file_name(name)
+
     def write(self, unit: Unit) -> None:
         """Raises ``OSError``."""
-        path = self._layout.runtime_units / file_name(unit.name)
+        path = self.path(unit.name)
         text = render(choose(unit), self._layout).encode()
         try:
             if path.read_bytes() == text:
@@ -60,7 +60,10 @@ class UnitFiles:
             # systemd keeps it in files as well, which would prevail over the unit file of later versions.
             for setting in ("MemoryMax", "CPUQuota"):
                 path = self._control(name) / f"50-{setting}.conf"
-                path.unlink(missing_ok=True)
+                try:
+                    path.unlink(missing_ok=True)
+                except OSError as error:
+                    _log.error("%s prevails over later limits: %s", path, error.strerror)
             self._limiting -= 1
             if self._next:
                 self._read()
@@ -69,14 +72,14 @@ class UnitFiles:
             _log.warning("%s: runs without its systemResourceLimits: %s", unit.name, error)
             over()
 
-        self._systemd.set_properties(name, limits(unit), over, failed)
+        self._systemd.set_properties(name, as_properties(unit.limits), over, failed)
 
     def _control(self, name: str) -> Path:
         return self._layout.runtime_units.with_name("system.control") / f"{name}.d"
 
     def remove(self, name: str) -> None:
         """The file, and what an administrator has added for the time until the next boot. Raises ``OSError``."""
-        path = self._layout.runtime_units / file_name(name)
+        path = self.path(name)
         self._is_stale |= path.exists()
         path.unlink(missing_ok=True)
         for additions in (path.with_name(f"{path.name}.d"), self._control(path.name)):
@@ -117,13 +120,3 @@ class UnitFiles:
         self._now, self._next = [], []
         for _, failed in waiting:
             failed(error)
-
-
-def limits(unit: Unit) -> list[tuple[str, tuple[str, Any]]]:
-    """The properties that hold the unit to its limits; without one there is none."""
-    memory, cpus = unit.limits.memory, unit.limits.cpus
-    quota = NO_LIMIT if cpus is None else int(max(cpus, LEAST_CPUS) * 1e6)
-    return [
-        ("MemoryMax", ("t", NO_LIMIT if memory is None else memory * 1024)),
-        ("CPUQuotaPerSecUSec", ("t", min(quota, NO_LIMIT))),
-    ]

@@ -1,6 +1,6 @@
 SUMMARY = "Edge runtime that runs AWS IoT Greengrass v2 components"
 LICENSE = "Apache-2.0"
-LIC_FILES_CHKSUM = "file://LICENSE;md5=8f5236de5669de4c14b2c9f633cac172"
+LIC_FILES_CHKSUM = "file://LICENSE;md5=9d5d448a3fa430865d92e21d4d01200c"
 
 # Where your copy of the source is, for example "git.example.com/ggl.git;protocol=https".
 GGL_REPOSITORY ?= "example.invalid/ggl.git;protocol=https"

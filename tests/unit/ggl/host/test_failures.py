@@ -32,6 +32,13 @@ def test_an_hour_between_two_errors_starts_anew_but_less_does_not() -> None:
     assert [failures.record("run", now) for now in (0.0, HOUR, 2 * HOUR, 3 * HOUR)] == [False] * 4
 
 
+def test_errors_that_were_kept_count_as_before() -> None:
+    before = Failures(3, HOUR)
+    before.record("run", 0.0)
+    before.record("run", 1.0)
+    assert Failures(3, HOUR, before.times).record("run", 2.0)
+
+
 def test_no_burst_means_no_limit() -> None:
     failures = Failures(0, HOUR)
     assert not any(failures.record("run", float(now)) for now in range(100))

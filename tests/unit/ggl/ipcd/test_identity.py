@@ -39,9 +39,7 @@ def in_unit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_token_is_refused_from_the_unit_of_another_component(tokens: Tokens, in_unit: None) -> None:
-    with pytest.raises(
-        Refused, match=r"token of com\.example\.Meter, but its process belongs to the unit"
-    ):
+    with pytest.raises(Refused, match=r"token of com\.example\.Meter, but its process belongs to the unit"):
         owner(tokens, HERE)
 
 

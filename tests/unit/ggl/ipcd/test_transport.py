@@ -11,18 +11,19 @@ import pytest
 from ggl.bus import Loop
 from ggl.ipcd import transport
 from ggl.ipcd.transport import MAX_QUEUED, PAUSE_READING, Transport
+from ggl.ipcd.waiting import MAX_WAITING, Waiting
 
 
 class Link:
     """A transport and the component's end of its socket."""
 
-    def __init__(self) -> None:
+    def __init__(self, waiting: Waiting | None = None) -> None:
         self.loop = Loop()
         ours, self.component = socket.socketpair()
         self.component.settimeout(10)
         self.received = b""
         self.closed: list[str] = []
-        self.transport = Transport(self.loop, ours, self.closed.append)
+        self.transport = Transport(self.loop, ours, self.closed.append, waiting or Waiting())
         self.transport.on_data = self._on_data
 
     def _on_data(self, data: bytes) -> None:
@@ -134,3 +135,32 @@ def test_a_component_that_leaves_is_noticed_also_while_its_requests_wait(link: L
     link.transport.send(bytes(PAUSE_READING * 2))
     link.component.close()
     link.run(lambda: len(link.closed) == 1)
+
+
+def test_many_that_do_not_read_together_lose_the_slowest_among_them_and_no_others() -> None:
+    waiting = Waiting()
+    links = [Link(waiting) for _ in range(MAX_WAITING // MAX_QUEUED + 4)]
+    for link in links[1:]:
+        link.transport.send(bytes(MAX_QUEUED))
+    links[0].transport.send(b"for somebody who reads")
+    gone = [link for link in links if link.transport.closed]
+    assert len(gone) >= 3
+    assert not links[0].transport.closed
+    links[0].settle()
+    assert links[0].component.recv(100) == b"for somebody who reads"
+    kept = sum(link.transport.queued for link in links)
+    assert MAX_WAITING - MAX_QUEUED <= kept <= MAX_WAITING
+    for link in gone:
+        link.settle()
+        assert "does not read" in link.closed[0]
+
+
+def test_what_was_read_does_not_count_any_more() -> None:
+    waiting = Waiting()
+    slow, quick = Link(waiting), Link(waiting)
+    for _ in range(2 * MAX_WAITING // MAX_QUEUED):
+        quick.transport.send(bytes(MAX_QUEUED))
+        quick.read(MAX_QUEUED)
+    slow.transport.send(bytes(MAX_QUEUED))
+    assert not slow.transport.closed
+    assert not quick.transport.closed

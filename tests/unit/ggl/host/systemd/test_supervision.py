@@ -323,10 +323,20 @@ def test_everything_that_is_wanted_starts_with_the_runtime_and_nothing_else(devi
 
 def test_nothing_starts_while_the_runtime_goes_down(device: Device) -> None:
     device.load(unit("ggl.A"))
+    device.comes_up("ggl.A")
     device.systemd.on_change(TARGET, replace(UP_TARGET, active_state="inactive"))
     assert device.load(unit("ggl.B")) == []
     assert device.shown("ggl.B") == "dead"
     assert device.host.units["ggl.B"].wanted
+
+
+def test_a_start_that_systemd_has_not_begun_is_called_off_when_the_runtime_goes_down(device: Device) -> None:
+    assert device.load(unit("ggl.A")) == ["start ggl.A.service"]
+    device.systemd.on_change(TARGET, replace(UP_TARGET, active_state="inactive"))
+    assert device.turn() == ["stop ggl.A.service"]
+    device.systemd.on_job("stop ggl.A.service")
+    assert device.turn() == []
+    assert device.host.units["ggl.A"].wanted
 
 
 def test_without_systemd_a_unit_goes_on_waiting_until_it_is_back(device: Device) -> None:
