@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from ggl.host.action import Action
 
 _INTO_OPT = (
-    "put ggl where every user can run it, from its folder: python3 -m venv /opt/ggl && /opt/ggl/bin/pip install ."
+    "put ggl where every user can run it, from its folder: "
+    "umask 022; python3 -m venv /opt/ggl && /opt/ggl/bin/pip install ."
 )
 
 

@@ -179,7 +179,8 @@ def test_when_configd_itself_fails_for_ever_the_hooks_run(tmp_path: Path) -> Non
         for path in database.parent.glob("config.db*"):
             shutil.move(path, tmp_path / path.name)
         database.mkdir()
-        hook(runtime, "10-restore", f'rmdir "$GGL_ROOT/config.db"; mv {tmp_path}/config.db* "$GGL_ROOT"/')
+        own = 'chown --reference="$GGL_ROOT" "$GGL_ROOT"/config.db*'  # a hook is root, the daemon may not be
+        hook(runtime, "10-restore", f'rmdir "$GGL_ROOT/config.db"; mv {tmp_path}/config.db* "$GGL_ROOT"/; {own}')
         runtime.up()
         try:
             runtime.call("gg_config", "list", {"key_path": []}, timeout=1)

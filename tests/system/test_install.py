@@ -252,6 +252,16 @@ def test_a_runtime_of_before_is_taken_over_with_its_state(app: Path) -> None:
     wait_until(lambda: (SYSTEM.work / "com.example.App/user").exists())
 
 
+def test_a_database_that_root_has_put_there_is_given_to_the_daemons() -> None:
+    ggl("install")
+    ggl("config", "set", "/services/com.example.App/configuration/kept", "yes")
+    systemctl("stop", "ggl.core.configd.service")
+    shutil.copy(SYSTEM.config_db, SYSTEM.config_db.with_name("backup"))
+    os.replace(SYSTEM.config_db.with_name("backup"), SYSTEM.config_db)
+    assert json.loads(ggl("install", "--json"))["actions"] == [f"hand {SYSTEM.state} over from root to ggcore"]
+    assert "yes" in ggl("config", "get", "/services/com.example.App/configuration/kept")
+
+
 def test_the_bus_is_open_to_the_group_and_closed_to_others() -> None:
     ggl("install")
     ggl("config", "get", "/system")

@@ -96,7 +96,7 @@ class Machine:
                 process.wait(60)
 
     def touch(self, file: str) -> None:
-        """In the state of the runtime, while the machine is off. (A boot is not over before what waits for it is up.)"""
+        """In the runtime's state, while the machine is off. (A boot is not over before what waits for it is up.)"""
         (self.directory / "state" / file).touch()
 
     def remove(self) -> None:

@@ -1,4 +1,4 @@
-"""The cgroup of a unit as its own steps see it, which run in it: who is there, and what the kernel did to them."""
+"""The cgroups of units as one of them sees them, its own among others: who is there, and what the kernel did to them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ def processes_of(service: str) -> list[int]:
     return sorted(found)
 
 
-def out_of_memory() -> bool:
-    """The kernel has killed a process of this cgroup for using more memory than the limit."""
+def out_of_memory(service: str = "") -> bool:
+    """The kernel has killed a process of ``service`` (empty: of this process's own) for using more than its limit."""
     own = _own()
+    if service:
+        own = {names: f"{path.rpartition('/')[0]}/{service}" for names, path in own.items()}
     files = [f"{_MOUNTED}{own.get('', '')}/memory.events"]
     files += [f"{_MOUNTED}/memory{path}/memory.oom_control" for names, path in own.items() if names == "memory"]
     counts = dict(line.split()[:2] for file in files for line in _lines(file) if len(line.split()) > 1)

@@ -98,7 +98,7 @@ def hardening(layout: Layout, daemon: Daemon) -> str:
 
 
 def of_tools(writable: tuple[str, ...] = ()) -> str:
-    """The lines of ``[Service]`` for what runs for a moment as root: it talks to systemd, and writes to ``writable``."""
+    """The lines of ``[Service]`` for what runs for a moment as root, talks to systemd and writes to ``writable``."""
     places = f"ReadWritePaths={' '.join(writable)}\n" if writable else ""
     capabilities = "CAP_DAC_OVERRIDE" if writable else ""
     return f"{_COMMON}CapabilityBoundingSet={capabilities}\nSystemCallFilter=~@resources\nProtectHome=yes\n{places}"

@@ -189,7 +189,8 @@ def _ran_as_root(layout: Layout) -> bool:
 
 def _take_over(layout: Layout) -> None:
     """What the core daemons write is theirs. Components' directories are their users', and some is written by root."""
-    shutil.rmtree(layout.root.run, ignore_errors=True)
+    if not is_running():
+        shutil.rmtree(layout.root.run, ignore_errors=True)
     state = layout.root.state
     uid, gid = pwd.getpwnam(USER).pw_uid, grp.getgrnam(GROUP).gr_gid
     for folder, folders, names, fd in os.fwalk(state):

@@ -12,14 +12,13 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from ggl.host.status import UnitStatus
+from ggl.host.systemd.ending import Ending, Verdict, judge
 from ggl.host.systemd.properties import Properties
 from ggl.host.systemd.records import Run, Wish
 from ggl.host.unit import Unit
 
-_CLD_EXITED = 1
-_SIGNALED = (2, 3)
-"""``si_code`` of a process that a signal ended, without and with a core dump."""
-REPORTED = "the component reported an error"
+_EXIT_CODES = {1: "exited", 2: "killed", 3: "dumped"}
+"""By ``si_code`` of waitid(2)."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +44,8 @@ class Facts:
     outdated: bool = False
     """What it did was done by a definition that is not valid any more."""
     can_limit: bool = True
+    out_of_memory: bool = False
+    """The kernel has killed a process of it for using more memory than its limit."""
     now: float = 0.0
 
 
@@ -158,7 +159,7 @@ def _state(facts: Facts, unit: Unit, nothing: bool) -> State:
     if properties.active_state == "deactivating":
         return _deactivating(facts, unit)
     if _has_reported(facts):
-        return _failing(facts, unit, "notified-error", 0, REPORTED)
+        return _failing(facts, unit, judge(unit, run, facts.wish, _ending(facts)))
     if properties.sub_state.startswith("auto-restart"):
         return _ended(run)
     if properties.active_state in ("activating", "inactive", "failed"):
@@ -199,26 +200,30 @@ def _starting(run: Run) -> State:
 
 
 def _deactivating(facts: Facts, unit: Unit) -> State:
-    """It goes down, and it has to be found out why."""
+    """It goes down, and it has to be found out why; its last step will say the same."""
     run, properties = facts.run, facts.properties
     if run.result or run.lacking:
         return _ended(run)
-    if _has_reported(facts):
-        return _failing(facts, unit, "notified-error", 0, REPORTED)
-    if properties.is_to_stop or run.overdue:
+    verdict = judge(unit, run, facts.wish, _ending(facts))
+    if verdict.failed and (properties.exit_code or properties.result != "success" or _has_reported(facts)):
+        return _failing(facts, unit, verdict)
+    if run.overdue or verdict.failed or verdict.stage == "stop":
         return _stopping(run)
-    status = properties.exit_status
-    if properties.result == "watchdog":
-        return _failing(facts, unit, "notified-error", 0, REPORTED)
-    if properties.result == "timeout":
-        return _failing(facts, unit, "timeout", 0, _overdue(facts, unit))
-    if properties.exit_code in _SIGNALED:
-        return _failing(facts, unit, "signal", status, f"killed by signal {status}")
-    if properties.exit_code == _CLD_EXITED and status:
-        if run.why and not run.began:
-            return _failing(facts, unit, "exec-failed", status, run.why)
-        return _failing(facts, unit, "exit-code", status, f"exit code {status}")
-    return State("deactivating", "stop", stage="run")
+    return State("deactivating", "stop", stage=verdict.stage)
+
+
+def _ending(facts: Facts) -> Ending:
+    properties, run = facts.properties, facts.run
+    up = properties.is_up_since_start or (run.kind == "run" and run.began)
+    return Ending(
+        service_result=properties.result,
+        exit_code=_EXIT_CODES.get(properties.exit_code, ""),
+        exit_status=str(properties.exit_status),
+        asked=properties.is_to_stop,
+        up=up,
+        seconds=(properties.went_down - properties.came_up) / 1e6 if up else 0.0,
+        out_of_memory=facts.out_of_memory,
+    )
 
 
 def _stopping(run: Run) -> State:
@@ -239,11 +244,10 @@ def _ended(run: Run) -> State:
     return State(*words, run.result, run.stage, run.exit_status, run.text)
 
 
-def _failing(facts: Facts, unit: Unit, result: str, status: int, text: str) -> State:
+def _failing(facts: Facts, unit: Unit, verdict: Verdict) -> State:
     """It has just ended with an error, of which its record does not tell yet."""
-    phase = "run" if facts.properties.is_up_since_start else "start"
-    words = ("failed", "failed") if _is_last(facts, unit, phase) else ("activating", "auto-restart")
-    return State(*words, result, phase, status, text)
+    words = ("failed", "failed") if _is_last(facts, unit, verdict.stage) else ("activating", "auto-restart")
+    return State(*words, verdict.result, verdict.stage, verdict.exit_status, verdict.text)
 
 
 def _is_last(facts: Facts, unit: Unit, phase: str) -> bool:
@@ -258,8 +262,3 @@ def _is_last(facts: Facts, unit: Unit, phase: str) -> bool:
 
 def _has_reported(facts: Facts) -> bool:
     return not facts.run.result and 0 < facts.run.started < facts.wish.reported_error
-
-
-def _overdue(facts: Facts, unit: Unit) -> str:
-    seconds = next((start.command.timeout for start in unit.start if start.kind == facts.run.kind), None)
-    return "" if seconds is None else f"did not finish within {seconds:g} s"

@@ -29,6 +29,8 @@ class Properties:
     """When its last start began, in microseconds of the monotonic clock."""
     came_up: int = 0
     """When it last came up, likewise."""
+    went_down: int = 0
+    """When it last ceased to be up, likewise."""
     restarts: int = 0
     frozen: bool = False
     invocation: str = ""
@@ -75,6 +77,7 @@ _FIELDS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "StateChangeTimestamp": ("changed", lambda microseconds: int(microseconds) // 1000),
     "InactiveExitTimestampMonotonic": ("begun", int),
     "ActiveEnterTimestampMonotonic": ("came_up", int),
+    "ActiveExitTimestampMonotonic": ("went_down", int),
     "NRestarts": ("restarts", int),
     "FreezerState": ("frozen", lambda state: state == "frozen"),
     "InvocationID": ("invocation", lambda octets: bytes(octets).hex()),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ggl.host.systemd import records
+from ggl.host.systemd.cgroup import out_of_memory
 from ggl.host.systemd.component_unit import file_name
 from ggl.host.systemd.observed import Facts, Observed, observe
 from ggl.host.systemd.properties import Properties
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 SETTLE_SECONDS = 0.3
 """After which a unit that failed is not about to be started again by systemd."""
+
+CLD_KILLED = 2
 
 _log = get_logger("hostd")
 
@@ -106,8 +110,13 @@ class UnitStanding:
             problem=self._problem,
             outdated=self._outdated,
             can_limit=supervision.can_limit(self.unit.limits),
+            out_of_memory=self._may_be_out_of_memory() and out_of_memory(self.file),
             now=records.now(),
         )
+
+    def _may_be_out_of_memory(self) -> bool:
+        killed = self.properties.exit_code == CLD_KILLED and self.properties.exit_status == signal.SIGKILL
+        return killed and self.unit.limits.memory is not None and not self._run.result
 
     def _is_up(self) -> bool:
         shown = self.observed.status

@@ -274,6 +274,21 @@ def test_what_is_unloaded_leaves_nothing_behind(device: Device) -> None:
     assert list(store.load_all(device.host.layout.root.units)) == []
 
 
+def test_the_host_may_leave_when_nothing_waits_and_nobody_requires_anybody(device: Device) -> None:
+    assert not device.host.is_under_way
+    device.load(unit("ggl.B", "ggl.A"))
+    assert device.host.is_under_way
+    device.load(unit("ggl.A"))
+    device.comes_up("ggl.A")
+    device.comes_up("ggl.B")
+    assert device.host.is_under_way
+    device.host.stop([device.host.units["ggl.B"]], lambda: None)
+    device.turn()
+    assert device.host.is_under_way
+    device.goes_down("ggl.B")
+    assert not device.host.is_under_way
+
+
 # -- another process goes on -------------------------------------------------------------------------------------------
 
 
@@ -312,6 +327,8 @@ def test_everything_that_is_wanted_starts_with_the_runtime_and_nothing_else(devi
     device.load(unit("ggl.B"), start=False)
     for name in ("ggl.A", "ggl.C"):
         device.comes_up(name)
+    device.host.units["ggl.D"].wanted = True
+    device.host.save_wanted(device.host.units["ggl.D"])
     device.systemd.units = {TARGET: replace(UP_TARGET, invocation="second")}
     for path in (device.directory / "units.d").iterdir():
         path.unlink()
