@@ -1,4 +1,4 @@
-"""The cgroups of units as one of them sees them, its own among others: who is there, and what the kernel did to them."""
+"""The cgroups of units, as a process in one of them sees them: who is there, and what the kernel did to them."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ INSTALL = replace(UNIT, name="ggl.A.install", phase="install", start=(Start("one
 BEGUN = Run(unit=UNIT.to_dict(), kind="run", started=10.0, began=True, invocation="i")
 UP = Properties("loaded", "active", "running", main_pid=5, begun=100, came_up=200, invocation="i")
 STARTING = replace(UP, active_state="activating", sub_state="start", came_up=0)
-ENDING = replace(UP, active_state="deactivating", sub_state="stop-post", main_pid=0)
+ENDING = replace(UP, active_state="deactivating", sub_state="stop-post", main_pid=0, went_down=8_000_000)
 AGAIN = replace(ENDING, active_state="activating", sub_state="auto-restart")
 FAILED = replace(ENDING, active_state="failed", sub_state="failed", result="exit-code")
 DOWN = Properties()
@@ -177,9 +177,17 @@ def test_a_run_that_has_failed_is_tried_again_from_the_first_moment(
     assert (observed.ready, observed.down, state(observed)) == (False, False, "ERRORED")
 
 
+def test_a_kill_for_using_too_much_memory_is_told_as_that() -> None:
+    limited = replace(UNIT, limits=Limits(memory=30))
+    killed = replace(ENDING, result="signal", exit_code=2, exit_status=9)
+    text = seen(killed, unit=limited, out_of_memory=True).status.status_text
+    assert text == "it used more memory than its limit of 30 KB, and the kernel killed it"
+
+
 def test_the_job_of_the_start_itself_makes_no_stop_of_an_error() -> None:
     properties = replace(ENDING, came_up=0, exit_code=1, exit_status=3, job=4, start_job=4)
-    assert words(seen(properties)) == ("activating", "auto-restart", "exit-code", "start")
+    run = replace(BEGUN, kind="startup")
+    assert words(seen(properties, run)) == ("activating", "auto-restart", "exit-code", "start")
 
 
 def test_the_try_that_follows_is_counted_once() -> None:
@@ -243,8 +251,9 @@ def test_a_stop_in_which_the_process_failed_is_no_failure() -> None:
 
 def test_an_error_that_the_component_reports_counts_at_once_and_for_its_run_only() -> None:
     reported = replace(WISH, reported_error=11.0)
+    run = replace(BEGUN, kind="startup")
     for properties, phase in ((UP, "run"), (STARTING, "start"), (replace(ENDING, job=3), "run")):
-        assert words(seen(properties, BEGUN, reported)) == ("activating", "auto-restart", "notified-error", phase)
+        assert words(seen(properties, run, reported)) == ("activating", "auto-restart", "notified-error", phase)
     assert words(seen(UP, replace(BEGUN, started=12.0), reported))[:2] == ("active", "running")
     assert words(seen(replace(STARTING, invocation="next"), BEGUN, reported))[:2] == ("activating", "start")
 
