@@ -111,6 +111,8 @@ def _runtime(layout: Layout) -> str:
     return f"""\
 [Unit]
 Description=Greengrass: the core, before the components and after them
+# Whoever stops and starts it again and again means it.
+StartLimitIntervalSec=0
 PartOf={TARGET}
 RequiresMountsFor={_word(str(layout.root.state))}
 After=dbus.socket dbus.service network.target remote-fs.target
