@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from gglcli.client import command
+from ggl.logs.source import log_source
+from gglcli.client import command, root
 from gglcli.dependencies import tree_table
 from gglcli.output import Block, Cell, Document, Fields, State, Table, Text, Time
 from gglcli.status import reason_text
@@ -54,5 +55,5 @@ def _limits_text(data: dict[str, Any]) -> str:
     if limits.get("cpus") is not None:
         parts.append(f"{limits['cpus']} processors")
     if parts and data["pid"] and not limits["enforced"]:
-        parts.append(f"not enforced, see '{command('logs ggld')}'")
+        parts.append(f"not enforced, see '{command(f'logs {log_source(root()).host_daemon}')}'")
     return ", ".join(parts) or "none"

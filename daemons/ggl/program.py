@@ -6,10 +6,9 @@ names the runtime, else ``GGL_ROOT`` or the usual place.
 
 from __future__ import annotations
 
-from ggl.lazy import defer
+from ggl.lazy import lean
 
-# Before anything imports dataclasses, which import it and never use it.
-defer("inspect")
+lean()
 
 import os  # noqa: E402
 import sys  # noqa: E402

@@ -11,6 +11,7 @@ import typer
 
 from ggl.bus import BusError, ErrorCode
 from ggl.catalog import DAEMONS, HOST_INTERFACE
+from ggl.logs.source import log_source
 from gglcli import output
 from gglcli.client import HOST, connect, not_running, root
 from gglcli.errors import INVALID, TIMEOUT, CliError
@@ -57,7 +58,7 @@ def list_interfaces(
     with connect(HOST) as host:
         units = {unit["name"]: unit for unit in host.call("list")}
     owners = {name: daemon.name for daemon in DAEMONS for name in daemon.interfaces}
-    owners[HOST_INTERFACE] = "ggld"
+    host_daemon = owners[HOST_INTERFACE] = log_source(root()).host_daemon
     try:
         names = sorted(entry.name for entry in root().bus_dir.iterdir() if entry.is_socket())
     except OSError:
@@ -66,7 +67,7 @@ def list_interfaces(
     for name in names:
         daemon = owners.get(name, "")
         unit = units.get(CORE_PREFIX + daemon, {})
-        state = "running" if daemon == "ggld" else daemon_state(unit) if unit else ""
+        state = "running" if daemon == host_daemon else daemon_state(unit) if unit else ""
         rows.append({"interface": name, "daemon": daemon, "state": state, "socket": str(root().bus_socket(name))})
     table = [[row["interface"], row["daemon"], State(row["state"]), row["socket"]] for row in rows]
     output.show(rows, Table(["INTERFACE", "DAEMON", "STATE", "SOCKET"], table))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ggl.host.detect import is_booted_with_openrc, is_booted_with_systemd
+from ggl.host.detect import host_of, is_booted_with_openrc, is_booted_with_systemd
 from gglcli import output
 from gglcli.client import root
 from gglcli.errors import FAILURE, USAGE, CliError
@@ -61,6 +61,7 @@ def install(
     if is_booted_with_openrc():
         actions = _openrc_actions(start=not no_start)
     else:
+        _refuse_other_nucleus()
         _refuse_packaged("it is there already", "start it: ggl up")
         actions = _install_actions(start=not no_start)
     was_up = bool(actions) and _is_up()
@@ -84,6 +85,7 @@ def install_services() -> None:
     from ggl.host.systemd.install import packaged
 
     _require_device("installed")
+    _refuse_other_nucleus()
     if packaged() is None:
         _do(_install_actions(start=False))
 
@@ -133,6 +135,7 @@ def uninstall(
     if is_booted_with_openrc():
         actions = control.uninstall_actions(purge=purge)
     else:
+        _refuse_other_nucleus()
         _refuse_packaged("it belongs to a package", "remove that, for example: apt remove ggl")
         actions = uninstall_actions(Layout(), purge=purge)
     if actions and not dry_run and not yes:
@@ -178,12 +181,29 @@ def _refuse_packaged(why: str, hint: str) -> None:
         raise CliError(f"a package has installed the runtime ({path}): {why}", FAILURE, hint=hint)
 
 
+def _refuse_other_nucleus() -> None:
+    from ggl.host.systemd.takeover import foreign_target
+
+    if (path := foreign_target()) is not None:
+        raise CliError(
+            f"another Greengrass nucleus is installed on this device ({path})",
+            FAILURE,
+            hint="remove it first, with its package or its own means; 'ggl config migrate' reads its configuration",
+        )
+
+
 def _refuse_supervisor() -> None:
     from ggl.host.process import launch
 
     if pid := launch.running_pid(root()):
         raise CliError(
             f"the runtime runs under a supervisor of its own (pid {pid})", FAILURE, hint="stop it first: ggl down"
+        )
+    if left := launch.left_behind(root()):
+        pids = " ".join(str(pid) for pid in left)
+        how = "ggl down" if host_of(root()) == "process" else f"kill {pids}"
+        raise CliError(
+            f"a runtime under a supervisor of its own has left processes ({pids})", FAILURE, hint=f"end them: {how}"
         )
 
 

@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from ggl.catalog import DAEMONS
+from ggl.host.store import is_readable
+from ggl.host.unit import main_unit
 from ggl.logs.reader import CORE_PREFIX, Query, display_name, find_unit
 from ggl.logs.record import Record, format_time
 from ggl.logs.source import LogSource, Unreadable, log_source
@@ -18,6 +20,8 @@ from gglcli.errors import INVALID, NOT_FOUND, USAGE, CliError
 from gglcli.output import LogLine
 from gglcli.timespec import parse_time
 
+HOST_DAEMONS = ("ggld", "hostd")
+"""The daemon that runs all others, on a host of our own and on systemd."""
 DEFAULT_LINES = 200
 DEFAULT_LINES_FOLLOWING = 10
 
@@ -94,7 +98,13 @@ def _show_all(source: LogSource, names: list[str], query: Query, last: int | Non
         _show(record, single, flush=follow)
         shown = True
     if not shown:
-        output.note("no record matches" if known else f"there are no logs in {source.place}")
+        output.note(_nothing(chosen, known, source))
+
+
+def _nothing(chosen: list[str] | None, known: list[str], source: LogSource) -> str:
+    if chosen and not set(chosen) & set(known):
+        return f"no record of {', '.join(map(display_name, chosen))} yet"
+    return "no record matches" if known else f"there are no logs in {source.place}"
 
 
 def _show(record: Record, single: bool, flush: bool) -> None:
@@ -118,14 +128,25 @@ def _select(names: list[str], known: list[str], source: LogSource, follow: bool)
         found = find_unit(name, known)
         if found is None and name in daemons:
             found = CORE_PREFIX + name  # it has had nothing to say
+        if found is None and _is_component(name):
+            found = name
         if found is None and not follow:
             from difflib import get_close_matches
 
             near = get_close_matches(name, [display_name(unit) for unit in known], n=1)
+            if name in HOST_DAEMONS:
+                near = [source.host_daemon]
             hint = f"did you mean '{near[0]}'" if near else f"'{command('logs -n 1')}' shows what logs"
             raise CliError(f"there is no log of '{name}' in {source.place}", NOT_FOUND, hint=hint)
         chosen.append(found or name)
     return chosen or None
+
+
+def _is_component(name: str) -> bool:
+    """Whether there is a component of this name, as far as can be seen while the runtime is down."""
+    if "/" in name or not name.strip("."):
+        return False
+    return (root().work / name).is_dir() or is_readable(root().units, main_unit(name))
 
 
 def _last(text: str, follow: bool, filtered: bool) -> int | None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ggl.host.detect import host_of
+from ggl.host.detect import host_of, is_booted_with_systemd
 from gglcli import output
 from gglcli.client import HOST, call, command, forbidden, is_forbidden, root
 from gglcli.errors import FAILURE, USAGE, CliError
@@ -33,7 +33,8 @@ def up(
     """Start the runtime, and the components that were deployed.
 
     It is ready when this returns. A runtime that runs already is no error. On a device where it is installed ('ggl
-    install'), systemd or OpenRC runs it; elsewhere a supervisor of its own does.
+    install'), systemd or OpenRC runs it; elsewhere a supervisor of its own does. Where systemd is, the runtime of the
+    whole device must be installed.
 
     Examples:
       ggl up
@@ -54,6 +55,8 @@ def up(
         install_services()
     if is_forbidden():
         raise forbidden()
+    if not foreground:
+        _refuse_half_a_device()
     if foreground:
         from ggl.host.process import launch
 
@@ -87,6 +90,17 @@ def down(
     if ended:
         blocks.append(Text(f"ended {len(ended)} processes that were left", "dim"))
     output.show(data, *blocks)
+
+
+def _refuse_half_a_device() -> None:
+    """A supervisor in the place of the device's runtime would be gone at the next boot, and leave root's files."""
+    if not root().system or host_of(root()) != "process" or not is_booted_with_systemd():
+        return
+    from ggl.host.process import launch
+
+    if not launch.running_pid(root()):
+        hint = "'ggl install' does that and starts it; 'ggl up --root DIR' runs another one"
+        raise CliError("the runtime of this device is not installed as services of systemd", FAILURE, hint=hint)
 
 
 def _start_supervisor(timeout: float) -> tuple[int, bool]:

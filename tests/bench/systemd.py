@@ -29,7 +29,7 @@ from tests.system.runtime import on_this_device, processes
 
 HELLO = CHECKOUT / "docs/examples/hello"
 BOOTS, COMPONENTS = 3, 4
-ROUNDS = 3
+ROUNDS = 5
 RESTART_DELAY = 1.0
 """Seconds that a component which failed waits before its next try."""
 CORE, SERVICE = "ggl.core.", ".service"

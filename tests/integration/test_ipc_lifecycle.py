@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -82,7 +81,7 @@ def ticks_twice(runtime: Runtime) -> tuple[int, int]:
 
 
 def ticks(runtime: Runtime) -> int:
-    return sum(path.read_text().count("tick") for path in Path(runtime.root.logs).glob(f"{METER}.log*"))
+    return runtime.whole_log(METER).count("tick")
 
 
 # -- looking -----------------------------------------------------------------------------------------------------------

@@ -67,7 +67,7 @@ def leave_unless_it_can_run(target: str) -> None:
 
 
 def _journal(name: str) -> Path:
-    return JOURNALS / (Path(name.partition("::")[0]).stem + ".txt")
+    return JOURNALS / (name.partition("::")[0].removeprefix("tests/").removesuffix(".py").replace("/", "-") + ".txt")
 
 
 def _run(name: str) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from ggl.bus import BusError
 from ggl.host.unit import Limits
 from tests.integration.conftest import Runtime, wait_until
 from tests.integration.units import component, deploy
-from tests.system.runtime import systemctl
+from tests.system.runtime import RUNTIME_UNITS, systemctl, units_in
 
 SLEEP = "exec sleep 1000"
 
@@ -157,3 +159,94 @@ def test_a_command_that_restarts_the_device_runs_as_it_is_and_its_failure_is_tol
     proof.unlink()
     with pytest.raises(BusError, match="'echo no way; exit 3' exited with code 3: no way"):
         runtime.call("gg_host", "reboot", {"command": "echo no way; exit 3"})
+
+
+# -- what systemd, or an administrator's drop-in, makes of a start or a stop -------------------------------------------
+
+
+@contextmanager
+def drop_in(text: str, name: str = "ggl.org.A") -> Iterator[None]:
+    path = RUNTIME_UNITS / f"{name}.service.d" / "tests.conf"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    systemctl("daemon-reload")
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        systemctl("daemon-reload")
+
+
+@pytest.mark.parametrize("on_term", ["exit 1", ""])
+@pytest.mark.parametrize("by", ["the host", "systemctl"])
+def test_systemd_has_no_failed_unit_after_an_ordered_stop(runtime: Runtime, on_term: str, by: str) -> None:
+    deploy(runtime, *component("org.A", f"trap '{on_term}' TERM; touch up; while :; do sleep 0.05; done"))
+    with drop_in("[Service]\nTimeoutStopSec=0.3\n"):
+        wait_until((runtime.root.work / "org.A" / "up").exists)
+        if by == "systemctl":
+            systemctl("stop", "ggl.org.A")
+        else:
+            runtime.call("gg_host", "stop", {"names": ["ggl.org.A"]})
+        assert words(runtime)[:2] == ("inactive", "dead")
+        wait_until(lambda: units_in("failed"), lambda failed: not failed)
+        assert state(runtime) == "FINISHED"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[Service]\nExecStartPre=/bin/false\n",
+        "[Service]\nExecCondition=/bin/false\n",
+        "[Service]\nEnvironmentFile=/nonexistent\n",
+        "[Service]\nUser=nobody-knows-him\n",
+        "[Unit]\nConditionPathExists=/nonexistent\n",
+        "[Unit]\nAssertPathExists=/nonexistent\n",
+        "[Unit]\nRequires=none.service\nAfter=none.service\n",
+    ],
+    ids=lambda text: text.split("\n")[1].partition("=")[0],
+)
+def test_a_start_that_a_drop_in_keeps_from_its_script_is_an_error_of_the_component(runtime: Runtime, text: str) -> None:
+    (unit,) = component("org.A", SLEEP)
+    deploy(runtime, replace(unit, restart_delay=0.1))
+    pid_of(runtime)
+    with drop_in(text):
+        runtime.call("gg_host", "restart", {"names": ["ggl.org.A"]})
+        seen = []
+
+        def given_up() -> bool:
+            seen.append(state(runtime))
+            return seen[-1] == "BROKEN"
+
+        wait_until(given_up)
+        assert set(seen) <= {"STOPPING", "STARTING", "ERRORED", "BROKEN"}
+        assert words(runtime) == ("failed", "failed", "exec-failed", "start")
+        kill_host(runtime)
+        assert words(runtime) == ("failed", "failed", "exec-failed", "start")
+    runtime.call("gg_host", "restart", {"names": ["ggl.org.A"]})
+    assert pid_of(runtime)
+    assert state(runtime) == "RUNNING"
+
+
+def test_a_start_waits_for_room_in_run_and_is_nobodys_error(runtime: Runtime) -> None:
+    deploy(runtime, *component("org.A", SLEEP))
+    pid = pid_of(runtime)
+    full = Path("/run/full")
+    left = os.statvfs("/run").f_bavail * os.statvfs("/run").f_frsize
+    with full.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, left - 4_000_000)
+    try:
+        deploy(runtime, *component("org.B", SLEEP))
+        said = wait_until(lambda: runtime.unit("ggl.org.B"), lambda s: "not started yet" in s["status_text"])
+        assert (said["active_state"], said["sub_state"]) == ("activating", "start")
+        assert "not enough space" in said["status_text"]
+    finally:
+        full.unlink()
+    assert pid_of(runtime, "ggl.org.B")
+    assert (pid_of(runtime), runtime.unit("ggl.org.B")["restarts"]) == (pid, 0)
+
+
+def test_the_runtime_is_as_old_as_its_start(runtime: Runtime) -> None:
+    before = runtime.call("gg_host", "info")
+    kill_host(runtime)
+    after = runtime.call("gg_host", "info")
+    assert (before["started_ms"], before["pid"] != after["pid"]) == (after["started_ms"], True)

@@ -11,6 +11,7 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -227,6 +228,28 @@ def test_what_does_not_stop_in_time_is_killed(app: Path) -> None:
     ggl("deploy", "local", str(app))
     ggl("down", "--timeout", "2")
     assert [*processes()] == []
+    assert units_in("active", "failed") == []
+    assert "is not running" in ggl("config", "get", "/system", code=3)
+    assert "runtime started" in ggl("up")
+
+
+def test_up_opens_a_socket_that_was_stopped_on_its_own() -> None:
+    ggl("install")
+    systemctl("stop", "ggl.gg_host.socket", "ggl.core.hostd.service")
+    ggl("status", code=4)
+    assert "runtime started" in ggl("up")
+    ggl("status")
+
+
+def test_without_its_core_the_runtime_is_down(app: Path) -> None:
+    ggl("install")
+    deploy(app)
+    systemctl("stop", CORE)
+    assert systemctl("is-active", TARGET, CORE, check=False).split() == ["inactive", "inactive"]
+    assert [*processes()] == []
+    (SYSTEM.work / "com.example.App/user").unlink()
+    ggl("up", "--wait")
+    assert (SYSTEM.work / "com.example.App/user").exists()
 
 
 def test_the_target_can_be_restarted(app: Path) -> None:
@@ -238,18 +261,114 @@ def test_the_target_can_be_restarted(app: Path) -> None:
     assert systemctl("is-active", TARGET, CORE).split() == ["active", "active"]
 
 
+@contextmanager
+def under_a_supervisor() -> Iterator[subprocess.Popen[bytes]]:
+    """Root runs the runtime of the device himself."""
+    process = subprocess.Popen([PROGRAM, "up", "--foreground"], stdout=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: subprocess.run([PROGRAM, "status"], capture_output=True).returncode == 0)
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
+        ggl("down")
+
+
+def test_a_device_is_not_run_by_a_supervisor_in_the_background(tmp_path: Path) -> None:
+    assert "'ggl install'" in ggl("up", code=1)
+    assert not SYSTEM.state.exists()
+    other = "--root", str(tmp_path / "other")
+    ggl("up", *other)
+    ggl("down", *other)
+
+
 def test_a_runtime_of_before_is_taken_over_with_its_state(app: Path) -> None:
     """Root has run it under the supervisor; now the daemons have a user of their own."""
-    subprocess.run([PROGRAM, "up"], check=True)
-    ggl("config", "set", "/services/aws.greengrass.NucleusLite/configuration/runWithDefault/posixUser", "nobody")
-    deploy(app)
-    assert "supervisor of its own" in ggl("install", code=1)
-    ggl("down")
+    with under_a_supervisor():
+        ggl("config", "set", "/services/aws.greengrass.NucleusLite/configuration/runWithDefault/posixUser", "nobody")
+        deploy(app)
+        assert "runtime running already" in ggl("up")
+        assert "supervisor of its own" in ggl("install", code=1)
     assert SYSTEM.config_db.stat().st_uid == 0
     (SYSTEM.work / "com.example.App/user").unlink()
     ggl("install")
     assert SYSTEM.config_db.stat().st_uid == pwd.getpwnam("ggcore").pw_uid
     wait_until(lambda: (SYSTEM.work / "com.example.App/user").exists())
+
+
+def test_what_root_ran_in_between_is_taken_over(app: Path) -> None:
+    ggl("install")
+    deploy(app)
+    before = settled()
+    ggl("uninstall", "--yes")
+    with under_a_supervisor() as supervisor:
+        deploy(app)
+        supervisor.kill()
+    assert SYSTEM.ipc_socket.is_socket()
+    (SYSTEM.work / "com.example.App/user").unlink()
+    ggl("install")
+    wait_until(lambda: (SYSTEM.work / "com.example.App/user").exists())
+    owners = {path: of for path, of in settled().items() if not path.startswith((f"{SYSTEM.logs}", "/run"))}
+    changed = {path for path, of in owners.items() if before.get(path, of)[1:3] != of[1:3]}
+    assert changed == set()
+    assert {pwd.getpwuid(path.stat().st_uid).pw_name for path in (SYSTEM.run, *SYSTEM.logs.rglob("*"))} == {"ggcore"}
+    assert units_in("failed") == []
+
+
+def test_what_a_killed_supervisor_left_running_is_ended_first(app: Path) -> None:
+    with under_a_supervisor() as supervisor:
+        ggl("config", "set", "/services/aws.greengrass.NucleusLite/configuration/runWithDefault/posixUser", "nobody")
+        deploy(app)
+        supervisor.kill()
+        supervisor.wait()
+        assert "left processes" in ggl("install", code=1)
+    ggl("install", "--no-start")
+
+
+def test_the_links_of_another_nucleus_are_removed(app: Path) -> None:
+    """They would prevail over our units of the same names."""
+    ggl("install")
+    deploy(app)
+    ggl("uninstall", "--yes")
+    theirs = SYSTEM.state / "ggl.com.example.App.service"
+    theirs.write_text("[Service]\nExecStart=sleep 1000\n[Install]\nWantedBy=greengrass-lite.target\n")
+    systemctl("enable", "--now", str(theirs))
+    links = [UNITS / "greengrass-lite.target.wants/ggl.com.example.App.service", UNITS / "ggl.com.example.App.service"]
+    own = UNITS / "multi-user.target.wants/ggl.com.example.App.service"
+    own.parent.mkdir(exist_ok=True)
+    own.symlink_to("/run/systemd/system/ggl.com.example.App.service")
+    theirs.unlink()
+    try:
+        (SYSTEM.work / "com.example.App/user").unlink()
+        actions = json.loads(ggl("install", "--json"))["actions"]
+        assert sorted(actions[:2]) == sorted(f"remove {link}, of another nucleus" for link in links)
+        wait_until(lambda: (SYSTEM.work / "com.example.App/user").exists())
+        assert own.is_symlink()
+    finally:
+        own.unlink()
+
+
+@pytest.mark.parametrize("directory", [UNITS, Path("/usr/lib/systemd/system")])
+def test_another_nucleus_is_left_alone(directory: Path) -> None:
+    target = directory / TARGET
+    target.write_text("[Unit]\nDescription=Greengrass\n[Install]\nWantedBy=multi-user.target\n")
+    try:
+        for words in (["install"], ["up", "--systemd"], ["uninstall", "--yes"]):
+            assert f"another Greengrass nucleus is installed on this device ({target})" in ggl(*words, code=1)
+        assert host_of(SYSTEM) == "process"
+    finally:
+        target.unlink()
+
+
+def test_boot_files_that_only_root_may_read_are_opened_to_the_daemons() -> None:
+    ggl("install", "--no-start")
+    path = SYSTEM.config / "config.d/secret.yaml"
+    path.write_text("services: {com.example.App: {configuration: {kept: yes}}}")
+    path.chmod(0o600)
+    assert json.loads(ggl("install", "--no-start", "--json"))["actions"] == [f"let the group ggcore read {path}"]
+    assert (path.group(), stat.S_IMODE(path.stat().st_mode)) == ("ggcore", 0o640)
+    ggl("up")
+    assert "yes" in ggl("config", "get", "/services/com.example.App/configuration/kept")
 
 
 def test_a_database_that_root_has_put_there_is_given_to_the_daemons() -> None:
@@ -333,7 +452,7 @@ def test_an_interpreter_that_the_daemons_cannot_reach_is_refused(tmp_path: Path)
 
 def test_a_package_is_left_to_the_package_manager() -> None:
     packaged = Path("/usr/lib/systemd/system") / TARGET
-    packaged.touch()
+    packaged.write_text(f"[Unit]\nRequires={CORE}\n")
     try:
         assert "a package has installed" in ggl("install", code=1)
         assert "a package has installed" in ggl("uninstall", "--yes", code=1)

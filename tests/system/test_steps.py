@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -81,6 +82,7 @@ def there(runtime: Runtime) -> Iterator[None]:
     ("kind", "script", "phase", "result"),
     [
         ("run", "exit 7", "run", ("exit-code", 7)),
+        ("run", "exit 217", "run", ("exit-code", 217)),
         ("run", "kill -TERM $$", "run", ("signal", 15)),
         ("startup", "exit 7", "start", ("exit-code", 7)),
         ("oneshot", "exit 7", "start", ("exit-code", 7)),
@@ -199,6 +201,65 @@ def test_another_way_to_start_is_taken_also_when_its_skipif_has_changed_since() 
     systemctl("start", "--no-block", "ggl.App")
     wait_until(record, lambda run: run.kind == "run" and run.began)
     assert (record().failures, shown("SubState")) == ({}, "running")
+
+
+# -- an administrator's additions --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def drop_in() -> Iterator[Path]:
+    directory = RUNTIME_UNITS / "ggl.App.service.d"
+    directory.mkdir()
+    yield directory / "x.conf"
+    shutil.rmtree(directory)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "ProtectSystem=strict",
+        "CapabilityBoundingSet=CAP_SETUID CAP_SETGID",
+        "InaccessiblePaths=/var/lib/greengrass/units",
+        "TemporaryFileSystem=/run/greengrass",
+    ],
+)
+def test_a_sandbox_around_a_component_does_not_hinder_its_steps(setting: str, drop_in: Path) -> None:
+    drop_in.write_text(f"[Service]\n{setting}\nReadWritePaths=-{SYSTEM.work}\n")
+    begin(unit(FOREVER, user="nobody", stop=Command("echo stop $SVCUID >> log")))
+    reaches("active")
+    run = record()
+    assert (run.kind, run.began, lines()) == ("run", True, ["run"])
+    systemctl("stop", "ggl.App")
+    assert lines() == ["run", "stop", run.environment["SVCUID"]]
+    assert (record().result, record().stage) == ("success", "stop")
+
+
+@pytest.mark.parametrize(
+    ("setting", "why"),
+    [
+        ("User=nobody", "its unit has a user of its own"),
+        ("PrivateUsers=yes", "cannot run sh"),
+        ("RootDirectory=/nowhere", "systemd could not begin with it (status 226, see systemd.exec(5))"),
+        ("ExecStartPre=/bin/false", "failed before the script began"),
+        ("ExecCondition=/bin/false", "an ExecCondition= says that it is not to be started"),
+    ],
+)
+def test_what_an_addition_keeps_from_beginning_is_an_error_that_names_it(setting: str, why: str, drop_in: Path) -> None:
+    drop_in.write_text(f"[Service]\n{setting}\n")
+    # hostd has stopped it before, as it does for a restart.
+    records.write_wish(SYSTEM.run / RECORDS, "ggl.App", records.Wish(stopped=records.now()))
+    begin(unit(FOREVER, user="nobody"))
+    run = wait_until(record, lambda run: run.exhausted)
+    assert (run.result, run.stage, why in run.text, str(drop_in) in run.text) == ("exec-failed", "start", True, True)
+    wait_until(lambda: shown("ActiveState"), lambda state: state in ("failed", "inactive"))
+
+
+def test_a_user_that_is_not_there_is_not_tried_for_ever(drop_in: Path) -> None:
+    drop_in.write_text("[Service]\nUser=nobodyhere\n")
+    begin(unit(FOREVER))
+    reaches("failed")
+    time.sleep(0.5)
+    assert (shown("ActiveState"), shown("NRestarts")) == ("failed", "0")
 
 
 # -- the way down ------------------------------------------------------------------------------------------------------

@@ -6,10 +6,10 @@ The id of the request being handled is per thread; a call made while handling a 
 from __future__ import annotations
 
 import os
-import threading
+from _thread import _local  # which is ``threading.local``, without what ``threading`` costs a daemon
 
 
-class _Current(threading.local):
+class _Current(_local):
     trail = ""
 
 

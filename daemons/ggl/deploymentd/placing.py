@@ -66,14 +66,19 @@ def place(root: Root, staging: Staging | None, contents: Contents) -> None:
         os.unlink(packages / path)
     for path, source in ready.items():
         clear(packages, packages / path)
-        make_directory(packages, (packages / path).parent)
+        _make_parent(packages, path)
         os.rename(source, packages / path)
     for path, file in contents.files.items():
         hand_over(packages / path, file.mode, file.owner)
-        make_directory(packages, (packages / path).parent)
+        _make_parent(packages, path)
     sync_filesystem(packages)
     place_archives(root, staging, contents)
     digests.save()
+
+
+def _make_parent(packages: Path, path: str) -> None:
+    """Recipes hold default configurations, which are nobody's business: there may be passwords in them."""
+    make_directory(packages, (packages / path).parent, 0o700 if path.startswith(f"{RECIPES}/") else 0o755)
 
 
 def differences(root: Root, contents: Contents) -> list[str]:

@@ -15,17 +15,20 @@ Host = Literal["systemd", "openrc", "process"]
 BOOTED_WITH_SYSTEMD = "/run/systemd/system"
 """The directory is there if, and only if, systemd is PID 1 (sd_booted(3))."""
 SYSTEMD_TARGET = "greengrass-lite.target"
-"""The unit that stands for the runtime."""
+"""The unit that stands for the runtime; on every nucleus it has this name."""
+SYSTEMD_CORE = "ggl.core.runtime.service"
+"""A unit that no other nucleus has."""
 BOOTED_WITH_OPENRC = "/run/openrc/softlevel"
 """The file is there once OpenRC has entered a runlevel."""
 OPENRC_SCRIPT = "/etc/init.d/greengrass-lite"
 """The service that stands for the runtime."""
-_UNIT_DIRECTORIES = (
+UNIT_DIRECTORIES = (
     "/etc/systemd/system",
     "/usr/local/lib/systemd/system",
     "/usr/lib/systemd/system",
     "/lib/systemd/system",
 )
+"""Where systemd looks for what was installed; the first prevails."""
 
 
 def host_of(root: Root) -> Host:
@@ -47,4 +50,4 @@ def is_booted_with_openrc() -> bool:
 
 def is_installed() -> bool:
     """The runtime's units are where the service manager looks for them."""
-    return any(os.path.exists(f"{directory}/{SYSTEMD_TARGET}") for directory in _UNIT_DIRECTORIES)
+    return any(os.path.exists(f"{directory}/{SYSTEMD_CORE}") for directory in UNIT_DIRECTORIES)

@@ -6,6 +6,7 @@ One JSON file a unit in ``<root>/units``, replaced as a whole. A file that canno
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from ggl.values import InvalidValue, get_bool, get_dict
 
 _SUFFIX = ".json"
 
-_log = get_logger("ggld")
+_log = get_logger("host")
 
 
 def save(directory: Path, unit: Unit, wanted: bool) -> None:
@@ -33,6 +34,11 @@ def remove(directory: Path, name: str) -> None:
 def load(directory: Path, name: str) -> Unit | None:
     """The unit ``name``; ``None`` when it is not there, or its file cannot be used."""
     return next((unit for unit, _ in _load(directory / (name + _SUFFIX))), None)
+
+
+def is_readable(directory: Path, name: str) -> bool:
+    """There is a file of the unit ``name``, and this process may read it."""
+    return os.access(directory / (name + _SUFFIX), os.R_OK)
 
 
 def load_all(directory: Path) -> Iterator[tuple[Unit, bool]]:

@@ -3,6 +3,9 @@
 For each component that makes a request which policies decide about, its ``accessControl`` is read once and watched. A
 change has it read again before the next decision, and so has a change of the thing name that a policy speaks of. While
 the configuration daemon is away, the policies known so far hold: nobody else can change them.
+
+Watching keeps that daemon running. So the policies of a component that has made no such request for a while are
+forgotten: on a device whose components only wait for something, it can leave.
 """
 
 from __future__ import annotations
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
     from ggl.bus import Request
     from ggl.ipcd.backends import Backends
 
+QUIET_SECONDS = 300.0
+"""After one to two of these without a request that policies decide about, a component's are forgotten."""
+
 Decided = Callable[["IpcError | None"], None]
 """Called with why the request is refused, or ``None``."""
 
@@ -35,7 +41,7 @@ _log = get_logger("ipc")
 class _Entry:
     """One component. ``policies`` is ``None`` until they are read, and again after a change."""
 
-    __slots__ = ("changes", "component", "policies", "reading", "uses_thing_name", "waiting", "watch")
+    __slots__ = ("changes", "component", "policies", "reading", "used", "uses_thing_name", "waiting", "watch")
 
     def __init__(self, component: str) -> None:
         self.component = component
@@ -44,6 +50,7 @@ class _Entry:
         self.waiting: list[tuple[Operation, list[str], Decided]] = []
         self.watch: KeyWatch | None = None
         self.reading = False
+        self.used = True
         self.changes = 0
 
 
@@ -54,6 +61,7 @@ class PolicyCache:
         self._entries: dict[str, _Entry] = {}
         self._thing_watch: KeyWatch | None = None
         self._refusals = refusals
+        self._sweeping = False
 
     def check(self, component: str, operation: Operation, resources: list[str], decided: Decided) -> None:
         """Decide whether ``component`` may call ``operation`` on all of ``resources``, at once if it is known."""
@@ -61,6 +69,8 @@ class PolicyCache:
         if entry is None:
             entry = self._entries[component] = _Entry(component)
             entry.watch = self._watch(entry)
+            self._sweep_later()
+        entry.used = True
         if entry.policies is not None:
             decided(self._refusal(component, entry.policies, operation, resources))
             return
@@ -68,7 +78,7 @@ class PolicyCache:
         self._read(entry)
 
     def forget(self, component: str) -> None:
-        """The component is gone: do not watch its policies any more."""
+        """The component is gone, or quiet: do not watch its policies any more."""
         entry = self._entries.pop(component, None)
         if entry is not None and entry.watch is not None:
             entry.watch.close()
@@ -86,6 +96,20 @@ class PolicyCache:
         from ggl.ipcd.explain import serve
 
         return serve(request, params, self._backends, self._refusals, served)
+
+    def _sweep_later(self) -> None:
+        if not self._sweeping:
+            self._sweeping = True
+            self._loop.call_later(QUIET_SECONDS, self._sweep)
+
+    def _sweep(self) -> None:
+        self._sweeping = False
+        for entry in list(self._entries.values()):
+            if not (entry.used or entry.waiting):
+                self.forget(entry.component)
+            entry.used = False
+        if self._entries:
+            self._sweep_later()
 
     # -- watching ----------------------------------------------------------------------------------------------------
 

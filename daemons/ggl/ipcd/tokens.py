@@ -11,11 +11,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from errno import EPERM
 from pathlib import Path
+
+from ggl.log import get_logger
 
 LENGTH = 16
 MAX_COMPONENTS = 4096
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+_log = get_logger("ipcd")
 
 
 class TooManyComponents(Exception):
@@ -23,7 +27,11 @@ class TooManyComponents(Exception):
 
 
 class Tokens:
-    """The tokens of a runtime, kept in the file ``path``. Raises ``OSError`` when the file cannot be used."""
+    """The tokens of a runtime, kept in the file ``path``. Raises ``OSError`` when there can be no such file.
+
+    One that is another user's, or no file, is not believed, and replaced: the daemon must come up. Components that ran
+    with its tokens need to be started again.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -80,13 +88,13 @@ class Tokens:
 
     def _load(self) -> None:
         try:
-            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            content = self._read()
         except FileNotFoundError:
             return
-        with open(fd, "rb") as file:
-            if os.fstat(fd).st_uid != os.geteuid():
-                raise PermissionError(f"{self._path} belongs to another user")
-            content = file.read()
+        except OSError as error:
+            _log.error("the tokens in %s are not used: %s", self._path, error.strerror)
+            self._path.unlink()
+            return
         for line in content.split(b"\n")[:-1]:
             token, _, rest = line.decode("utf-8", "replace").partition(" ")
             component, _, users = rest.partition(" ")
@@ -96,6 +104,13 @@ class Tokens:
                 if phase:
                     numbers = frozenset(int(uid) for uid in uids.split(",") if uid.isdecimal())
                     self._users.setdefault(component, {})[phase] = numbers
+
+    def _read(self) -> bytes:
+        fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        with open(fd, "rb") as file:
+            if os.fstat(fd).st_uid != os.geteuid():
+                raise PermissionError(EPERM, "they belong to another user")
+            return file.read()
 
 
 def is_token(text: str) -> bool:

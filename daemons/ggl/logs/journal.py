@@ -69,7 +69,7 @@ class Journal:
         yield from _selected((entry for entry in new if entry.cursor != noted.cursor), names, query)
 
     def whereabouts(self, component: str) -> str:
-        return f"{PROGRAM} --unit {units_of(component)[0]}"
+        return " ".join((PROGRAM, *(f"--unit {unit}" for unit in units_of(component)[:2])))  # and its installation
 
 
 def _newest(arguments: list[str], names: Sequence[str] | None, query: Query, last: int) -> Iterator[Record]:

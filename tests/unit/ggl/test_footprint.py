@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import ggl
+from ggl.catalog import DAEMONS
 
 _LOADED = """
 import contextlib, sys
@@ -19,6 +20,12 @@ with contextlib.suppress(SystemExit):
 import ggl.host.process.main
 ggl.host.process.main._load_shared_modules()
 print("\\n".join(sys.modules))
+"""
+
+_REALLY_LOADED = """
+import ggl.program, sys
+import {module}
+print("\\n".join(module.__spec__.name for module in sys.modules.values() if getattr(module, "__spec__", None)))
 """
 
 
@@ -53,6 +60,25 @@ def loaded() -> set[str]:
 )
 def test_the_supervisor_does_not_load(module: str, loaded: set[str]) -> None:
     assert module not in loaded
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        *(daemon.module for daemon in DAEMONS if daemon.shared or daemon.name == "telemetryd"),
+        "ggl.host.systemd.service",
+        "ggl.host.systemd.step_start",
+    ],
+)
+def test_a_process_of_its_own_does_without(module: str) -> None:
+    """Each of these would be half a megabyte or more, times the number of daemons on a device with systemd."""
+    program = _REALLY_LOADED.format(module=module)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert module in loaded
+    assert not loaded & {"typing", "datetime", "urllib.parse", "ipaddress", "threading", "argparse", "subprocess"}
+    if sys.version_info < (3, 12):
+        assert "inspect" not in loaded
 
 
 def test_every_dataclass_is_documented() -> None:

@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from ggl.host import store
+from ggl.host.unit import Unit
 from gglcli.errors import CliError
 from gglcli.timespec import parse_time
 
@@ -54,6 +56,20 @@ def test_a_daemon_that_never_logged_is_no_error_but_an_unknown_name_is(ggl, logs
     assert ggl("logs", "--since", "yesterday").code == 5
     assert ggl("logs", "-n", "few").code == 2
     assert ggl("logs", "--follow", "--until", "1h").code == 2
+
+
+def test_a_component_that_never_logged_is_no_error(ggl, logs, root) -> None:
+    (root.work / "com.example.Quiet").mkdir(parents=True)
+    store.save(root.units, Unit("ggl.com.example.New", component="com.example.New"), True)
+    for name in ("com.example.Quiet", "com.example.New"):
+        result = ggl("logs", name)
+        assert (result.code, result.out, f"no record of {name} yet" in result.err) == (0, "", True)
+    assert ggl("logs", "../work").code == 4
+
+
+def test_the_daemon_that_runs_all_others_has_another_name_on_systemd(ggl, logs) -> None:
+    result = ggl("logs", "hostd")
+    assert (result.code, "did you mean 'ggld'" in result.err) == (4, True)
 
 
 def test_times_are_ages_or_moments_in_utc() -> None:

@@ -1,7 +1,7 @@
-from ggl.lazy import defer
+from ggl.lazy import defer, lean
 
-# Before anything imports dataclasses: the one is never used, the other by one daemon only.
-defer("inspect", "sqlite3")
+lean()
+defer("sqlite3")  # one daemon only needs it
 
 from ggl.host.process.main import main  # noqa: E402
 

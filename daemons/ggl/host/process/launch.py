@@ -10,7 +10,7 @@ import sys
 import time
 from dataclasses import dataclass
 
-from ggl.host.process.marker import VARIABLE, end_all, mark
+from ggl.host.process.marker import VARIABLE, end_all, mark, marked
 from ggl.paths import Root
 
 _POLL_SECONDS = 0.02
@@ -66,6 +66,11 @@ def _holder(fd: int) -> int:
         return int(pid)
     text = os.pread(fd, 32, 0).strip()  # its process id is not known here: another PID namespace
     return int(text) if text.isdigit() else 0
+
+
+def left_behind(root: Root) -> list[int]:
+    """The processes of the runtime at ``root``; when no supervisor runs, those that one has left behind."""
+    return sorted(marked(mark(root.state), whole=False))
 
 
 def foreground(root: Root, *, echo: bool = True) -> None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ggl.host.conditions import is_skipped
+from ggl.host.systemd.ending import NOT_RESTARTED
 from ggl.host.systemd.layout import CORE_UNIT, TARGET
 from ggl.host.systemd.syntax import argument, escaped, text, unit_name, word
 from ggl.paths import SYSTEM
@@ -52,9 +53,12 @@ def render(unit: Unit, layout: Layout) -> str:
 
 
 def _unit_section(unit: Unit) -> list[str]:
+    description = unit.description.rstrip(". \n")  # systemd puts it into sentences
     lines = [
-        f"Description={text(unit.description) or text(unit.name)}",
+        f"Description={text(description) or text(unit.name)}",
         f"PartOf={TARGET}",
+        # Nothing wants it but hostd: "systemctl isolate" of another target would take it away, with nobody to notice.
+        "IgnoreOnIsolate=yes",
         # Its scripts may need the daemons, also the one that runs when everything is stopped.
         f"After={CORE_UNIT}",
     ]
@@ -76,7 +80,8 @@ def _service_section(unit: Unit, layout: Layout) -> list[str]:
     seconds = start.command.timeout
     lines += ["Type=oneshot" if start.kind == "oneshot" else "Type=notify", "NotifyAccess=all"]
     if start.kind == "run":
-        lines.append("TimeoutStartSec=infinity")
+        # 143 is what Java and others make of SIGTERM. The last step tells it from an end that nobody asked for.
+        lines += ["TimeoutStartSec=infinity", "SuccessExitStatus=143"]
         if seconds is not None:
             lines.append(f"RuntimeMaxSec={_seconds(seconds)}")
     else:
@@ -85,12 +90,16 @@ def _service_section(unit: Unit, layout: Layout) -> list[str]:
     if unit.stop is not None:
         lines.append(f"ExecStop={_step(layout, 'stop', escaped(unit.name))}")
     lines += [
-        f"ExecStopPost={_step(layout, 'post', escaped(unit.name))}",
+        # Whatever sandbox somebody has put around it: what came of the run is to be counted and kept.
+        f"ExecStopPost=+{_step(layout, 'post', escaped(unit.name))}",
         f"TimeoutStopSec={_seconds(STOP_SECONDS)}",
         # Of units that are to run once as well: something may be lacking that is not their fault. After everything else
         # their last step keeps them down.
         "Restart=on-failure",
         f"RestartSec={_seconds(unit.restart_delay)}",
+        # A user or group that a drop-in names and that is not there: no step can run to count that. (Of a script that
+        # ends so itself, the last step sees to another try.)
+        f"RestartPreventExitStatus={' '.join(NOT_RESTARTED)}",
     ]
     # By the watchdog's way out a component goes that says it is in error: it is an error, and not one of systemd's.
     lines.append("WatchdogSignal=SIGTERM")

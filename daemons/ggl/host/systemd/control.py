@@ -4,22 +4,34 @@ from __future__ import annotations
 
 import time
 
-from ggl.host.systemd.layout import CORE_UNIT, TARGET
-from ggl.host.systemd.systemctl import SystemctlError, SystemctlTimeout, shows, systemctl
+from ggl.host.systemd.core_units import waking
+from ggl.host.systemd.layout import CORE_UNIT, TARGET, Layout
+from ggl.host.systemd.systemctl import SystemctlError, SystemctlTimeout, systemctl
+from ggl.host.unit import CORE_PREFIX
 from ggl.paths import Root
 
-_KILL_SECONDS = 10.0
-"""What everything gets to be gone after SIGKILL."""
+_KILL_SECONDS = 30.0
+"""What everything gets to be gone once components are killed; each core daemon has 10 s of it."""
 
 
 def is_up() -> bool:
     """All of it, and it is not on its way down. Raises ``SystemctlError``."""
-    return all(shows(unit, "ActiveState") == "active" for unit in (TARGET, CORE_UNIT))
+    return set(_states(TARGET, CORE_UNIT, *waking(Layout()))) == {"active"}
 
 
 def is_running() -> bool:
     """Any of it; a runtime that is being stopped still runs. Raises ``SystemctlError``."""
-    return any(shows(unit, "ActiveState") not in ("inactive", "failed") for unit in (TARGET, CORE_UNIT))
+    return not {"inactive", "failed"}.issuperset(_states(TARGET, CORE_UNIT))
+
+
+def _states(*units: str) -> list[str]:
+    return systemctl("show", "--value", "--property=ActiveState", "--", *units).split()
+
+
+def start_units(timeout: float | None = None) -> None:
+    """Start everything, also a socket that somebody stopped on its own. Raises ``SystemctlError``."""
+    systemctl("start", TARGET, timeout=timeout)
+    systemctl("start", *waking(Layout()), timeout=timeout)
 
 
 def start(root: Root, timeout: float) -> int:
@@ -27,7 +39,7 @@ def start(root: Root, timeout: float) -> int:
     from ggl.bus import BusError, connect
 
     deadline = time.monotonic() + timeout
-    systemctl("start", TARGET, timeout=timeout)
+    start_units(timeout)
     try:
         with connect("gg_host", root, max(1.0, deadline - time.monotonic())) as client:
             pid: int = client.call("info")["pid"]
@@ -48,6 +60,26 @@ def stop(timeout: float) -> bool:
         systemctl("stop", TARGET, timeout=timeout)
         systemctl("stop", CORE_UNIT, timeout=timeout)
     except SystemctlTimeout:
-        systemctl("kill", "--signal=SIGKILL", "ggl.*.service")
-        systemctl("stop", CORE_UNIT, timeout=_KILL_SECONDS)
+        _stop_by_force()
     return True
+
+
+def _stop_by_force() -> None:
+    """The core itself is not killed: it stops when the last component is gone, and closes its sockets then."""
+    deadline = time.monotonic() + _KILL_SECONDS
+    while True:
+        if components := _running_components():
+            systemctl("kill", "--signal=SIGKILL", "--", *components)
+        try:
+            systemctl("stop", TARGET, CORE_UNIT, timeout=1.0)
+            return
+        except SystemctlTimeout:  # a component has a step to take even then, or a daemon is slow
+            if time.monotonic() > deadline:
+                raise
+
+
+def _running_components() -> list[str]:
+    states = "--state=active,activating,deactivating,reloading"
+    listed = systemctl("list-units", "--plain", "--no-legend", states, "ggl.*.service")
+    units = [line.split()[0] for line in listed.splitlines()]
+    return [unit for unit in units if not unit.startswith(CORE_PREFIX)]

@@ -74,13 +74,13 @@ class CoreDaemon:
     def stop(self, done: Callable[[], None] | None = None) -> None:
         """Its sockets stay: the next connection starts it again."""
 
-        def over() -> None:
+        def over(_result: str) -> None:
             if done is not None:
                 done()
 
         def refused(error: DBusError) -> None:
             self._refused(error)
-            over()
+            over("")
 
         self._supervision.systemd.stop(self.file, lambda job: self._supervision.await_job(job, over), refused)
 

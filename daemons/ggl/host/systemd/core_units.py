@@ -2,16 +2,18 @@
 
 ::
 
-    greengrass-lite.target ──Wants──> ggl.core.runtime.service ──ExecStart/Stop──> ggl.<interface>.socket
-      │                                 │                                          ggl.core.<daemon>.path
-      │ (PartOf: stops)                 │                                            └──> ggl.core.<daemon>.service
-      └──> ggl.<component>.service ──After──┘
+    greengrass-lite.target ──Requires──> ggl.core.runtime.service ──ExecStart/Stop──> ggl.<interface>.socket
+      │                                    │                                          ggl.core.<daemon>.path
+      │ (PartOf: stops)                    │                                            └──> ggl.core.<daemon>.service
+      └──> ggl.<component>.service ──After─┘
 
 A shutdown script may need the databus, when its component is stopped and also when the device shuts down; and whether a
 daemon is there just then must not matter. But systemd lets a socket that waits to be stopped turn connections away, and
 starts nothing that is ordered after something that waits to be stopped. So sockets and daemons are in no transaction
 with anything: no default dependencies, no order, nothing that requires a mount point, not part of the target. They are
 started and stopped by ``ggl.core.runtime.service``, which is up before the first component and stops after the last.
+For the same reason nothing wants them: ``IgnoreOnIsolate=`` keeps them when another target is isolated that the runtime
+belongs to. Where it does not, the target and that service go, and take the rest with them.
 """
 
 from __future__ import annotations
@@ -90,7 +92,8 @@ def _target() -> str:
     return f"""\
 [Unit]
 Description=Greengrass: the core daemons and the components
-Wants={CORE_UNIT}
+# It is not up without the core: nor are the components, which are part of it.
+Requires={CORE_UNIT}
 After={CORE_UNIT}
 
 [Install]
@@ -98,14 +101,14 @@ WantedBy=multi-user.target
 """
 
 
-def _waking(layout: Layout) -> list[str]:
+def waking(layout: Layout) -> list[str]:
     """The units by which the daemons are started."""
     sockets = [socket_unit(name) for daemon in all_daemons() for name in listens(layout, daemon)]
     return sockets + [path_unit(daemon.name) for daemon in all_daemons() if daemon.unfinished]
 
 
 def _runtime(layout: Layout) -> str:
-    waking = _waking(layout)
+    sources = waking(layout)
     services = [daemon_unit(daemon.name) for daemon in all_daemons()]
     resident = [daemon_unit(daemon.name) for daemon in all_daemons() if daemon.at_start]
     return f"""\
@@ -120,9 +123,9 @@ After=dbus.socket dbus.service network.target remote-fs.target
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStart=systemctl start {" ".join(waking)}
+ExecStart=systemctl start {" ".join(sources)}
 ExecStart=systemctl start --no-block {" ".join(resident)}
-ExecStop=systemctl stop {" ".join([*waking, *services, GIVEN_UP.replace("@", "@*")])}
+ExecStop=systemctl stop {" ".join([*sources, *services, GIVEN_UP.replace("@", "@*")])}
 # Hooks outlive the daemon that began them, but not the runtime.
 ExecStop=-sh -c "systemctl kill --kill-who=all --signal=SIGKILL {daemon_unit("recoveryd")} 2>/dev/null"
 TimeoutStopSec=60
@@ -136,6 +139,7 @@ def _socket(layout: Layout, daemon: Daemon, name: str, path: str) -> str:
 [Unit]
 Description=Greengrass: socket {name}
 DefaultDependencies=no
+IgnoreOnIsolate=yes
 
 [Socket]
 ListenStream={_word(path)}
@@ -155,6 +159,7 @@ def _path(layout: Layout, daemon: Daemon) -> str:
 Description=Greengrass: work that {daemon.name} left behind
 PartOf={TARGET}
 DefaultDependencies=no
+IgnoreOnIsolate=yes
 
 [Path]
 DirectoryNotEmpty={_word(str(layout.root.state / daemon.unfinished))}
@@ -169,17 +174,20 @@ def _service(layout: Layout, daemon: Daemon) -> str:
     after = f"After={TARGET}\n" if daemon is HOSTD else ""
     # A hook of recoveryd's may need any amount.
     megabytes = "infinity" if daemon.name == "recoveryd" else f"{_MEGABYTES.get(daemon.name, _MEGABYTES_OTHERS)}M"
+    # Lines of our logs have a level, tracebacks have none; nor has what a hook says.
+    level = "" if daemon.name == "recoveryd" else "SyslogLevel=warning\n"
     return f"""\
 [Unit]
 Description=Greengrass: {daemon.name}
 DefaultDependencies=no
+IgnoreOnIsolate=yes
 {after}OnFailure={GIVEN_UP.replace("@", "@%n")}
 StartLimitIntervalSec=10
 StartLimitBurst=10
 
 [Service]
 Type=notify
-ExecStart={_command(layout, module)}
+ExecStart={_resident(layout, module)}
 {_environment(layout)}Sockets={sockets}
 Restart=on-failure
 RestartSec=250ms
@@ -187,7 +195,7 @@ TimeoutStartSec=60
 TimeoutStopSec=10
 WatchdogSec={_WATCHDOG}
 SyslogIdentifier={daemon.name}
-MemoryMax={megabytes}
+{level}MemoryMax={megabytes}
 LimitNOFILE=16384
 {hardening(layout, daemon)}"""
 
@@ -197,6 +205,7 @@ def _given_up(layout: Layout) -> str:
 [Unit]
 Description=Greengrass: word of a failure, and another try for %i
 DefaultDependencies=no
+IgnoreOnIsolate=yes
 StartLimitIntervalSec=0
 
 [Service]
@@ -204,8 +213,11 @@ Type=oneshot
 ExecStart={_command(layout, "ggl.host.systemd.given_up")} %i
 ExecStart=sleep {COOL_DOWN}
 ExecStart=systemctl reset-failed %i
-ExecStart=systemctl start --no-block {" ".join(_waking(layout))}
+ExecStart=systemctl start --no-block {" ".join(waking(layout))}
 {_environment(layout)}SyslogIdentifier=hostd
+SyslogLevel=warning
+# When the runtime stops in the middle of it.
+SuccessExitStatus=SIGTERM
 Slice=system.slice
 {of_tools(writable=(str(layout.root.state / DIRECTORY),))}"""
 
@@ -213,6 +225,11 @@ Slice=system.slice
 def _word(text: str) -> str:
     """One word of a setting, in quotes where it needs them."""
     return text if _PLAIN_WORD(text) else word(text)
+
+
+def _resident(layout: Layout, package: str) -> str:
+    """Run the program of ``package``. Not by ``-m``: what Python loads for that stays in memory."""
+    return " ".join([*map(_word, layout.command), "-c", word(f"import {package}.__main__")])
 
 
 def _command(layout: Layout, module: str) -> str:

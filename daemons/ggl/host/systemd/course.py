@@ -7,6 +7,7 @@ soon as it is down and what it needs is ready.
 
 from __future__ import annotations
 
+import errno
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,16 +17,27 @@ from ggl.host.systemd import records
 from ggl.host.systemd.dbus import DBusError
 from ggl.host.systemd.records import Run, Wish
 from ggl.host.systemd.standing import UnitStanding
-from ggl.host.systemd.systemd1 import NO_SUCH_UNIT, PASSING
+from ggl.host.systemd.systemd1 import NO_ROOM, NO_SUCH_UNIT, PASSING
 from ggl.log import get_logger
 
 if TYPE_CHECKING:
+    from ggl.bus.loop import Timer
     from ggl.host.systemd.observed import Observed
     from ggl.host.systemd.supervision import Supervision
     from ggl.host.unit import Unit
 
-AGAIN_SECONDS = 1.0
-"""After which systemd is asked again when it could not start a unit for reasons that have nothing to do with it."""
+FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
+"""Seconds after which systemd is asked again when it could not start a unit for reasons that have nothing to do with
+it; doubled each time."""
+_DEVICE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+_NOT_BEGUN = {
+    "done": "a condition of its unit does not hold",
+    "skipped": "a condition of its unit does not hold",
+    "assert": "an assertion of its unit does not hold",
+    "dependency": "what its unit requires of systemd did not start",
+}
+"""What it means when a job to start a unit is over, and the unit was not started. Ours has nothing of that: a drop-in
+may."""
 
 _log = get_logger("hostd")
 
@@ -37,6 +49,8 @@ class UnitCourse(UnitStanding):
         # Answers of systemd to an older order than this do not count any more.
         self._order = 0
         self._file_is_due = False
+        self._delay = FIRST_DELAY
+        self._again: Timer | None = None
         self._stopped: list[Callable[[], None]] = []
         super().__init__(supervision, unit, wanted)
 
@@ -55,7 +69,7 @@ class UnitCourse(UnitStanding):
                 self._try_start()
         elif self._stopped or self._waits():
             self._take_down()
-        elif self._is_up() and (missing := self._supervision.missing_for(self.unit)):
+        elif self._is_up() and (missing := self._supervision.needs.missing_for(self.unit)):
             self._lose(", ".join(missing))
 
     def begin_anew(self) -> None:
@@ -83,8 +97,8 @@ class UnitCourse(UnitStanding):
             self.refresh()
             return
         self._adopt()
-        if supervision.missing_for(self.unit):
-            supervision.start_install(self.unit)
+        if supervision.needs.missing_for(self.unit):
+            supervision.needs.start_install(self.unit)
             self.refresh()
             return
         order = self._begin("start")
@@ -99,8 +113,9 @@ class UnitCourse(UnitStanding):
 
         def queued(job: str) -> None:
             if self._order == order:
+                self._lacking, self._delay = "", FIRST_DELAY
                 self._write_wish(replace(self.wish, waiting=False, started=True))
-                supervision.await_job(job, lambda: self._over(order))
+                supervision.await_job(job, lambda result: self._over(order, result))
 
         def refused(error: DBusError) -> None:
             if self._order == order:
@@ -119,17 +134,21 @@ class UnitCourse(UnitStanding):
         """systemd will not start it, or not now."""
         self._begin("")
         if error.name in PASSING:
-            _log.warning("%s: cannot be started now: %s", self.name, error)
-            self._supervision.loop.call_later(AGAIN_SECONDS, self._try_start)
+            if self._lacking != str(error):
+                _log.warning("%s: cannot be started now, and is tried again: %s", self.name, error)
+            self._lacking = str(error)
+            if self._again is not None:
+                self._again.cancel()
+            self._again = self._supervision.loop.call_later(self._delay, self._try_start)
+            self._delay = min(2 * self._delay, LONGEST_DELAY)
         else:
             _log.error("%s: cannot be started: %s", self.name, error)
-            self._problem = str(error)
-            self._write_wish(replace(self.wish, waiting=False, started=True))
+            self._write_wish(replace(self.wish, waiting=False, started=True, problem=str(error)))
         self.refresh()
 
     def _adopt(self) -> None:
         """Put the newest definition in force: another revision has no errors, and was not started yet."""
-        self._problem = ""
+        self._write_wish(replace(self.wish, problem=""))
         if self._run.unit and self._run.unit.get("revision") != self.unit.revision:
             wish = replace(self.wish, started=False, restarts=self.wish.restarts + self._run.restarts)
             self.forget()
@@ -141,17 +160,18 @@ class UnitCourse(UnitStanding):
     def _take_down(self) -> None:
         supervision = self._supervision
         order = self._begin("stop")
-        self._write_wish(replace(self.wish, stopped=records.now()))
+        self._lacking, self._delay = "", FIRST_DELAY
+        self._write_wish(replace(self.wish, stopped=records.now(), problem=""))
         if self.observed.status.paused:
             self._thaw(_nothing, lambda _: None)  # what is paused cannot end in order
 
         def queued(job: str) -> None:
-            supervision.await_job(job, lambda: self._over(order))
+            supervision.await_job(job, lambda result: self._over(order, result))
 
         def refused(error: DBusError) -> None:
             if error.name != NO_SUCH_UNIT:
                 _log.error("%s: cannot be stopped: %s", self.name, error)
-            self._over(order)
+            self._over(order, "")
 
         supervision.systemd.stop(self.file, queued, refused)
         self.refresh()
@@ -163,13 +183,17 @@ class UnitCourse(UnitStanding):
         self._take_down()
 
     def _begin(self, request: str) -> int:
-        self._request, self._problem = request, ""
+        self._request = request
         self._order += 1
         return self._order
 
-    def _over(self, order: int) -> None:
-        """The job is over."""
+    def _over(self, order: int, result: str) -> None:
+        """The job is over, with ``result`` in systemd's words."""
         if self._order != order:
+            return
+        if self._request == "start" and self.properties.is_down and result != "canceled":
+            why = _NOT_BEGUN.get(result, f"its job is over with the result '{result}'")
+            self._refused(DBusError("", f"systemd did not start it: {why}; see 'systemctl status {self.file}'"))
             return
         stopped, self._request = self._request == "stop", ""
         self._settled = self.properties.active_state == "failed" and (stopped or self._settled)
@@ -194,16 +218,18 @@ class UnitCourse(UnitStanding):
             self._supervision.loop.call_soon(self._renewed)
         if self._file_is_due:
             self._write_file()
+        if self.observed.status.active_state == "inactive":
+            self._clear_failure()  # the end that it came to was an orderly one, whatever its processes made of it
         self._report_stopped()
 
     def _renewed(self) -> None:
         """Nothing is known of what it did before its definition changed: who waits for it begins with it anew."""
         self.refresh()
-        self._supervision.tell_waiting(self)
+        self._supervision.needs.tell_waiting(self)
 
     def _before_next_try(self) -> None:
         """systemd waits a moment before it starts the unit again: what it needs may be gone, or its file outdated."""
-        if self._supervision.missing_for(self.unit) and self.wanted and not self._supervision.stopping:
+        if self._supervision.needs.missing_for(self.unit) and self.wanted and not self._supervision.stopping:
             self._write_wish(replace(self.wish, waiting=True))
             self._take_down()
         elif self._file_is_due and self._write_file():
@@ -224,7 +250,8 @@ class UnitCourse(UnitStanding):
         try:
             self._supervision.files.write(self.unit)
         except OSError as error:
-            self._refused(DBusError("", f"cannot write its unit file: {error.strerror}"))
+            name = NO_ROOM if error.errno in _DEVICE_ERRORS else ""
+            self._refused(DBusError(name, f"cannot write its unit file: {error.strerror}"))
             return False
         return True
 

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from ggl.host.systemd.records import Run, Wish
     from ggl.host.unit import Unit
 
+NOT_RESTARTED = ("216", "217")
+"""Exit statuses of what systemd cannot run for want of its group or its user (systemd.exec(5))."""
+
 
 @dataclass(frozen=True)
 class Ending:

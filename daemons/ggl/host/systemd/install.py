@@ -17,12 +17,23 @@ from pathlib import Path
 
 from ggl.host.action import Action
 from ggl.host.systemd import accounts
-from ggl.host.systemd.control import is_running, is_up, stop
+from ggl.host.systemd.control import is_running, is_up, start_units, stop
 from ggl.host.systemd.core_units import SYSUSERS, TMPFILES, UNITS, Directory, directories, files
 from ggl.host.systemd.layout import GROUP, TARGET, USER, Layout
 from ggl.host.systemd.systemctl import shows, systemctl
+from ggl.host.systemd.takeover import (
+    ETC_UNITS,
+    clear,
+    closed_settings,
+    foreign_links,
+    hand_over,
+    is_stale,
+    open_settings,
+    remove_link,
+    state_is_roots,
+)
 
-ETC = {UNITS: Path("/etc/systemd/system"), TMPFILES: Path("/etc/tmpfiles.d"), SYSUSERS: Path("/etc/sysusers.d")}
+ETC = {UNITS: ETC_UNITS, TMPFILES: Path("/etc/tmpfiles.d"), SYSUSERS: Path("/etc/sysusers.d")}
 """Where an administrator's files are."""
 STOP_SECONDS = 300.0
 """For the components to be stopped; each has limits of its own."""
@@ -37,23 +48,31 @@ def packaged() -> Path | None:
 
 def install_actions(layout: Layout, *, start: bool) -> list[Action]:
     """What is left to do for ``layout`` to be installed, enabled at boot, and started if wanted."""
-    actions = _file_actions(layout)
+    root = layout.root
+    actions = [
+        Action(f"remove {path}, of another nucleus", partial(remove_link, path)) for path in foreign_links(layout)
+    ]
+    actions += _file_actions(layout)
     reload = bool(actions) or _needs_reload()
     if missing := accounts.missing():
         file = str(ETC[SYSUSERS] / _FILE_NAME)
         actions.append(Action(f"make {', '.join(missing)}", lambda: accounts.make(layout, file)))
-    if _ran_as_root(layout):
-        actions.append(Action(f"hand {layout.root.state} over from root to {USER}", partial(_take_over, layout)))
+    if stale := is_stale(root):
+        actions.append(Action(f"remove {root.run}, which a runtime of root's has left", partial(clear, root)))
+    if state_is_roots(root):
+        actions.append(Action(f"hand {root.state} over from root to {USER}", partial(hand_over, root)))
     for directory in directories(layout):
-        if not _is_right(directory):
+        if not _is_right(directory) or (stale and directory.path.is_relative_to(root.run)):
             text = f"make {directory.path} ({directory.user}:{directory.group}, {directory.mode:04o})"
             actions.append(Action(text, partial(_make, directory)))
+    for path in closed_settings(root):
+        actions.append(Action(f"let the group {GROUP} read {path}", partial(open_settings, path)))
     if reload:
         actions.append(Action("tell systemd of the units (daemon-reload)", lambda: systemctl("daemon-reload")))
     if not _is_enabled():
         actions.append(Action(f"enable {TARGET}, to start at boot", lambda: systemctl("enable", "--quiet", TARGET)))
     if start and not is_up():
-        actions.append(Action(f"start {TARGET}", lambda: systemctl("start", TARGET)))
+        actions.append(Action(f"start {TARGET}", start_units))
     return actions
 
 
@@ -177,25 +196,3 @@ def _make(directory: Directory) -> None:
         os.fchmod(fd, directory.mode)
     finally:
         os.close(fd)
-
-
-def _ran_as_root(layout: Layout) -> bool:
-    """A runtime without a user of its own was here before."""
-    try:
-        return layout.root.config_db.lstat().st_uid == 0
-    except OSError:
-        return False
-
-
-def _take_over(layout: Layout) -> None:
-    """What the core daemons write is theirs. Components' directories are their users', and some is written by root."""
-    if not is_running():
-        shutil.rmtree(layout.root.run, ignore_errors=True)
-    state = layout.root.state
-    uid, gid = pwd.getpwnam(USER).pw_uid, grp.getgrnam(GROUP).gr_gid
-    for folder, folders, names, fd in os.fwalk(state):
-        if folder == str(state):
-            folders[:] = [name for name in folders if name not in ("work", "units", "recovery", "recoveries")]
-        for name in (*folders, *names):
-            if os.stat(name, dir_fd=fd, follow_symlinks=False).st_uid == 0:
-                os.chown(name, uid, gid, dir_fd=fd, follow_symlinks=False)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ggl.catalog import HOST_INTERFACE, Daemon
-from ggl.host.detect import BOOTED_WITH_SYSTEMD, SYSTEMD_TARGET
+from ggl.host.detect import BOOTED_WITH_SYSTEMD, SYSTEMD_CORE, SYSTEMD_TARGET
 from ggl.paths import SYSTEM, Root
 from ggl.privilege import RUNTIME_GROUP
 
@@ -17,7 +17,7 @@ COMPONENT_HOME = Path("/var/lib/ggc_user")
 """Not below the state: whoever cleans up there need not think of what a component's user put into his home."""
 
 TARGET = SYSTEMD_TARGET
-CORE_UNIT = "ggl.core.runtime.service"
+CORE_UNIT = SYSTEMD_CORE
 """It stands for the core daemons as a whole: their sockets are there when it is started, and stopping it stops them.
 Every component's unit is ordered after it: so the last component, whose shutdown script may need the daemons, is down
 before they are."""

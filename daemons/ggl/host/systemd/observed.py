@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ggl.host.status import UnitStatus
 from ggl.host.systemd.ending import Ending, Verdict, judge
 from ggl.host.systemd.properties import Properties
-from ggl.host.systemd.records import Run, Wish
+from ggl.host.systemd.records import UNTOLD, Run, Wish
 from ggl.host.unit import Unit
 
 _EXIT_CODES = {1: "exited", 2: "killed", 3: "dumped"}
@@ -37,16 +37,20 @@ class Facts:
     """The units that it waits for."""
     stopping: bool = False
     """The whole runtime goes down: nothing is started."""
+    untold: bool = False
+    """It has failed, and there is no record of that; it gets one as soon as it is clear what systemd makes of it."""
     settled: bool = False
     """What systemd says is no mere step on the way: a unit passes ``failed`` before it is started again."""
-    problem: str = ""
-    """Why systemd did not take the last request."""
+    lacking: str = ""
+    """Why systemd could not take the last request just then; it is asked again."""
     outdated: bool = False
     """What it did was done by a definition that is not valid any more."""
     can_limit: bool = True
     out_of_memory: bool = False
     """The kernel has killed a process of it for using more memory than its limit."""
     now: float = 0.0
+    began: float = 0.0
+    """When its present run began, or its last one, as systemd says."""
 
 
 class State(NamedTuple):
@@ -121,6 +125,8 @@ def _without_earlier_run(facts: Facts) -> Facts:
     run, invocation = facts.run, facts.properties.invocation
     if not run.invocation or not invocation or run.invocation == invocation:
         return facts
+    # As if it had begun in the present run: what was asked for before that was asked of another run.
+    run = replace(run, started=max(run.started, facts.began), why=UNTOLD, lacking=False, shut_down=False)
     run = replace(run, result="", stage="", overdue="", up=False, began=False, exhausted=False)
     return replace(facts, run=run, wish=replace(facts.wish, reported_error=0.0))
 
@@ -152,10 +158,10 @@ def _kind(facts: Facts, unit: Unit) -> str:
 
 def _state(facts: Facts, unit: Unit, nothing: bool) -> State:
     properties, run = facts.properties, facts.run
-    if properties.is_down:
-        return State("deactivating", "stop", stage="stop") if facts.request == "stop" else _down(facts, nothing)
     if facts.request == "stop":
         return _stopping(run)
+    if properties.is_down:
+        return _down(facts, nothing)
     if properties.active_state == "deactivating":
         return _deactivating(facts, unit)
     if _has_reported(facts):
@@ -172,15 +178,20 @@ def _state(facts: Facts, unit: Unit, nothing: bool) -> State:
 def _down(facts: Facts, nothing: bool) -> State:
     """systemd has it neither up nor on its way."""
     run = facts.run
+    on_its_way = State(
+        "activating", "start", stage="start", text=f"not started yet: {facts.lacking}" if facts.lacking else ""
+    )
     if facts.request == "start":
-        return State("activating", "start", stage="start")
-    if facts.problem:
-        return State("failed", "failed", "exec-failed", "start", 0, facts.problem)
+        return on_its_way
+    if facts.wish.problem:
+        return State("failed", "failed", "exec-failed", "start", 0, facts.wish.problem)
     if facts.wish.waiting and facts.wanted and not facts.stopping:
         if not facts.missing:
-            return State("activating", "start", stage="start")  # at once
+            return on_its_way  # at once
         text = f"waiting for {', '.join(facts.missing)}"
         return State("inactive", "waiting", run.result or "success", run.stage, run.exit_status, text)
+    if facts.untold:
+        return State("activating", "auto-restart", "exec-failed", "start")
     if run.started == 0:
         return State("inactive", "dead", stage="start" if nothing and facts.wish.started else "")
     if run.exhausted:

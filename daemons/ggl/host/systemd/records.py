@@ -21,6 +21,15 @@ def now() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+def of_monotonic(microseconds: int) -> float:
+    """A moment of the clock by which systemd tells when a unit began; the device has not slept since then."""
+    return now() - (time.monotonic() - microseconds / 1e6)
+
+
+UNTOLD = "a command of its unit failed before the script began (ExecStartPre= or ExecCondition= of a drop-in)"
+"""Why a run has failed of which the step that starts the script has written no record."""
+
+
 @dataclass(frozen=True)
 class Run:
     """The present run of a unit, or its last one."""
@@ -99,6 +108,8 @@ class Wish:
     paused: bool = False
     restarts: int = 0
     """Restarts that were asked for, or that a dependency made necessary."""
+    problem: str = ""
+    """Why systemd did not take the last request."""
 
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> Wish:
@@ -110,6 +121,7 @@ class Wish:
             waiting=get_bool(data, "waiting", False),
             paused=get_bool(data, "paused", False),
             restarts=get_int(data, "restarts", 0),
+            problem=get_str(data, "problem", ""),
         )
 
 

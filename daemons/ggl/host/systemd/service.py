@@ -168,13 +168,12 @@ class HostService:
             try:
                 self._supervision.load(unit)
             except OSError as error:
-                raise BusError(
-                    ErrorCode.NOMEM, f"cannot write the unit file of {unit.name}: {error.strerror}"
-                ) from None
+                why = f"cannot write the unit file of {unit.name}: {error.strerror}"
+                raise BusError(ErrorCode.NOMEM, why) from None
         for supervised in [self._component(name) for name in start]:
             supervised.start()
             self._supervision.save_wanted(supervised)
-        self._supervision.files.when_read(lambda: request.reply(None), lambda error: _fail(request, error))
+        self._supervision.files.when_read_or_full(lambda: request.reply(None), lambda error: _fail(request, error))
         return request.defer()
 
     def _unload(self, request: Request, params: dict[str, Any]) -> Any:

@@ -7,16 +7,19 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ggl.host.given_up import report
 from ggl.host.systemd import records
 from ggl.host.systemd.cgroup import out_of_memory
 from ggl.host.systemd.component_unit import file_name
 from ggl.host.systemd.observed import Facts, Observed, observe
 from ggl.host.systemd.properties import Properties
+from ggl.host.systemd.untold import counted, is_to_be_tried_again, is_untold
+from ggl.host.unit import ONCE_PHASES
 from ggl.log import get_logger
 
 if TYPE_CHECKING:
     from ggl.host.status import UnitStatus
-    from ggl.host.systemd.records import Wish
+    from ggl.host.systemd.records import Run, Wish
     from ggl.host.systemd.supervision import Supervision
     from ggl.host.unit import Unit
 
@@ -41,7 +44,10 @@ class UnitStanding:
         self._run = records.read_run(supervision.records, unit.name)
         # What was asked of systemd, or is about to be: start, stop, or nothing.
         self._request = ""
-        self._problem = ""
+        # Why systemd could not do it just then.
+        self._lacking = ""
+        # Of this run there is to be no record any more.
+        self._forgotten = ""
         self._settled = False
         # What its present definition replaced has done its work, which is void now.
         self._outdated = False
@@ -68,6 +74,9 @@ class UnitStanding:
     def refresh(self) -> None:
         """Look anew at everything that is known, tell what has changed, and go on with what waited for it."""
         self._run = records.read_run(self._supervision.records, self.name)
+        is_clear = self._settled or is_to_be_tried_again(self.properties)
+        if self._supervision.ready and is_clear and self._is_untold():
+            self._count_untold()
         before = self.observed
         observed = self.observed = observe(self._facts())
         old, new = before.status, observed.status
@@ -89,7 +98,7 @@ class UnitStanding:
 
     def forget(self) -> None:
         """Nothing is known of it any more."""
-        self._problem, self.wish = "", records.Wish()
+        self._lacking, self.wish, self._forgotten = "", records.Wish(), self.properties.invocation
         try:
             records.forget(self._supervision.records, self.name)
         except OSError as error:
@@ -104,19 +113,35 @@ class UnitStanding:
             wish=self.wish,
             wanted=self.wanted,
             request=self._request,
-            missing=tuple(supervision.missing_for(self.unit)) if self.wish.waiting else (),
+            missing=tuple(supervision.needs.missing_for(self.unit)) if self.wish.waiting else (),
             stopping=supervision.stopping,
             settled=self._settled,
-            problem=self._problem,
+            lacking=self._lacking,
+            untold=self._is_untold(),
             outdated=self._outdated,
             can_limit=supervision.can_limit(self.unit.limits),
             out_of_memory=self._may_be_out_of_memory() and out_of_memory(self.file),
             now=records.now(),
+            began=records.of_monotonic(self.properties.begun),
         )
 
     def _may_be_out_of_memory(self) -> bool:
         killed = self.properties.exit_code == CLD_KILLED and self.properties.exit_status == signal.SIGKILL
         return killed and self.unit.limits.memory is not None and not self._run.result
+
+    def _is_untold(self) -> bool:
+        return is_untold(self._run, self.properties) and self.properties.invocation != self._forgotten
+
+    def _count_untold(self) -> None:
+        """systemd goes on trying: make an end of that after as many errors as of any other kind."""
+        supervision = self._supervision
+        run = self._run = counted(self.unit, self._run, self.wish, self.properties)
+        self._write_run(run)
+        _log.error("%s: %s%s", self.name, run.text, "; giving up" if run.exhausted else "")
+        if run.exhausted:
+            supervision.systemd.stop(self.file, lambda _job: None, lambda error: _log.error("%s: %s", self.name, error))
+            if self.unit.phase not in ONCE_PHASES:
+                report(supervision.layout.root, observe(self._facts()).status)
 
     def _is_up(self) -> bool:
         shown = self.observed.status
@@ -126,6 +151,13 @@ class UnitStanding:
         if self.properties.active_state == "failed":
             systemd = self._supervision.systemd
             systemd.ask(self.file, lambda properties: self.update(properties, settled=True), lambda _: None)
+
+    def _write_run(self, run: Run) -> None:
+        """Only while there is no step of the unit that might."""
+        try:
+            records.write_run(self._supervision.records, self.name, run)
+        except OSError as error:
+            _log.error("cannot write the record of %s: %s", self.name, error.strerror)
 
     def _write_wish(self, wish: Wish) -> None:
         if wish == self.wish:

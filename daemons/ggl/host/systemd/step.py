@@ -3,6 +3,7 @@
 As root, and for a moment only: ``start`` becomes the component's script, ``stop`` runs its shutdown script beside it,
 ``post`` is run when it has ended, however that came: it decides whether that was an error, runs recover and shutdown
 then, counts, and tells systemd to give up. It is on the way of every start, so that it imports no more than it needs.
+``prepare`` and ``keep`` are what the others have done outside, when an administrator's sandbox is around them.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ from __future__ import annotations
 import os
 import sys
 
-from ggl.lazy import defer
+from ggl.lazy import lean
 
-defer("inspect")  # dataclasses import it; nothing of it is used
+lean()
 
-ACTIONS = ("start", "stop", "post")
+ACTIONS = ("start", "stop", "post", "prepare", "keep")
 
 
 def main(arguments: list[str]) -> int:
@@ -39,6 +40,10 @@ def main(arguments: list[str]) -> int:
         from ggl.host.systemd.step_stop import stop
 
         return stop(here)
+    if action in ("prepare", "keep"):
+        from ggl.host.systemd.outside import serve
+
+        return serve(here, action, *rest)
     from ggl.host.systemd.step_post import post
 
     return post(here)

@@ -16,7 +16,7 @@ from ggl.host.failures import Failures
 from ggl.host.systemd import records
 from ggl.host.systemd.aside import run_aside
 from ggl.host.systemd.cgroup import out_of_memory, processes_of
-from ggl.host.systemd.ending import Ending, Verdict, judge
+from ggl.host.systemd.ending import NOT_RESTARTED, Ending, Verdict, judge
 from ggl.host.systemd.step_stop import take_down, use_own_log
 from ggl.host.systemd.surroundings import definition
 from ggl.host.systemd.syntax import unit_name
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 TERM_SECONDS, KILL_SECONDS = 5.0, 5.0
 """What processes that were left running get after SIGTERM, and how long SIGKILL may take."""
 
+_TIMESTAMPS = ("ActiveEnterTimestampMonotonic", "ActiveExitTimestampMonotonic", "InactiveExitTimestampMonotonic")
+_PROPERTIES = ("Job", *_TIMESTAMPS, "DropInPaths", "User", "DynamicUser")
+_NOT_NOW = "exec-condition"
+
 _log = get_logger("hostd")
 
 
@@ -43,10 +47,16 @@ def post(here: Surroundings) -> int:
     unit = definition(run) or here.loaded()
     if unit is None:
         return 0
+    found = _ask(here.service, *_PROPERTIES)
     if not run.unit:
-        run = replace(run, unit=unit.to_dict(), kind=unit.start[0].kind if unit.start else "")
+        # Its first step did not get that far: systemd, or a command of a drop-in, kept it from running.
+        kind = unit.start[0].kind if unit.start else ""
+        began = records.of_monotonic(int(found.get("InactiveExitTimestampMonotonic") or 0))
+        run = replace(run, unit=unit.to_dict(), kind=kind, started=began, why=run.why or _kept_from(found))
+    if not run.began and run.why and not run.lacking and found.get("DropInPaths"):
+        run = replace(run, why=f"{run.why} (its unit is changed by {found['DropInPaths']})")
     wish = here.wish()
-    ending = _ending(here, run)
+    ending = _ending(here, run, found)
     verdict = judge(unit, run, wish, ending)
     if verdict.failed:
         return _failed(here, unit, run, wish, ending, verdict)
@@ -75,6 +85,7 @@ def _failed(here: Surroundings, unit: Unit, run: Run, wish: Wish, ending: Ending
     if ending.up:
         failures.succeeded("start")
     exhausted = failures.record(verdict.stage, records.now()) or unit.restart == "no"
+    exhausted |= ending.service_result == _NOT_NOW  # for systemd that is no error: it would not start it again
     run = _kept(run, verdict, ending, failures)
     run = replace(run, exhausted=exhausted, restarts=run.restarts + (0 if exhausted else 1))
     here.write(run, f"{verdict.text}; {'given up' if exhausted else 'it will be tried again'}")
@@ -92,6 +103,8 @@ def _failed(here: Surroundings, unit: Unit, run: Run, wish: Wish, ending: Ending
     _end_what_install_left(unit)
     if not exhausted:
         _choose_again(here, run)
+        if ending.exit_status in NOT_RESTARTED:
+            _tell_systemd("start", "--no-block", "--", here.service)
     return 1 if ending.service_result == "success" else 0
 
 
@@ -113,10 +126,21 @@ def _failures(unit: Unit, run: Run, wish: Wish) -> Failures:
     return Failures(unit.start_limit_burst, unit.start_limit_interval, left)
 
 
-def _ending(here: Surroundings, run: Run) -> Ending:
-    names = ("Job", "ActiveEnterTimestampMonotonic", "ActiveExitTimestampMonotonic", "InactiveExitTimestampMonotonic")
-    found = _ask(here.service, *names)
-    entered, left, began = (int(found.get(name) or 0) for name in names[1:])
+def _kept_from(found: dict[str, str]) -> str:
+    """Why the first step has left no record."""
+    result = os.environ.get("SERVICE_RESULT", "")
+    if result == _NOT_NOW:
+        return "an ExecCondition= says that it is not to be started"
+    if found.get("User") or found.get("DynamicUser") == "yes":
+        return "its unit has a user of its own: whom it runs as is said by runWith, in a deployment"
+    status = os.environ.get("EXIT_STATUS", "")
+    if status.isdecimal() and int(status):
+        return f"systemd could not begin with it (status {status}, see systemd.exec(5))"
+    return records.UNTOLD
+
+
+def _ending(here: Surroundings, run: Run, found: dict[str, str]) -> Ending:
+    entered, left, began = (int(found.get(name) or 0) for name in _TIMESTAMPS)
     up = entered > 0 and entered >= began
     return Ending(
         service_result=os.environ.get("SERVICE_RESULT", "success"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from ggl.host.conditions import is_skipped
@@ -38,16 +38,60 @@ FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
 """Seconds before another try when the device or the runtime lacks what a script needs; doubled each time."""
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """What comes of a start before the script begins. With neither ``script`` nor ``error`` there is nothing to do."""
+
+    run: Run
+    message: str
+    """What is said of the record that has been written."""
+    script: Script | None = None
+    error: NotStarted | None = None
+    record: int = -1
+    """The open record: its directory is root's, which this process is soon not any more."""
+    limit: float | None = None
+    """The seconds that the script may take."""
+    again: bool = False
+    """What is lacking may be there in a moment."""
+
+
 def start(here: Surroundings, kind: str, delay: str = str(FIRST_DELAY)) -> int:
     """Become the script of the unit; the exit status when there is none to run, or it cannot be run.
 
     ``kind``: the way to start for which the unit file was written. ``delay``: how long to wait before another try.
     """
+    if os.geteuid() and here.root.system:
+        return _say(NotStarted("its unit has a user, so that it cannot become the one that is to run it"))
+    if here.is_confined():
+        from ggl.host.systemd.outside import attempt_outside
+
+        try:
+            made = attempt_outside(here, kind)
+        except NotStarted as error:
+            return _say(error)
+        here.tell(made.message)
+    else:
+        made = attempt(here, kind)
+    if made.error is not None:
+        status = _say(made.error)
+    elif made.script is not None:
+        status = _become(here, made, made.script)
+    else:
+        notify(READY)
+        return 0
+    if status == EXIT_LACKING and (made.again or made.script) and os.geteuid() == 0:
+        _try_later(float(delay), kind, here.name, made.limit)
+    return status
+
+
+def attempt(here: Surroundings, kind: str) -> Attempt:
+    """Everything that comes before the script, and can be done by another process in its place."""
     before = records.read_run(here.directory, here.name)
     run = Run(invocation=here.invocation, kind=kind, started=records.now(), restarts=before.restarts)
     unit = here.loaded()
     if unit is None:
-        return _failed(here, run, NotStarted(f"there is no definition of it in {here.root.units}"))
+        why = f"there is no definition of it in {here.root.units}"
+        return _failed(here, replace(run, failures=before.failures), NotStarted(why))
     same = before.unit.get("revision") == unit.revision
     run = replace(run, unit=unit.to_dict(), failures=before.failures if same else {})
     chosen = _choose(here, unit)
@@ -58,12 +102,16 @@ def start(here: Surroundings, kind: str, delay: str = str(FIRST_DELAY)) -> int:
         return _failed(here, run, NotStarted(why, lacking=True))
     try:
         script = prepare(unit, chosen.command, "start", here.root)
-        status = _become(here, replace(run, began=True, environment=script.common), script)
     except NotStarted as error:
-        status = _failed(here, run, error)
-    if status == EXIT_LACKING and os.geteuid() == 0:
-        _try_later(float(delay), kind, here.name, chosen.command.timeout)
-    return status
+        return replace(_failed(here, run, error), limit=chosen.command.timeout, again=error.lacking)
+    run = replace(run, began=True, environment=script.common)
+    message = f"{run.kind} script"
+    problem = here.write(run, message)
+    if problem:
+        failed = _failed(here, run, NotStarted(problem, lacking=True))
+        return replace(failed, limit=chosen.command.timeout, again=True)
+    record = os.open(records.run_path(here.directory, here.name), os.O_WRONLY | os.O_CLOEXEC)
+    return Attempt(run, message, script, record=record, limit=chosen.command.timeout)
 
 
 def _try_later(delay: float, kind: str, name: str, limit: float | None) -> None:
@@ -93,18 +141,14 @@ def _tell(here: Surroundings, message: str) -> None:
     os.write(stream if stream >= 0 else 2, f"<6>hostd: {message}\n".encode("utf-8", "replace"))
 
 
-def _nothing(here: Surroundings, run: Run) -> int:
-    here.write(run, "nothing to do")
-    notify(READY)
-    return 0
+def _nothing(here: Surroundings, run: Run) -> Attempt:
+    message = "nothing to do"
+    here.write(run, message)
+    return Attempt(run, message)
 
 
-def _become(here: Surroundings, run: Run, script: Script) -> int:
-    problem = here.write(run, f"{run.kind} script")
-    if problem:
-        return _failed(here, run, NotStarted(problem, lacking=True))
-    # The directory of the records is root's, which this process is soon not any more.
-    record = os.open(records.run_path(here.directory, here.name), os.O_WRONLY | os.O_CLOEXEC)
+def _become(here: Surroundings, made: Attempt, script: Script) -> int:
+    run = made.run
     stream = open_stream(str(run.unit["component"] or here.name), here.service, WARNING)
     if stream >= 0:
         os.dup2(stream, 2)
@@ -116,13 +160,13 @@ def _become(here: Surroundings, run: Run, script: Script) -> int:
             script.environment["NOTIFY_SOCKET"] = os.environ.get("NOTIFY_SOCKET", "")
             program = next(filter(os.path.exists, _NOTIFY), "systemd-notify")
             script.become(["/bin/sh", "-c", _STARTUP, script.shell, script.text, program])
-        if run.kind == "run":
-            notify(READY)
+        if run.kind == "run" and not notify(READY) and "NOTIFY_SOCKET" in os.environ:
+            raise NotStarted("it cannot tell systemd that it is up")
         script.execute()
     except NotStarted as error:
         data = json.dumps(asdict(_with(run, error))).encode()
-        os.pwrite(record, data, 0)
-        os.ftruncate(record, len(data))
+        os.pwrite(made.record, data, 0)
+        os.ftruncate(made.record, len(data))
         return _say(error)
     return 0
 
@@ -141,9 +185,10 @@ def _check(script: Script) -> None:
             raise NotStarted(f"cannot run {script.shell}: {text[:40]!r}... is longer than a program can be given")
 
 
-def _failed(here: Surroundings, run: Run, error: NotStarted) -> int:
-    here.write(_with(run, error), f"not started: {error}")
-    return _say(error)
+def _failed(here: Surroundings, run: Run, error: NotStarted) -> Attempt:
+    run, message = _with(run, error), f"not started: {error}"
+    here.write(run, message)
+    return Attempt(run, message, error=error)
 
 
 def _with(run: Run, error: NotStarted) -> Run:

@@ -70,7 +70,7 @@ class SupervisedUnit(UnitCourse):
     def start(self) -> None:
         """Bring the unit up, if it is not; failures before this do not count any more."""
         self.wanted = True
-        self._supervision.retry_install(self.unit)
+        self._supervision.needs.retry_install(self.unit)
         if self.observed.down or self.observed.going_down:
             self._write_wish(replace(self.wish, reset=records.now(), waiting=True))
         if self.observed.down:
@@ -89,7 +89,7 @@ class SupervisedUnit(UnitCourse):
             self._write_wish(replace(self.wish, waiting=False))
         if waited:
             self.refresh()
-            self._supervision.stop_install(self.unit, done)
+            self._supervision.needs.stop_install(self.unit, done)
             return
         if done is not None:
             self._stopped.append(done)
@@ -103,7 +103,7 @@ class SupervisedUnit(UnitCourse):
         self.wanted = True
         wish = replace(self.wish, reset=records.now(), waiting=True, restarts=self.wish.restarts + 1)
         self._write_wish(wish)
-        self._supervision.retry_install(self.unit)
+        self._supervision.needs.retry_install(self.unit)
         if self.observed.down:
             self._try_start()
         elif not self.observed.going_down:
@@ -181,10 +181,7 @@ class SupervisedUnit(UnitCourse):
     def _leave_failure(self) -> None:
         """It gets another chance."""
         if self._run.exhausted:
-            try:
-                records.write_run(self._supervision.records, self.name, replace(self._run, exhausted=False))
-            except OSError as error:
-                _log.error("cannot write the record of %s: %s", self.name, error.strerror)
+            self._write_run(replace(self._run, exhausted=False))
         self._clear_failure()
 
     def _begin(self, request: str) -> int:

@@ -18,6 +18,7 @@ from ggl.host.systemd.core import CoreDaemon
 from ggl.host.systemd.inventory import Inventory
 from ggl.host.systemd.layout import TARGET, Layout
 from ggl.host.systemd.limits import can_hold, controllers
+from ggl.host.systemd.needs import Needs
 from ggl.host.systemd.properties import Properties
 from ggl.host.systemd.standing import UnitStanding
 from ggl.host.systemd.supervised import SupervisedUnit
@@ -58,13 +59,14 @@ class Supervision:
         self._on_change = on_change
         self._on_ready = on_ready
         self._controllers = controllers()
-        self._jobs: dict[str, Callable[[], None]] = {}
+        self._jobs: dict[str, Callable[[str], None]] = {}
         self.systemd = Systemd(loop, self._changed_in_systemd, self._job_over, self._ask, self._lost)
         self._inventory = Inventory(loop, self.systemd, ["ggl.*", TARGET], self._is_ours, self._synchronized)
         self.files = UnitFiles(layout, self.systemd)
         self.records.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.core = {CORE_PREFIX + daemon.name: CoreDaemon(self, daemon) for daemon in DAEMONS}
         self.units: dict[str, SupervisedUnit] = {}
+        self.needs = Needs(self.units)
         for unit, wanted in store.load_all(layout.root.units):
             self.units[unit.name] = SupervisedUnit(self, unit, wanted)
         self._by_file: dict[str, AnyUnit] = {}
@@ -151,14 +153,14 @@ class Supervision:
 
     # -- what systemd says -------------------------------------------------------------------------------------------
 
-    def await_job(self, path: str, over: Callable[[], None]) -> None:
-        """Call ``over`` when the job is done, has failed or was canceled."""
+    def await_job(self, path: str, over: Callable[[str], None]) -> None:
+        """Call ``over`` when the job is done, has failed or was canceled; systemd has a word for each of that."""
         self._jobs[path] = over
 
-    def _job_over(self, path: str) -> None:
+    def _job_over(self, path: str, result: str) -> None:
         over = self._jobs.pop(path, None)
         if over is not None:
-            over()
+            over(result)
 
     def _changed_in_systemd(self, file: str, properties: Properties) -> None:
         if file == TARGET:
@@ -256,56 +258,13 @@ class Supervision:
         self._by_file[unit.file] = unit
         self.systemd.follow(unit.file)
 
-    # -- what needs what ---------------------------------------------------------------------------------------------
-
-    def missing_for(self, unit: Unit) -> list[str]:
-        """The units that ``unit`` must wait for."""
-        install = self.units.get(unit.install)
-        if install is not None and not install.observed.ready:
-            return [unit.install]
-        return [name for name in unit.requires if name not in self.units or not self.units[name].observed.ready]
-
-    def start_install(self, unit: Unit) -> None:
-        """``unit`` is wanted: its installation is begun if it was not yet."""
-        install = self.units.get(unit.install)
-        if install is not None and not install.observed.ready:
-            shown = install.observed.status
-            if (shown.active_state, shown.sub_state) == ("inactive", "dead"):
-                install.start()
-
-    def retry_install(self, unit: Unit) -> None:
-        """Somebody wants ``unit`` up: an install that was given up gets another chance."""
-        install = self.units.get(unit.install)
-        if install is not None and install.observed.status.active_state == "failed":
-            install.start()
-
-    def stop_install(self, unit: Unit, done: Callable[[], None] | None) -> None:
-        """``unit`` is not to come up any more: its installation, if it is under way, is stopped. Then ``done``."""
-        install = self.units.get(unit.install)
-        if install is not None and install.observed.status.active_state == "activating":
-            install.stop(done)
-        elif done is not None:
-            done()
-
     def readiness_changed(self, unit: UnitStanding) -> None:
         """Tell the units that depend on ``unit``; on the next turn, when its own change is complete."""
         self.loop.call_soon(lambda: self._tell_dependents(unit))
 
     def _tell_dependents(self, unit: UnitStanding) -> None:
-        if not self.ready:
-            return  # all are looked at when everything is known
-        ready = unit.observed.ready
-        for other in list(self.units.values()):
-            if ready and (unit.name in other.unit.requires or unit.name == other.unit.install):
-                other.dependency_ready()
-            elif not ready and unit.name in other.unit.requires and not self.stopping:
-                other.dependency_lost(unit.name)
-
-    def tell_waiting(self, install: UnitStanding) -> None:
-        """Those that wait for ``install`` look again whether it was begun."""
-        for other in list(self.units.values()):
-            if other.unit.install == install.name:
-                other.dependency_ready()
+        if self.ready:  # else all are looked at when everything is known
+            self.needs.tell_dependents(unit, self.stopping)
 
 
 def _stop_unwanted(unit: SupervisedUnit, stopped: Callable[[], None]) -> None:

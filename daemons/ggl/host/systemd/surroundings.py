@@ -12,7 +12,7 @@ from ggl.host.systemd.syntax import unit_name
 from ggl.host.unit import Unit
 from ggl.log import get_logger
 from ggl.notify import notify
-from ggl.paths import find_root
+from ggl.paths import SYSTEM, find_root
 from ggl.values import InvalidValue
 
 if TYPE_CHECKING:
@@ -27,9 +27,20 @@ class Surroundings:
     def __init__(self, name: str) -> None:
         self.name = name
         self.service = unit_name(name, "service")
-        self.root = find_root()
+        # Never looked up by the user: an administrator may have given the unit another one.
+        self.root = find_root() if "GGL_ROOT" in os.environ else SYSTEM
         self.directory = self.root.run / RECORDS
         self.invocation = os.environ.get("INVOCATION_ID", "")
+        self.outside = False
+        """This process does for a step what that cannot do itself (``outside``)."""
+
+    def is_confined(self) -> bool:
+        """What a step works with is out of its reach: somebody has put the unit into a sandbox."""
+        if self.outside or not self.root.system:
+            return False
+        # Each directory is made when it is first needed.
+        written = (path if os.path.lexists(path) else path.parent for path in (self.root.work, self.directory))
+        return not (store.is_readable(self.root.units, self.name) and all(os.access(path, os.W_OK) for path in written))
 
     def loaded(self) -> Unit | None:
         """The definition that is in force for the next start; ``None`` when it is gone."""
@@ -50,15 +61,27 @@ class Surroundings:
 
         Returns what kept it from being kept, which is logged as well; else an empty text.
         """
-        problem = ""
+        problem = self._keep(run)
+        if problem:
+            _log.error("%s: %s", self.name, problem)
+        self.tell(message)
+        return problem
+
+    def tell(self, message: str) -> None:
+        """Say that the record has changed."""
+        notify("STATUS=" + " ".join(message.split()))
+
+    def _keep(self, run: Run) -> str:
         try:
             self.directory.mkdir(mode=0o700, exist_ok=True)
             records.write_run(self.directory, self.name, run)
         except OSError as error:
-            problem = f"cannot keep a record in {self.directory}: {error.strerror}"
-            _log.error("%s: %s", self.name, problem)
-        notify("STATUS=" + " ".join(message.split()))
-        return problem
+            if self.is_confined():
+                from ggl.host.systemd.outside import keep_outside
+
+                return keep_outside(self, run)
+            return f"cannot keep a record in {self.directory}: {error.strerror}"
+        return ""
 
 
 def definition(run: Run) -> Unit | None:

@@ -16,10 +16,13 @@ UNIT_PATHS = MANAGER_PATH + "/unit/"
 MANAGER, UNIT, UNIT_SERVICE = f"{SERVICE}.Manager", f"{SERVICE}.Unit", f"{SERVICE}.Service"
 PROPERTIES = "org.freedesktop.DBus.Properties"
 NO_SUCH_UNIT = f"{SERVICE}.NoSuchUnit"
+NO_ROOM = f"{SERVICE}.DiskFull"
+"""There is not enough room for units in /run."""
 PASSING = frozenset(
     (
         NO_CONNECTION,
         TIMEOUT,
+        NO_ROOM,
         "org.freedesktop.DBus.Error.NoReply",
         "org.freedesktop.DBus.Error.NoMemory",
         "org.freedesktop.DBus.Error.LimitsExceeded",
@@ -53,15 +56,15 @@ def unit_path(file_name: str) -> str:
 class Systemd:
     """Follows the units whose file names were given to ``follow``.
 
-    ``on_change(file name, properties)`` is called for each change of one, ``on_job(path)`` when a job is over,
-    ``on_up`` when calls can be made and everything has to be asked for anew, ``on_lost(why)`` when they cannot.
+    ``on_change(file name, properties)`` is called for each change of one, ``on_job(path, result)`` when a job is
+    over, ``on_up`` when calls can be made and everything has to be asked for anew, ``on_lost(why)`` when they cannot.
     """
 
     def __init__(
         self,
         loop: Loop,
         on_change: Callable[[str, Properties], None],
-        on_job: Callable[[str], None],
+        on_job: Callable[[str, str], None],
         on_up: Callable[[], None],
         on_lost: Callable[[str], None],
     ) -> None:
@@ -216,7 +219,7 @@ class Systemd:
             if interface == UNIT:
                 self._on_change(file_name, self._properties[file_name])
         elif signal.member == "JobRemoved":
-            self._on_job(signal.body[1])
+            self._on_job(signal.body[1], signal.body[3])
         elif signal.member == "Reloading":
             self._reloading = signal.body[0]
         elif signal.member == "UnitRemoved" and not self._reloading:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ggl.host.systemd.component_unit import choose, file_name, render
 from ggl.host.systemd.limits import as_properties
+from ggl.host.systemd.systemd1 import NO_ROOM
 from ggl.log import get_logger
 
 if TYPE_CHECKING:
@@ -16,6 +18,21 @@ if TYPE_CHECKING:
     from ggl.host.systemd.layout import Layout
     from ggl.host.systemd.systemd1 import Systemd
     from ggl.host.unit import Unit
+
+PREVAILING = tuple(
+    map(
+        Path,
+        (
+            "/etc/systemd/system.control",
+            "/run/systemd/system.control",
+            "/run/systemd/transient",
+            "/run/systemd/generator.early",
+            "/etc/systemd/system",
+            "/etc/systemd/system.attached",
+        ),
+    )
+)
+"""Where systemd looks first (systemd.unit(5))."""
 
 _log = get_logger("hostd")
 
@@ -37,8 +54,13 @@ class UnitFiles:
         return self._layout.runtime_units / file_name(name)
 
     def write(self, unit: Unit) -> None:
-        """Raises ``OSError``."""
+        """Raises ``OSError``; also when systemd would not take this file, but another of its name."""
         path = self.path(unit.name)
+        for other in (directory / path.name for directory in PREVAILING):
+            # Of one that leads nowhere, as one that is masked does, systemd says so itself.
+            if other.exists() and not os.path.samefile(other, os.devnull):
+                self._is_stale = True  # by the time that it is removed
+                raise OSError(errno.EEXIST, f"{other} would be taken instead: remove that file")
         text = render(choose(unit), self._layout).encode()
         try:
             if path.read_bytes() == text:
@@ -97,6 +119,10 @@ class UnitFiles:
             self._now.append((then, failed))
         else:
             then()
+
+    def when_read_or_full(self, then: Callable[[], None], failed: Callable[[DBusError], None]) -> None:
+        """As ``when_read``; but while there is no room in /run they are read later, before any of them is started."""
+        self.when_read(then, lambda error: then() if error.name == NO_ROOM else failed(error))
 
     def _read(self) -> None:
         if self._reading or self._limiting:

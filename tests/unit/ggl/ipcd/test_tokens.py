@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -54,10 +55,28 @@ def test_an_unfinished_line_grants_nothing(tmp_path: Path) -> None:
 
 
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
-    (tmp_path / "target").write_text("")
+    token = Tokens(tmp_path / "target").token_of("a")
     (tmp_path / "tokens").symlink_to(tmp_path / "target")
-    with pytest.raises(OSError, match="symbolic"):
-        Tokens(tmp_path / "tokens")
+    tokens = Tokens(tmp_path / "tokens")
+    assert tokens.component_of(token) is None
+    new = tokens.token_of("a")
+    assert Tokens(tmp_path / "tokens").component_of(new) == "a"
+    assert Tokens(tmp_path / "target").component_of(token) == "a"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_the_file_of_another_user_is_not_believed_and_replaced(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "tokens"
+    token = Tokens(path).token_of("a")
+    os.chown(path, 65534, 65534)
+    tokens = Tokens(path)
+    assert tokens.component_of(token) is None
+    assert "belong to another user" in capfd.readouterr().err
+    new = tokens.token_of("a")
+    assert Tokens(path).component_of(new) == "a"
+    assert path.stat().st_uid == os.geteuid()
 
 
 # -- for whom a token is good ------------------------------------------------------------------------------------------

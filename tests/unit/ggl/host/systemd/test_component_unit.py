@@ -50,7 +50,7 @@ def test_a_component_that_runs() -> None:
     assert "RemainAfterExit" not in written
     assert written["ExecStart"] == [step("start", "ggl.com.a", "run")]
     assert written["ExecStop"] == [step("stop", "ggl.com.a")]
-    assert written["ExecStopPost"] == [step("post", "ggl.com.a")]
+    assert written["ExecStopPost"] == ["+" + step("post", "ggl.com.a")]
     assert (written["Restart"], written["RestartSec"]) == (["on-failure"], ["0.25"])
     assert written["StartLimitIntervalSec"] == ["0"]
     assert written["SyslogIdentifier"] == ["com.a"]
@@ -72,6 +72,12 @@ def test_dependencies_are_an_order_and_nothing_else() -> None:
     written = settings_of(unit(requires=("ggl.com.b", "ggl.c d"), install="ggl.com.a.install"))
     assert written["After"][1:] == ["ggl.com.b.service", "ggl.c\\x20d.service", "ggl.com.a.install.service"]
     assert not {"Requires", "BindsTo", "Wants"} & set(written)
+
+
+def test_a_description_is_a_part_of_a_sentence() -> None:
+    assert settings_of(unit(description="Greets. Twice.\n"))["Description"] == ["Greets. Twice"]
+    assert settings_of(unit(description=".\\."))["Description"] == ["."]
+    assert settings_of(unit(description="..."))["Description"] == ["ggl.com.a"]
 
 
 def test_limits() -> None:

@@ -31,7 +31,7 @@ def settings(text: str) -> dict[str, list[str]]:
 def test_every_daemon_of_the_catalogue_has_its_units() -> None:
     for daemon in DAEMONS:
         service = settings(FILES[daemon_unit(daemon.name)])
-        assert service["ExecStart"] == [f"{PYTHON} -I -m ggl.{daemon.name}"]
+        assert service["ExecStart"] == [f'{PYTHON} -I -c "import ggl.{daemon.name}.__main__"']
         assert service["Type"] == ["notify"]
         for interface in daemon.interfaces:
             socket = settings(FILES[socket_unit(interface)])
@@ -91,7 +91,7 @@ def test_systemd_accepts_every_unit(tmp_path: Path) -> None:
 
 def test_an_interpreter_of_any_name_stays_one_word() -> None:
     text = files(Layout(command=('/opt/my "own" 100%/python3', "-I")))[f"{UNITS}/ggl.core.configd.service"]
-    assert settings(text)["ExecStart"] == [r'"/opt/my \"own\" 100%%/python3" -I -m ggl.configd']
+    assert settings(text)["ExecStart"] == [r'"/opt/my \"own\" 100%%/python3" -I -c "import ggl.configd.__main__"']
 
 
 def test_a_stage_has_the_files_of_a_package_and_nothing_else(tmp_path: Path) -> None:

@@ -135,7 +135,9 @@ def test_an_overdue_shutdown_is_recovered_from_and_counts_as_finished() -> None:
         observed = seen(properties, overdue, request=request)
         assert words(observed) == ("deactivating", "recover", "timeout", "stop")
         assert (observed.ready, state(observed)) == (False, "ERRORED")
-    assert words(seen(ENDING, ended("timeout", "stop")))[:2] == ("deactivating", "recover")
+    for properties, request in ((ENDING, ""), (DOWN, "stop")):
+        observed = seen(properties, ended("timeout", "stop"), request=request)
+        assert words(observed)[:2] == ("deactivating", "recover")
     done = seen(DOWN, ended("timeout", "stop", up=True), wanted=False)
     assert (words(done), done.ready) == (("inactive", "dead", "timeout", "stop"), True)
     assert state(done) == "FINISHED"
@@ -259,7 +261,7 @@ def test_an_error_that_the_component_reports_counts_at_once_and_for_its_run_only
 
 
 def test_a_unit_that_systemd_refuses_has_failed() -> None:
-    observed = seen(DOWN, Run(), WISH, problem="bad setting")
+    observed = seen(DOWN, Run(), replace(WISH, problem="bad setting"))
     assert words(observed) == ("failed", "failed", "exec-failed", "start")
     assert (observed.status.status_text, state(observed)) == ("bad setting", "BROKEN")
 

@@ -15,11 +15,13 @@ import pytest
 from ggl.bus.loop import Loop
 from ggl.host import store
 from ggl.host.systemd import records, supervision
+from ggl.host.systemd.course import FIRST_DELAY
 from ggl.host.systemd.dbus import NO_CONNECTION, DBusError
 from ggl.host.systemd.layout import TARGET, Layout
 from ggl.host.systemd.properties import Properties
 from ggl.host.systemd.records import Run
 from ggl.host.systemd.supervision import Supervision
+from ggl.host.systemd.systemd1 import NO_ROOM
 from ggl.host.unit import Command, Start, Unit
 from ggl.paths import find_root
 
@@ -117,7 +119,7 @@ class Device:
         self.systemd.units[file] = properties
         self.systemd.on_change(file, properties)
         if job:
-            self.systemd.on_job(f"{job} {file}")
+            self.systemd.on_job(f"{job} {file}", "done")
         return self.turn()
 
     def comes_up(self, name: str) -> list[str]:
@@ -207,7 +209,7 @@ def test_a_stop_is_over_when_its_job_is_not_when_the_unit_looks_down(device: Dev
     device.turn()
     device.goes_down("ggl.A", job="")
     assert device.ended == []
-    device.systemd.on_job("stop ggl.A.service")
+    device.systemd.on_job("stop ggl.A.service", "done")
     device.turn()
     assert device.ended == ["A"]
 
@@ -351,9 +353,65 @@ def test_a_start_that_systemd_has_not_begun_is_called_off_when_the_runtime_goes_
     assert device.load(unit("ggl.A")) == ["start ggl.A.service"]
     device.systemd.on_change(TARGET, replace(UP_TARGET, active_state="inactive"))
     assert device.turn() == ["stop ggl.A.service"]
-    device.systemd.on_job("stop ggl.A.service")
+    device.systemd.on_job("stop ggl.A.service", "done")
     assert device.turn() == []
     assert device.host.units["ggl.A"].wanted
+
+
+def test_a_start_for_which_there_is_no_room_is_tried_again_and_no_error(device: Device) -> None:
+    reload = device.systemd.reload
+
+    def full(_then: Any, failed: Callable[[DBusError], None]) -> None:
+        failed(DBusError(NO_ROOM, "no room"))
+
+    device.systemd.reload = full  # type: ignore[method-assign]
+    assert device.load(unit("ggl.A")) == []
+    device.host.files.when_read_or_full(lambda: device.ended.append("loaded"), lambda _: None)
+    assert device.ended == ["loaded"]
+    status = device.host.units["ggl.A"].observed.status
+    assert (status.active_state, status.status_text) == ("activating", "not started yet: no room")
+    device.systemd.reload = reload  # type: ignore[method-assign]
+    device.loop.call_later(FIRST_DELAY + 0.1, device.loop.stop)
+    device.loop.run()
+    assert device.turn() == ["start ggl.A.service"]
+
+
+def test_a_start_that_is_over_before_it_began_has_failed_unless_somebody_stopped_it(device: Device) -> None:
+    for result, shown in (("canceled", "dead"), ("done", "failed"), ("dependency", "failed")):
+        device.load(unit("ggl.A"))
+        device.systemd.on_job("start ggl.A.service", result)
+        device.turn()
+        assert device.shown("ggl.A") == shown
+    device.boot()
+    status = device.host.units["ggl.A"].observed.status
+    assert (status.sub_state, status.result) == ("failed", "exec-failed")
+    assert "what its unit requires of systemd did not start" in status.status_text
+
+
+def test_errors_of_which_no_step_tells_are_counted_and_come_to_an_end(device: Device) -> None:
+    device.load(unit("ggl.A"))
+    device.comes_up("ggl.A")
+    told = []
+    for invocation in ("j", "k", "l"):
+        again = Properties("loaded", "activating", "auto-restart", "resources", begun=300, invocation=invocation)
+        told.append(device.becomes("ggl.A", again))
+        told.append(device.becomes("ggl.A", again))  # counted once
+    assert told == [[], [], [], [], ["stop ggl.A.service"], []]
+    device.becomes("ggl.A", Properties("loaded", invocation="l"))
+    status = device.host.units["ggl.A"].observed.status
+    assert (status.active_state, status.result, status.stage, status.restarts) == ("failed", "exec-failed", "start", 2)
+    assert "(resources)" in status.status_text
+
+
+def test_a_failure_that_was_forgotten_is_not_counted_for_want_of_a_record(device: Device) -> None:
+    device.load(unit("ggl.A"))
+    failed = Properties("loaded", "failed", "failed", "exit-code", begun=300, invocation="i")
+    run = Run(unit=unit("ggl.A").to_dict(), kind="run", started=1.0, result="exit-code", exhausted=True, invocation="i")
+    device.becomes("ggl.A", failed, "start", run)
+    assert device.shown("ggl.A") == "failed"
+    device.load(unit("ggl.A", revision="2"), start=False)
+    device.host.units["ggl.A"].update(failed, settled=True)
+    assert device.shown("ggl.A") == "dead"
 
 
 def test_without_systemd_a_unit_goes_on_waiting_until_it_is_back(device: Device) -> None:
