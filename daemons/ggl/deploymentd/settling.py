@@ -19,7 +19,7 @@ ERRORED = "ERRORED"
 SETTLE = 0.3
 """Seconds that a run script must run."""
 SETTLE_AFTER_ERROR = 3.0
-SETTLE_PER_START = 10.0
+SETTLE_PER_START = 5.0
 """Seconds for each second that the process took to start; no more than ``SETTLE_AFTER_ERROR``."""
 
 

@@ -31,7 +31,7 @@ def test_a_new_run_script_must_run_for_a_moment() -> None:
 
 
 def test_where_starting_took_long_the_moment_is_longer() -> None:
-    for milliseconds, settle in ((5, SETTLE), (100, 1.0), (5000, SETTLE_AFTER_ERROR)):
+    for milliseconds, settle in ((5, SETTLE), (100, 0.5), (5000, SETTLE_AFTER_ERROR)):
         settling = Settling(["A"], probation=["A"])
         told(settling, "STARTING", 0.0, since=7000)
         assert told(settling, "RUNNING", 0.0, since=7000 + milliseconds) == settle
