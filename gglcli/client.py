@@ -65,12 +65,12 @@ def is_forbidden() -> bool:
 
 
 def forbidden() -> CliError:
-    return CliError(
-        f"no permission to use the runtime at {root().state}",
-        FAILURE,
-        hint="run ggl as the runtime's user, for example with sudo",
-        code="NOPERM",
-    )
+    from ggl.host.detect import host_of
+
+    hint = "run ggl as the runtime's user, for example with sudo"
+    if host_of(root()) == "systemd":
+        hint = f"use sudo, or join the group {RUNTIME_GROUP}"
+    return CliError(f"no permission to use the runtime at {root().state}", FAILURE, hint=hint, code="NOPERM")
 
 
 def not_running() -> CliError:

@@ -178,13 +178,16 @@ def drop_in(text: str, name: str = "ggl.org.A") -> Iterator[None]:
 
 
 @pytest.mark.parametrize("on_term", ["exit 1", ""])
-@pytest.mark.parametrize("by", ["the host", "systemctl"])
+@pytest.mark.parametrize("by", ["the host", "systemctl", "systemctl alone"])
 def test_systemd_has_no_failed_unit_after_an_ordered_stop(runtime: Runtime, on_term: str, by: str) -> None:
     deploy(runtime, *component("org.A", f"trap '{on_term}' TERM; touch up; while :; do sleep 0.05; done"))
     with drop_in("[Service]\nTimeoutStopSec=0.3\n"):
         wait_until((runtime.root.work / "org.A" / "up").exists)
-        if by == "systemctl":
+        if by == "systemctl alone":
+            systemctl("stop", "ggl.core.hostd.service")
+        if by.startswith("systemctl"):
             systemctl("stop", "ggl.org.A")
+            wait_until(lambda: units_in("failed"), lambda failed: not failed)
         else:
             runtime.call("gg_host", "stop", {"names": ["ggl.org.A"]})
         assert words(runtime)[:2] == ("inactive", "dead")

@@ -231,6 +231,7 @@ def test_what_does_not_stop_in_time_is_killed(app: Path) -> None:
     assert units_in("active", "failed") == []
     assert "is not running" in ggl("config", "get", "/system", code=3)
     assert "runtime started" in ggl("up")
+    ggl("down", "--timeout", "2")
 
 
 def test_up_opens_a_socket_that_was_stopped_on_its_own() -> None:

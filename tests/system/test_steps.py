@@ -220,7 +220,6 @@ def drop_in() -> Iterator[Path]:
         "ProtectSystem=strict",
         "CapabilityBoundingSet=CAP_SETUID CAP_SETGID",
         "InaccessiblePaths=/var/lib/greengrass/units",
-        "TemporaryFileSystem=/run/greengrass",
     ],
 )
 def test_a_sandbox_around_a_component_does_not_hinder_its_steps(setting: str, drop_in: Path) -> None:
@@ -239,7 +238,6 @@ def test_a_sandbox_around_a_component_does_not_hinder_its_steps(setting: str, dr
     [
         ("User=nobody", "its unit has a user of its own"),
         ("PrivateUsers=yes", "cannot run sh"),
-        ("RootDirectory=/nowhere", "systemd could not begin with it (status 226, see systemd.exec(5))"),
         ("ExecStartPre=/bin/false", "failed before the script began"),
         ("ExecCondition=/bin/false", "an ExecCondition= says that it is not to be started"),
     ],
@@ -254,8 +252,9 @@ def test_what_an_addition_keeps_from_beginning_is_an_error_that_names_it(setting
     wait_until(lambda: shown("ActiveState"), lambda state: state in ("failed", "inactive"))
 
 
-def test_a_user_that_is_not_there_is_not_tried_for_ever(drop_in: Path) -> None:
-    drop_in.write_text("[Service]\nUser=nobodyhere\n")
+@pytest.mark.parametrize("setting", ["User=nobodyhere", "ReadWritePaths=/nowhere"])
+def test_what_is_not_there_is_not_tried_for_ever(setting: str, drop_in: Path) -> None:
+    drop_in.write_text(f"[Service]\n{setting}\n")
     begin(unit(FOREVER))
     reaches("failed")
     time.sleep(0.5)

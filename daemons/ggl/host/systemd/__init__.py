@@ -10,5 +10,7 @@ has no words for:
 - *the records* (``records``): what the steps and the host's daemon know of a unit, until the next boot;
 - *the host's daemon*, ``hostd``: serves ``gg_host`` (see ``ggl.host.process`` for its methods) by D-Bus. It writes the
   units of components, translates states, and keeps the order of dependencies: a component starts when what it needs is
-  ready, and again when that was restarted. It leaves when nobody is connected and nothing depends on anything.
+  ready, and again when that was restarted. It counts the errors of which no step could tell (``untold``), and clears
+  what systemd takes for a failure after an ordered stop. It leaves when nobody is connected and nothing depends on
+  anything.
 """

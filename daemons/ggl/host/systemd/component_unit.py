@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ggl.host.conditions import is_skipped
 from ggl.host.systemd.ending import NOT_RESTARTED
-from ggl.host.systemd.layout import CORE_UNIT, TARGET
+from ggl.host.systemd.layout import CORE_UNIT, HOSTD, TARGET, daemon_unit
 from ggl.host.systemd.syntax import argument, escaped, text, unit_name, word
 from ggl.paths import SYSTEM
 
@@ -59,6 +59,8 @@ def _unit_section(unit: Unit) -> list[str]:
         f"PartOf={TARGET}",
         # Nothing wants it but hostd: "systemctl isolate" of another target would take it away, with nobody to notice.
         "IgnoreOnIsolate=yes",
+        # hostd tells an ordered stop from a failure, and clears what systemd takes for one.
+        f"OnFailure={daemon_unit(HOSTD.name)}",
         # Its scripts may need the daemons, also the one that runs when everything is stopped.
         f"After={CORE_UNIT}",
     ]
@@ -97,8 +99,8 @@ def _service_section(unit: Unit, layout: Layout) -> list[str]:
         # their last step keeps them down.
         "Restart=on-failure",
         f"RestartSec={_seconds(unit.restart_delay)}",
-        # A user or group that a drop-in names and that is not there: no step can run to count that. (Of a script that
-        # ends so itself, the last step sees to another try.)
+        # A user or directory that a drop-in names and that is not there: no step can run to count that. (After a
+        # script that ends so itself, the last step sees to another try.)
         f"RestartPreventExitStatus={' '.join(NOT_RESTARTED)}",
     ]
     # By the watchdog's way out a component goes that says it is in error: it is an error, and not one of systemd's.

@@ -211,9 +211,8 @@ StartLimitIntervalSec=0
 [Service]
 Type=oneshot
 ExecStart={_command(layout, "ggl.host.systemd.given_up")} %i
-ExecStart=sleep {COOL_DOWN}
-ExecStart=systemctl reset-failed %i
-ExecStart=systemctl start --no-block {" ".join(waking(layout))}
+# One command: after one that SIGTERM ended in success, systemd would go on with the next, also when it stops this unit.
+ExecStart=sh -c "sleep {COOL_DOWN}; systemctl reset-failed %i; systemctl start --no-block {" ".join(waking(layout))}"
 {_environment(layout)}SyslogIdentifier=hostd
 SyslogLevel=warning
 # When the runtime stops in the middle of it.

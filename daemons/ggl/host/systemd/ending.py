@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from ggl.host.systemd.records import Run, Wish
     from ggl.host.unit import Unit
 
-NOT_RESTARTED = ("216", "217")
-"""Exit statuses of what systemd cannot run for want of its group or its user (systemd.exec(5))."""
+NOT_RESTARTED = ("216", "217", "226")
+"""Exit statuses of what systemd cannot run for want of its group, its user or a mount (systemd.exec(5))."""
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ def _ask(here: Surroundings, data: bytes, action: str, *arguments: str) -> tuple
     ]
     with ours:
         try:
-            process = subprocess.Popen(command, stdin=theirs, stdout=theirs)
+            process = subprocess.Popen(command, stdin=theirs.fileno(), stdout=theirs.fileno())
         except OSError:
             return b"", -1
         finally:
