@@ -36,6 +36,8 @@ ON_BOTH_HOSTS = (
     "steps",
     "bounds",
     "components",
+    "ipc_lifecycle",
+    "component_unit",
     "health",
 )
 """Files of tests/integration, those that take longest first."""

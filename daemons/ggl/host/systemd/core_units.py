@@ -128,6 +128,8 @@ ExecStart=systemctl start --no-block {" ".join(resident)}
 ExecStop=systemctl stop {" ".join([*sources, *services, GIVEN_UP.replace("@", "@*")])}
 # Hooks outlive the daemon that began them, but not the runtime.
 ExecStop=-sh -c "systemctl kill --kill-who=all --signal=SIGKILL {daemon_unit("recoveryd")} 2>/dev/null"
+# A component that answers SIGTERM with an exit status of its own has failed for systemd, and only hostd knows better.
+ExecStop=-systemctl reset-failed "ggl.*"
 TimeoutStopSec=60
 {of_tools()}"""
 
