@@ -108,7 +108,7 @@ SYSTEM = Root(
 
 
 def _private(state: Path) -> Root:
-    if state == SYSTEM.state:
+    if os.path.realpath(state) == os.path.realpath(SYSTEM.state):  # by whatever name
         return SYSTEM
     run = state / "run"
     return Root(state=state, run=run if _fits(run) else _short_run(state), config=state)

@@ -28,6 +28,11 @@ def test_root_without_a_choice_is_the_system(monkeypatch: pytest.MonkeyPatch) ->
     assert find_root() == SYSTEM
 
 
+def test_the_system_is_known_by_any_name(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(SYSTEM.state)
+    assert find_root(str(tmp_path / "link")) == find_root(f"{SYSTEM.state}/../greengrass") == SYSTEM
+
+
 def test_a_user_without_a_choice_has_xdg_directories(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setenv("HOME", "/home/u")
