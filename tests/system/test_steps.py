@@ -66,6 +66,12 @@ def lines(component: str = "App") -> list[str]:
     return path.read_text().split() if path.exists() else []
 
 
+def comes_up() -> None:
+    """The unit is active, and its script, which comes after the step that said so, has begun to write."""
+    reaches("active")
+    wait_until(lines)
+
+
 @pytest.fixture(autouse=True)
 def there(runtime: Runtime) -> Iterator[None]:
     """The runtime is up; its directories are those that it makes at the first deployment."""
@@ -181,7 +187,7 @@ def test_what_the_runtime_lacks_is_waited_for_and_is_no_error() -> None:
         assert "the runtime did not give what start needs" in run.why
     finally:
         systemctl("start", "ggl.gg_ipc.socket")
-    reaches("active")
+    comes_up()
     assert (lines(), record().failures, record().lacking) == (["run"], {}, False)
 
 
@@ -226,7 +232,7 @@ def drop_in() -> Iterator[Path]:
 def test_a_sandbox_around_a_component_does_not_hinder_its_steps(setting: str, drop_in: Path) -> None:
     drop_in.write_text(f"[Service]\n{setting}\nReadWritePaths=-{SYSTEM.work}\n")
     begin(unit(FOREVER, user="nobody", stop=Command("echo stop $SVCUID >> log")))
-    reaches("active")
+    comes_up()
     run = record()
     assert (run.kind, run.began, lines()) == ("run", True, ["run"])
     systemctl("stop", "ggl.App")
@@ -269,7 +275,7 @@ def test_what_is_not_there_is_not_tried_for_ever(setting: str, drop_in: Path) ->
 def test_stopping_runs_shutdown_as_it_was_at_the_start_and_needs_no_runtime(kind: str, script: str) -> None:
     old = unit(script, kind, stop=Command("echo stop $SVCUID >> log"))
     begin(old)
-    reaches("active")
+    comes_up()
     put(replace(old, stop=Command("echo new >> log")))
     systemctl("stop", "ggl.gg_ipc.socket", "ggl.core.ipcd.service", "ggl.gg_config.socket", "ggl.core.configd.service")
     systemctl("stop", "ggl.App")
@@ -296,7 +302,7 @@ def test_a_run_that_has_finished_is_shut_down() -> None:
 
 def test_a_shutdown_that_takes_too_long_is_followed_by_recover() -> None:
     begin(unit(FOREVER, recover=RECOVER, stop=Command("echo stop >> log; sleep 1000", timeout=0.3)))
-    reaches("active")
+    comes_up()
     systemctl("stop", "ggl.App")
     assert lines() == ["run", "stop", "recover"]
     assert (record().result, record().stage) == ("timeout", "stop")
@@ -304,7 +310,7 @@ def test_a_shutdown_that_takes_too_long_is_followed_by_recover() -> None:
 
 def test_a_shutdown_that_needs_long_is_given_its_time() -> None:
     begin(unit(FOREVER, stop=Command("sleep 11; echo stop >> log", timeout=60.0)))
-    reaches("active")
+    comes_up()
     systemctl("stop", "ggl.App")
     assert (lines(), record().result) == (["run", "stop"], "success")
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from ggl.bus.loop import Loop
 from ggl.catalog import DAEMONS, HOST_INTERFACE, Daemon
 from ggl.daemon import bind, socket_mode, socket_paths
-from ggl.durable import sync_directory
 from ggl.host import store
 from ggl.host.order import OrderedStop
 from ggl.host.process.children import Children, log_name
@@ -22,6 +21,7 @@ from ggl.host.process.marker import Strays
 from ggl.host.process.reaper import Reaper
 from ggl.host.process.running import RunningUnit
 from ggl.host.process.state import UnitState
+from ggl.host.table import UnitTable
 from ggl.host.unit import CORE_PREFIX, ONCE_PHASES, Unit
 from ggl.log import get_logger
 from ggl.paths import Root
@@ -38,17 +38,16 @@ AnyUnit = RunningUnit | CoreDaemon
 Shown = UnitState | CoreDaemon
 
 
-class Supervisor:
+class Supervisor(UnitTable[RunningUnit]):
     """See the module's text. ``on_change`` is told of every unit whose status changed.
 
     ``echo``: the log writer repeats every line on our standard output (a container's log).
     """
 
     def __init__(self, loop: Loop, root: Root, reaper: Reaper, on_change: Callable[[Shown], None], echo: bool) -> None:
-        self.loop = loop
+        super().__init__(loop, root.units, _log)
         self.root = root
         self.reaper = reaper
-        self.units: dict[str, RunningUnit] = {}
         self.core: dict[str, CoreDaemon] = {}
         self.started_ms = int(time.time() * 1000)
         self.instance = os.urandom(8).hex()
@@ -136,47 +135,7 @@ class Supervisor:
         else:
             running.load(unit)
 
-    def stop(self, units: Iterable[RunningUnit], done: Callable[[], None]) -> None:
-        """Stop ``units`` in order, and remember that they are not wanted; but what somebody starts meanwhile stays."""
-        units = list(units)
-        for unit in units:
-            unit.wanted = False
-            self.save_wanted(unit)
-        OrderedStop(self.loop, units, _stop_unwanted, done).next()
-
-    def unload(self, units: Iterable[RunningUnit], done: Callable[[], None]) -> None:
-        """Stop ``units`` in order, then forget them; but what somebody loads or starts meanwhile stays.
-
-        On the disk they are wanted until their files go: who is interrupted before ``done`` has to ask again.
-        """
-        definitions = {unit: unit.loaded for unit in units}
-        for unit in definitions:
-            unit.wanted = False
-
-        def stop(unit: RunningUnit, stopped: Callable[[], None]) -> None:
-            def forget() -> None:
-                same = self.units.get(unit.name) is unit and unit.loaded is definitions[unit]
-                if same and not unit.wanted:
-                    self._forget(unit)
-                stopped()
-
-            _stop_unwanted(unit, forget)
-
-        def stopped_all() -> None:
-            if any(self.units.get(unit.name) is not unit for unit in definitions):
-                self._sync_units()
-            done()
-
-        OrderedStop(self.loop, definitions, stop, stopped_all).next()
-
-    def _sync_units(self) -> None:
-        try:
-            sync_directory(self.root.units)
-        except OSError as error:
-            _log.error("removed components may come back after a power cut: %s", error.strerror)
-
-    def _forget(self, running: RunningUnit) -> None:
-        del self.units[running.name]
+    def _remove(self, running: RunningUnit) -> None:
         try:
             store.remove(self.root.units, running.name)
         except OSError as error:
@@ -184,13 +143,6 @@ class Supervisor:
         self._on_change(running)
         if not any(log_name(other.unit) == log_name(running.unit) for other in self.units.values()):
             self.children.forget_log(running.unit)
-
-    def save_wanted(self, running: RunningUnit) -> None:
-        """Remember over a restart whether the unit is meant to be up."""
-        try:
-            store.save(self.root.units, running.loaded, running.wanted)
-        except OSError as error:
-            _log.error("cannot write the unit file of %s: %s", running.name, error.strerror)
 
     def missing_for(self, unit: Unit) -> list[str]:
         """The units that ``unit`` must wait for. Its install unit is started if it was not."""
@@ -260,10 +212,3 @@ class Supervisor:
     def _forget_empty_groups(self) -> None:
         for unit in self.units.values():
             unit.forget_empty_groups()
-
-
-def _stop_unwanted(unit: RunningUnit, stopped: Callable[[], None]) -> None:
-    if unit.wanted:
-        stopped()
-    else:
-        unit.stop(stopped)

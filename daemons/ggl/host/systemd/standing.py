@@ -58,6 +58,10 @@ class UnitStanding:
     def name(self) -> str:
         return self.unit.name
 
+    @property
+    def loaded(self) -> Unit:
+        return self.unit
+
     def status(self) -> UnitStatus:
         return replace(self.observed.status, since=self._since)
 

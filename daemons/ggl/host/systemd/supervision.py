@@ -7,13 +7,11 @@ reverse order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from ggl.bus.loop import Loop
 from ggl.catalog import DAEMONS
-from ggl.durable import sync_directory
 from ggl.host import store
-from ggl.host.order import OrderedStop
 from ggl.host.systemd.core import CoreDaemon
 from ggl.host.systemd.inventory import Inventory
 from ggl.host.systemd.layout import TARGET, Layout
@@ -24,6 +22,7 @@ from ggl.host.systemd.standing import UnitStanding
 from ggl.host.systemd.supervised import SupervisedUnit
 from ggl.host.systemd.systemd1 import Systemd
 from ggl.host.systemd.unit_files import UnitFiles
+from ggl.host.table import UnitTable
 from ggl.host.unit import CORE_PREFIX, ONCE_PHASES, Limits, Unit
 from ggl.log import get_logger
 
@@ -36,7 +35,7 @@ AnyUnit = SupervisedUnit | CoreDaemon
 Shown = UnitStanding | CoreDaemon
 
 
-class Supervision:
+class Supervision(UnitTable[SupervisedUnit]):
     """See the module's text.
 
     ``on_change`` is told of every unit whose status changed, or that is gone; ``on_ready(problem)`` once everything is
@@ -50,7 +49,7 @@ class Supervision:
         on_change: Callable[[Shown], None],
         on_ready: Callable[[str], None],
     ) -> None:
-        self.loop = loop
+        super().__init__(loop, layout.root.units, _log)
         self.layout = layout
         self.records = layout.records
         self.target = Properties()
@@ -65,7 +64,6 @@ class Supervision:
         self.files = UnitFiles(layout, self.systemd)
         self.records.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.core = {CORE_PREFIX + daemon.name: CoreDaemon(self, daemon) for daemon in DAEMONS}
-        self.units: dict[str, SupervisedUnit] = {}
         self.needs = Needs(self.units)
         for unit, wanted in store.load_all(layout.root.units):
             self.units[unit.name] = SupervisedUnit(self, unit, wanted)
@@ -192,41 +190,7 @@ class Supervision:
         else:
             known.load(unit)
 
-    def stop(self, units: Iterable[SupervisedUnit], done: Callable[[], None]) -> None:
-        """Stop ``units`` in order, and remember that they are not wanted; but what somebody starts meanwhile stays."""
-        units = list(units)
-        for unit in units:
-            unit.wanted = False
-            self.save_wanted(unit)
-        OrderedStop(self.loop, units, _stop_unwanted, done).next()
-
-    def unload(self, units: Iterable[SupervisedUnit], done: Callable[[], None]) -> None:
-        """Stop ``units`` in order, then forget them; but what somebody loads or starts meanwhile stays.
-
-        On the disk they are wanted until their files go: who is interrupted before ``done`` has to ask again.
-        """
-        definitions = {unit: unit.unit for unit in units}
-        for unit in definitions:
-            unit.wanted = False
-
-        def stop(unit: SupervisedUnit, stopped: Callable[[], None]) -> None:
-            def forget() -> None:
-                same = self.units.get(unit.name) is unit and unit.unit is definitions[unit]
-                if same and not unit.wanted:
-                    self._forget(unit)
-                stopped()
-
-            _stop_unwanted(unit, forget)
-
-        def stopped_all() -> None:
-            if any(self.units.get(unit.name) is not unit for unit in definitions):
-                self._sync_units()
-            self.files.when_read(done, lambda _: done())
-
-        OrderedStop(self.loop, definitions, stop, stopped_all).next()
-
-    def _forget(self, unit: SupervisedUnit) -> None:
-        del self.units[unit.name]
+    def _remove(self, unit: SupervisedUnit) -> None:
         self.systemd.leave(unit.file)
         del self._by_file[unit.file]
         try:
@@ -238,18 +202,8 @@ class Supervision:
         self.systemd.reset_failed(unit.file, lambda: None)
         self._on_change(unit)
 
-    def _sync_units(self) -> None:
-        try:
-            sync_directory(self.layout.root.units)
-        except OSError as error:
-            _log.error("removed components may come back after a power cut: %s", error.strerror)
-
-    def save_wanted(self, unit: SupervisedUnit) -> None:
-        """Remember over a restart whether the unit is meant to be up."""
-        try:
-            store.save(self.layout.root.units, unit.unit, unit.wanted)
-        except OSError as error:
-            _log.error("cannot write the unit file of %s: %s", unit.name, error.strerror)
+    def _when_forgotten(self, done: Callable[[], None]) -> None:
+        self.files.when_read(done, lambda _: done())
 
     def unit_of_file(self, file: str) -> AnyUnit | None:
         return self._by_file.get(file)
@@ -265,10 +219,3 @@ class Supervision:
     def _tell_dependents(self, unit: UnitStanding) -> None:
         if self.ready:  # else all are looked at when everything is known
             self.needs.tell_dependents(unit, self.stopping)
-
-
-def _stop_unwanted(unit: SupervisedUnit, stopped: Callable[[], None]) -> None:
-    if unit.wanted:
-        stopped()
-    else:
-        unit.stop(stopped)
