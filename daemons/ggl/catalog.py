@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ggl.version import NUCLEUS
+
 
 @dataclass(frozen=True)
 class Daemon:
@@ -33,6 +35,13 @@ class Daemon:
     unfinished: str = ""
     """A directory below the state. If anything is in it when the runtime starts, the daemon is started too: it was
     interrupted, and has something to go on with."""
+    every: float | None = None
+    """Seconds after which the host starts it again, if it is not there: to look whether something is due."""
+    mqtt_filters: tuple[str, ...] = ()
+    """Topics of AWS IoT Core whose messages are for the daemon; ``{thing}`` stands for the thing name. Each message is
+    a call of ``mqtt_message`` on its first interface, which starts it."""
+    told_of_connection: bool = False
+    """Each time the connection to AWS IoT Core has been made, ``mqtt_connected`` is called on its first interface."""
     capabilities: tuple[str, ...] = ()
     """What the daemon needs of root's power where the runtime has a user of its own (capabilities(7))."""
     privileged: bool = False
@@ -45,6 +54,16 @@ class Daemon:
 
 CLI_GROUPS = ("services", "aws.greengrass.Cli", "configuration", "AuthorizedPosixGroups")
 """Key path of the setting that says whose members may use the command line tool of Greengrass."""
+
+_NUCLEUS = ("services", NUCLEUS, "configuration")
+CLOUD_KEYS = (
+    ("system",),
+    *((*_NUCLEUS, key) for key in ("awsRegion", "iotDataEndpoint", "iotCredEndpoint", "iotRoleAlias")),
+    *((*_NUCLEUS, key) for key in ("mqtt", "networkProxy")),
+)
+"""Key paths of what decides how the cloud is reached, and as whom."""
+_JOBS = "$aws/things/{thing}/jobs"
+_SHADOW = "$aws/things/{thing}/shadow/name/AWSManagedGreengrassV2Deployment"
 
 DAEMONS = (
     Daemon(
@@ -103,6 +122,42 @@ DAEMONS = (
         woken_by=(CLI_GROUPS,),
         # The files by which command line clients connect belong to their groups.
         capabilities=("CAP_CHOWN",),
+    ),
+    Daemon(
+        "iotcored",
+        ("aws_iot_mqtt",),
+        ipc_operations=("PublishToIoTCore", "SubscribeToIoTCore", "SubscribeToIoTCoreConnectionStatus"),
+        shared=False,
+        idle_exit=2.0,
+        at_start=True,
+        woken_by=CLOUD_KEYS,
+    ),
+    Daemon("tesd", ("aws_iot_tes",), shared=False, idle_exit=10.0, woken_by=CLOUD_KEYS),
+    Daemon(
+        "jobsd",
+        ("gg_jobs",),
+        shared=False,
+        idle_exit=2.0,
+        unfinished="jobs",
+        mqtt_filters=(
+            f"{_JOBS}/notify-namespace-aws-gg-deployment",
+            f"{_JOBS}/notify-next-namespace-aws-gg-deployment",
+            f"{_JOBS}/+/namespace-aws-gg-deployment/get/+",
+            f"{_JOBS}/+/namespace-aws-gg-deployment/update/+",
+            f"{_SHADOW}/get/accepted",
+            f"{_SHADOW}/get/rejected",
+            f"{_SHADOW}/update/accepted",
+            f"{_SHADOW}/update/rejected",
+        ),
+        told_of_connection=True,
+    ),
+    Daemon(
+        "fleetstatusd",
+        ("gg_fleet_status",),
+        shared=False,
+        idle_exit=2.0,
+        every=3600.0,
+        told_of_connection=True,
     ),
 )
 
