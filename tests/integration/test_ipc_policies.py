@@ -184,6 +184,19 @@ def test_another_thing_name_is_another_policy(runtime: Runtime, components: Comp
     assert may(client, "T3/x")
 
 
+def test_known_policies_need_no_configuration_daemon(runtime: Runtime, client: GreengrassCoreIPCClientV2) -> None:
+    """It can leave while components talk; what it changes before it leaves, or is killed, holds all the same."""
+    runtime.kill("configd")
+    assert may(client)
+    assert not may(client, "b")
+    runtime.start("configd")
+    write(runtime, [*POLICY, "resources"], ["b"])
+    runtime.kill("configd")
+    runtime.start("configd")
+    assert may(client, "b")
+    assert not may(client)
+
+
 # -- what the runtime tells --------------------------------------------------------------------------------------------
 
 

@@ -20,6 +20,7 @@ from ggl.configd.errors import (
     StorageFull,
 )
 from ggl.configd.limits import check_key, check_path, check_record
+from ggl.configd.policies import stamping
 from ggl.configd.store import Delete, DropRecord, Operation, PutRecord, Restore, Store, Write, now, open_store
 from ggl.configd.wake import wake_daemons
 from ggl.log import fatal, get_logger
@@ -46,7 +47,7 @@ log = get_logger("configd")
 def setup(context: Context) -> None:
     """Open the store of this root, load the boot files, serve."""
     try:
-        store = open_store(context.root.config_db)
+        store = open_store(context.root.config_db, stamping(context.root))
         context.at_exit(store.close)
         wake_daemons(context.loop, context.root, store.watchers)
         boot(store, context.root)

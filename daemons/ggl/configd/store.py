@@ -7,11 +7,11 @@ of the same request, and only then is anybody told; when the commit fails the tr
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
-from ggl.configd.change import Change, Row
+from ggl.configd.change import Change, Event, Row
 from ggl.configd.database import Database, Record, open_database
 from ggl.configd.tree import Path, Tree
 from ggl.configd.watchers import Watchers
@@ -49,9 +49,10 @@ Operation = Write | Delete | Restore | PutRecord | DropRecord
 
 
 class Store:
-    def __init__(self, database: Database) -> None:
-        """Loads the tree from ``database``."""
+    def __init__(self, database: Database, before_commit: Callable[[Sequence[Event]], None] = lambda _: None) -> None:
+        """Loads the tree from ``database``. ``before_commit`` is called with what is about to change."""
         self.database = database
+        self._before_commit = before_commit
         self.tree = Tree()
         self.watchers = Watchers()
         self.tree.load(database.leaves())
@@ -66,12 +67,14 @@ class Store:
             _change(change, operations)
             rows = change.rows()
             records = _records(operations)
+            events = change.events()
             if rows or records:
+                self._before_commit(events)
                 self.database.commit(rows, records)
         except BaseException:
             change.undo()
             raise
-        self.watchers.notify(change.events())
+        self.watchers.notify(events)
 
     def preview(self, operations: Sequence[Operation]) -> list[tuple[Path, Row, Row]]:
         """The values of the tree that ``operations`` would change, each as it is and as it would be. Nothing changes.
@@ -111,9 +114,9 @@ def _records(operations: Sequence[Operation]) -> Collection[Record]:
     return records.values()
 
 
-def open_store(path: FilePath) -> Store:
+def open_store(path: FilePath, before_commit: Callable[[Sequence[Event]], None] = lambda _: None) -> Store:
     """Raises ``StorageError``."""
-    return Store(open_database(path))
+    return Store(open_database(path), before_commit)
 
 
 def now() -> int:

@@ -1,11 +1,9 @@
 """The access control policies of connected components, read from the configuration and kept until they change.
 
-For each component that makes a request which policies decide about, its ``accessControl`` is read once and watched. A
-change has it read again before the next decision, and so has a change of the thing name that a policy speaks of. While
-the configuration daemon is away, the policies known so far hold: nobody else can change them.
-
-Watching keeps that daemon running. So the policies of a component that has made no such request for a while are
-forgotten: on a device whose components only wait for something, it can leave.
+For each component that makes a request which policies decide about, its ``accessControl`` is read once, and the thing
+name if a policy speaks of it. Before each decision the stamp that changes with any of these (``ggl.stamp``) is compared
+with that of the reading; so a change holds for the next request, and the configuration daemon can leave. The policies
+of a component that has made no such request for a while are forgotten.
 """
 
 from __future__ import annotations
@@ -18,13 +16,13 @@ from ggl.bus.trail import current
 from ggl.ipc.errors import IpcError, service_error, unauthorized
 from ggl.ipc.model import Operation
 from ggl.ipcd.authorization import THING_NAME, Policies, Problem, parse_policies
-from ggl.ipcd.keywatch import KeyWatch
 from ggl.ipcd.refusals import Refusals
 from ggl.log import get_logger
 
 if TYPE_CHECKING:
     from ggl.bus import Request
     from ggl.ipcd.backends import Backends
+    from ggl.stamp import Stamp
 
 QUIET_SECONDS = 300.0
 """After one to two of these without a request that policies decide about, a component's are forgotten."""
@@ -39,27 +37,25 @@ _log = get_logger("ipc")
 
 
 class _Entry:
-    """One component. ``policies`` is ``None`` until they are read, and again after a change."""
+    """One component. ``policies`` is ``None`` until they are read; they hold while the stamp is ``read_at``."""
 
-    __slots__ = ("changes", "component", "policies", "reading", "used", "uses_thing_name", "waiting", "watch")
+    __slots__ = ("component", "policies", "read_at", "reading", "used", "waiting")
 
     def __init__(self, component: str) -> None:
         self.component = component
         self.policies: Policies | None = None
-        self.uses_thing_name = False
+        self.read_at = b""
         self.waiting: list[tuple[Operation, list[str], Decided]] = []
-        self.watch: KeyWatch | None = None
         self.reading = False
         self.used = True
-        self.changes = 0
 
 
 class PolicyCache:
-    def __init__(self, loop: Loop, backends: Backends, refusals: Refusals) -> None:
+    def __init__(self, loop: Loop, backends: Backends, refusals: Refusals, stamp: Stamp) -> None:
         self._loop = loop
         self._backends = backends
+        self._stamp = stamp
         self._entries: dict[str, _Entry] = {}
-        self._thing_watch: KeyWatch | None = None
         self._refusals = refusals
         self._sweeping = False
 
@@ -68,23 +64,17 @@ class PolicyCache:
         entry = self._entries.get(component)
         if entry is None:
             entry = self._entries[component] = _Entry(component)
-            entry.watch = self._watch(entry)
             self._sweep_later()
         entry.used = True
-        if entry.policies is not None:
+        if entry.policies is not None and entry.read_at == self._stamp.value():
             decided(self._refusal(component, entry.policies, operation, resources))
             return
         entry.waiting.append((operation, resources, decided))
         self._read(entry)
 
     def forget(self, component: str) -> None:
-        """The component is gone, or quiet: do not watch its policies any more."""
-        entry = self._entries.pop(component, None)
-        if entry is not None and entry.watch is not None:
-            entry.watch.close()
-        if self._thing_watch is not None and not any(each.uses_thing_name for each in self._entries.values()):
-            self._thing_watch.close()
-            self._thing_watch = None
+        """The component is gone, or quiet."""
+        self._entries.pop(component, None)
 
     def refused(self, component: str, operation: Operation, resource: str = "*") -> None:
         """Remember a refusal that no policies decided about."""
@@ -111,69 +101,34 @@ class PolicyCache:
         if self._entries:
             self._sweep_later()
 
-    # -- watching ----------------------------------------------------------------------------------------------------
-
-    def _watch(self, entry: _Entry) -> KeyWatch:
-        path = access_control_path(entry.component)
-        return KeyWatch(self._loop, self._backends, path, lambda: _outdated(entry), lambda: self._again(entry))
-
-    def _watch_thing_name(self) -> None:
-        def using() -> list[_Entry]:
-            return [entry for entry in self._entries.values() if entry.uses_thing_name]
-
-        def changed() -> None:
-            for entry in using():
-                _outdated(entry)
-
-        def returned() -> None:
-            for entry in using():
-                self._again(entry)
-
-        if self._thing_watch is None:
-            self._thing_watch = KeyWatch(self._loop, self._backends, THING_NAME_PATH, changed, returned)
-
-    def _again(self, entry: _Entry) -> None:
-        """What was read, or is being read, may be outdated, but holds until something newer is known."""
-        entry.changes += 1
-        self._read(entry)
-
-    # -- reading -----------------------------------------------------------------------------------------------------
-
     def _read(self, entry: _Entry) -> None:
         if entry.reading:
             return
         entry.reading = True
-        changes = entry.changes
-
-        def needs_thing_name() -> None:
-            if self._entries.get(entry.component) is entry:
-                entry.uses_thing_name = True
-                self._watch_thing_name()
+        read_at = self._stamp.value()
 
         def got(access_control: Any, thing_name: str) -> None:
             entry.reading = False
-            if entry.changes != changes:
+            if self._stamp.value() != read_at:
                 self._read(entry)
                 return
 
             def complain(problem: Problem) -> None:
                 _log.warning("%s: %s", entry.component, problem)
 
-            entry.policies = parse_policies(access_control, complain, thing_name)
+            entry.policies, entry.read_at = parse_policies(access_control, complain, thing_name), read_at
             waiting, entry.waiting = entry.waiting, []
             for operation, resources, decided in waiting:
                 decided(self._refusal(entry.component, entry.policies, operation, resources))
 
         def failed(error: BusError) -> None:
             entry.reading = False
-            if error.code != ErrorCode.NOCONN:
-                entry.policies = None
             _log.warning("cannot read the policies of %s: %s", entry.component, error)
             waiting, entry.waiting = entry.waiting, []
             for operation, _resources, decided in waiting:
                 decided(service_error(f"{operation.name}: the access control policies cannot be read: {error.message}"))
 
-        read_access_control(self._backends, entry.component, got, failed, needs_thing_name)
+        read_access_control(self._backends, entry.component, got, failed)
 
     def _refusal(
         self, component: str, policies: Policies, operation: Operation, resources: list[str]
@@ -188,11 +143,6 @@ class PolicyCache:
         return None
 
 
-def _outdated(entry: _Entry) -> None:
-    entry.changes += 1
-    entry.policies = None
-
-
 THING_NAME_PATH = ["system", "thingName"]
 
 
@@ -205,12 +155,8 @@ def read_access_control(
     component: str,
     done: Callable[[Any, str], None],
     failed: Callable[[BusError], None],
-    needs_thing_name: Callable[[], None] = lambda: None,
 ) -> None:
-    """Read the policies of ``component`` (``None``: it has none), and the thing name if they speak of it.
-
-    ``needs_thing_name`` is called before that is read: whoever wants to hear of its changes can watch it in time.
-    """
+    """Read the policies of ``component`` (``None``: it has none), and the thing name if they speak of it."""
     config = backends["gg_config"]
     trail = current.trail
 
@@ -225,7 +171,6 @@ def read_access_control(
             else:
                 failed(error)
 
-        needs_thing_name()
         config.call(
             "read",
             {"key_path": THING_NAME_PATH},

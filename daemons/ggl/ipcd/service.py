@@ -20,6 +20,7 @@ from ggl.ipcd.tokens import Tokens, TooManyComponents
 from ggl.ipcd.trace import Tracer, Watcher
 from ggl.log import get_logger
 from ggl.paths import IPC_SOCKET_NAME
+from ggl.stamp import POLICIES, Stamp
 from ggl.values import InvalidValue, get_dict, get_list, get_str
 from ggl.version import NUCLEUS, NUCLEUS_ALIAS
 
@@ -61,7 +62,7 @@ class Service:
         backends = Backends(context.loop, context.root)
         refusals = Refusals(context.root.run / REFUSALS_FILE, context.loop)
         context.at_exit(refusals.save)
-        self.policies = PolicyCache(context.loop, backends, refusals)
+        self.policies = PolicyCache(context.loop, backends, refusals, Stamp(context.root.run / POLICIES))
         self.console = DebugConsole(context)
         self.cli_clients = CliClients(context.loop, context.root)
         self.cli_clients.start()

@@ -1,30 +1,33 @@
-"""For how long the policies of a component are known and watched."""
+"""For how long the policies of a component are known."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from ggl.bus import Loop
-from ggl.bus.calls import Subscription
 from ggl.ipc.errors import IpcError
 from ggl.ipc.model import OPERATIONS, PREFIX, PUBSUB
 from ggl.ipcd.backends import Backends
 from ggl.ipcd.policies import QUIET_SECONDS, PolicyCache
 from ggl.ipcd.refusals import Refusals
+from ggl.stamp import Stamp
 
 PUBLISH = OPERATIONS[f"{PREFIX}PublishToTopic"]
 METER, LAMP = "com.example.Meter", "com.example.Lamp"
+
+
+class _Refusals:
+    def add(self, *_refusal: str) -> None: ...
 
 
 class Config:
     """The loop, and the configuration daemon that ipcd is connected to."""
 
     def __init__(self) -> None:
-        self.remote = self
-        self.subscriptions = 0
         self.reads: list[str] = []
         self.later: list[Callable[[], None]] = []
 
@@ -34,12 +37,6 @@ class Config:
     def call_later(self, seconds: float, callback: Callable[[], None]) -> None:
         assert seconds == QUIET_SECONDS
         self.later.append(callback)
-
-    def subscribe(self, *_arguments: Any) -> Subscription:
-        return cast("Subscription", self)
-
-    def close(self) -> None:
-        """The end of a subscription."""
 
     def call(self, _method: str, params: dict[str, Any], on_reply: Callable[[Any], None], *_others: Any) -> None:
         self.reads.append(params["key_path"][1])
@@ -57,8 +54,15 @@ def config() -> Config:
 
 
 @pytest.fixture
-def cache(config: Config) -> PolicyCache:
-    return PolicyCache(cast("Loop", config), cast("Backends", config), cast("Refusals", None))
+def stamp(tmp_path: Path) -> Stamp:
+    return Stamp(tmp_path / "stamp")
+
+
+@pytest.fixture
+def cache(config: Config, tmp_path: Path) -> PolicyCache:
+    return PolicyCache(
+        cast("Loop", config), cast("Backends", config), cast("Refusals", _Refusals()), Stamp(tmp_path / "stamp")
+    )
 
 
 def decision(cache: PolicyCache, component: str) -> IpcError | None:
@@ -68,22 +72,40 @@ def decision(cache: PolicyCache, component: str) -> IpcError | None:
     return result
 
 
-def test_what_a_quiet_component_may_do_is_forgotten_and_the_configuration_daemon_can_leave(
-    config: Config, cache: PolicyCache
-) -> None:
+def test_what_a_quiet_component_may_do_is_forgotten(config: Config, cache: PolicyCache) -> None:
     assert decision(cache, METER) is decision(cache, LAMP) is None
-    assert config.subscriptions == 2
     config.pass_time()
     assert decision(cache, METER) is None
     assert config.reads == [METER, LAMP], "both are still known"
     config.pass_time()
-    assert config.subscriptions == 1, "only the one that asked is watched"
-    config.pass_time()
-    assert config.subscriptions == 0
-    assert config.later == []
     assert decision(cache, LAMP) is None
-    assert config.reads == [METER, LAMP, LAMP]
-    assert config.subscriptions == 1
+    assert config.reads == [METER, LAMP, LAMP], "only the one that asked was still known"
+    config.pass_time()
+    config.pass_time()
+    assert config.later == []
+
+
+def test_each_advance_of_the_stamp_has_them_read_again(config: Config, cache: PolicyCache, stamp: Stamp) -> None:
+    for number in range(3):
+        decision(cache, METER)
+        decision(cache, METER)
+        assert config.reads == [METER] * (number + 1)
+        stamp.advance()
+
+
+def test_a_change_during_the_reading_has_it_done_again_before_anything_is_decided(
+    config: Config, cache: PolicyCache, stamp: Stamp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers: list[Callable[[Any], None]] = []
+    monkeypatch.setattr(config, "call", lambda _method, _params, on_reply, *_others: answers.append(on_reply))
+    decided: list[IpcError | None] = []
+    cache.check(METER, PUBLISH, ["meter/1"], decided.append)
+    stamp.advance()
+    answers.pop()({PUBSUB: {"a": {"operations": ["*"], "resources": ["*"]}}})
+    assert decided == []
+    answers.pop()({})
+    [refusal] = decided
+    assert refusal is not None
 
 
 def test_who_waits_for_a_decision_is_not_forgotten(
@@ -98,5 +120,3 @@ def test_who_waits_for_a_decision_is_not_forgotten(
     [answer] = answers
     answer({PUBSUB: {"a": {"operations": ["*"], "resources": ["*"]}}})
     assert decided == [None]
-    config.pass_time()
-    assert config.subscriptions == 0
