@@ -23,6 +23,7 @@ from ggl.bus import BusError, Client, connect
 from ggl.host.process import launch
 from ggl.host.process.marker import mark, marked
 from ggl.paths import Root, find_root
+from tests.cloud.fixture import aws, cloud_device, cloud_runtime  # noqa: F401  (pytest finds fixtures by their names here)
 
 if TYPE_CHECKING:
     from tests.integration.device import Device
@@ -91,6 +92,7 @@ class Runtime:
 
     def kill(self, pid: int) -> None:
         """kill -9, and wait until the process is gone."""
+        assert pid > 0, "there is no such process now"
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda: alive(pid), lambda up: not up)
 
@@ -121,8 +123,11 @@ def alive(pid: int) -> bool:
 
 
 @contextmanager
-def running() -> Iterator[Runtime]:
-    """A runtime without components. Afterwards it is stopped, and nothing of it may be left."""
+def running(prepare: Callable[[Root], Any] | None = None) -> Iterator[Runtime]:
+    """A runtime without components. Afterwards it is stopped, and nothing of it may be left.
+
+    ``prepare`` is done to its root before it comes up, on the process host only.
+    """
     if ON_SYSTEMD:
         from tests.system.runtime import on_this_device
 
@@ -131,6 +136,8 @@ def running() -> Iterator[Runtime]:
         return
     with tempfile.TemporaryDirectory(prefix="ggl-") as directory:
         runtime = Runtime(find_root(directory))
+        if prepare is not None:
+            prepare(runtime.root)
         runtime.up()
         try:
             yield runtime

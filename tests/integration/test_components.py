@@ -138,7 +138,7 @@ def test_any_daemon_may_be_killed_while_messages_flow(deployed: Runtime) -> None
             assert now or daemon == "deploymentd", "it may have left already, when all was done"
 
         if not ON_SYSTEMD:
-            deployed.kill(deployed.call("gg_host", "info")["log_writer_pid"])
+            deployed.kill(wait_until(lambda: deployed.call("gg_host", "info")["log_writer_pid"]))
             messages_flow(deployed)
 
         deployed.kill(deployed.call("gg_host", "info")["pid"])

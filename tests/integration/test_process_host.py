@@ -78,12 +78,30 @@ def _stat(path: Path) -> list[str]:
 # -- logs --------------------------------------------------------------------------------------------------------------
 
 
+def log_writer(runtime: Runtime) -> int:
+    return int(wait_until(lambda: runtime.call("gg_host", "info")["log_writer_pid"]))
+
+
+def test_the_log_writer_leaves_when_nobody_prints_anything_and_is_back_for_the_next_line(runtime: Runtime) -> None:
+    deploy(
+        runtime, *component("org.A", "echo first; while ! [ -e go ]; do sleep 0.1; done; echo second; exec sleep 1000")
+    )
+    wait_until(lambda: runtime.log("org.A"), lambda log: "first\n" in log)
+    wait_until(lambda: runtime.call("gg_host", "info")["log_writer_pid"], lambda pid: pid == 0, 60.0)
+    (runtime.root.work / "org.A/go").touch()
+    wait_until(lambda: runtime.log("org.A"), lambda log: "second\n" in log)
+    wait_until(lambda: runtime.call("gg_host", "info")["log_writer_pid"], lambda pid: pid == 0, 60.0)
+    deploy(runtime, *component("org.B", "echo third; exec sleep 1000"))
+    wait_until(lambda: runtime.log("org.B"), lambda log: "third\n" in log)
+    assert "log writer" not in runtime.log("ggl.core.ggld")
+
+
 def test_a_killed_log_writer_loses_at_most_what_it_had_in_hand(runtime: Runtime) -> None:
     deploy(runtime, *component("org.A", "for i in $(seq 2000); do echo line $i; sleep 0.0005; done; exec sleep 1000"))
     kills = 3
     for _ in range(kills):
         wait_until(lambda: runtime.log("org.A"), lambda log: "line" in log)
-        runtime.kill(runtime.call("gg_host", "info")["log_writer_pid"])
+        runtime.kill(log_writer(runtime))
         time.sleep(0.3)
     text = wait_until(lambda: runtime.log("org.A"), lambda log: "line 2000\n" in log)
     numbers = [int(line.split()[-1]) for line in text.splitlines() if " line " in line]

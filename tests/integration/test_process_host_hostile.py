@@ -82,7 +82,7 @@ def test_many_units_at_once_are_all_heard(runtime: Runtime) -> None:
         lambda: [name for name in names if f"I am {name}\n" not in runtime.log(name)], lambda left: not left, 120.0
     )
     files = len(os.listdir(f"/proc/{supervisor(runtime)}/fd"))
-    runtime.kill(runtime.call("gg_host", "info")["log_writer_pid"])
+    runtime.kill(wait_until(lambda: runtime.call("gg_host", "info")["log_writer_pid"]))
     runtime.call("gg_host", "restart", {"names": [f"ggl.{name}" for name in names]})
     wait_until(
         lambda: [name for name in names if runtime.log(name).count(f"I am {name}\n") < 2], lambda left: not left, 120.0

@@ -32,6 +32,8 @@ class Children:
 
     def __init__(self, loop: Loop, root: Root, reaper: Reaper, echo: bool) -> None:
         self.log_writer_pid = 0
+        """0: there is none, since nobody prints anything."""
+        self._logging_stays = False
         self._loop = loop
         self._root = root
         self._reaper = reaper
@@ -47,6 +49,14 @@ class Children:
         own = self._logs.outputs(CORE_PREFIX + "ggld")
         os.dup2(own.stdout, 1)
         os.dup2(own.stderr, 2)
+
+    def keep_logging(self) -> None:
+        """The end is near: from now on a log writer stays, to write down what is said last."""
+        self._logging_stays = True
+        if self.log_writer_pid:
+            self._logs.keep_writer()
+        else:
+            self._start_log_writer_again()
 
     def forget_log(self, unit: Unit) -> None:
         """Nobody writes to the log of ``unit`` any more."""
@@ -109,8 +119,14 @@ class Children:
         control.close()
         self._reaper.expect(child.pid, self._log_writer_ended)
         self.log_writer_pid = child.pid
+        if self._logging_stays:
+            self._logs.keep_writer()
 
-    def _log_writer_ended(self, _status: int) -> None:
+    def _log_writer_ended(self, status: int) -> None:
+        self.log_writer_pid = 0
+        if status == 0 and not self._logging_stays:
+            self._logs.rest(self._start_log_writer_again)
+            return
         _log.warning("the log writer ended, starting it again")
         self._loop.call_later(0.05, self._start_log_writer_again)
 

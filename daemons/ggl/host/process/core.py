@@ -1,8 +1,9 @@
 """A core daemon under supervision: its sockets are there before it is, and the first connection starts it.
 
-A daemon that leaves by itself (idle) is started again by the next connection. One that fails is started again after a
-delay that grows with each failure; connections made meanwhile wait in the socket's backlog. After too many failures it
-is left alone for a while, and connections are turned away at once, so that nobody waits for what will not come.
+A daemon that leaves by itself (idle) is started again by the next connection, or after a time if it wants that. One
+that fails is started again after a delay that grows with each failure; connections made meanwhile wait in the socket's
+backlog. After too many failures it is left alone for a while, and connections are turned away at once, so that nobody
+waits for what will not come.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ggl.bus.loop import Timer
-from ggl.catalog import Daemon
+from ggl.catalog import SPREAD, Daemon
 from ggl.host.failures import BackOff
 from ggl.host.status import UnitStatus
 from ggl.host.unit import CORE_PREFIX
@@ -51,6 +52,7 @@ class CoreDaemon:
         self._stopped: list[Callable[[], None]] = []
         self._watching = False
         self._watch(True)
+        self._start_later()
 
     def status(self) -> UnitStatus:
         running = self.pid != 0
@@ -119,6 +121,7 @@ class CoreDaemon:
         self._status = 0 if self._signal else os.waitstatus_to_exitcode(status)
         if self._stopping or self._stopped:
             self._watch(not self._stopping)
+            self._start_later()
         elif self._signal or self._status:
             self._restarts += 1
             delay, self._failed = self._back_off.failed(ran_for)
@@ -134,8 +137,17 @@ class CoreDaemon:
             if self._supervisor.is_unfinished(self.daemon):
                 # Something came while it was on its way out, or it could not finish.
                 self._timer = self._supervisor.loop.call_later(UNFINISHED_SECONDS, self.start)
+            else:
+                self._start_later()
         self._supervisor.changed(self)
         self._report_stopped()
+
+    def _start_later(self) -> None:
+        """It is not there: if it wants to be, every now and then, it will be."""
+        every = self.daemon.every
+        if every is not None and not self._stopping:
+            spread = SPREAD * os.urandom(1)[0] / 255
+            self._timer = self._supervisor.loop.call_later(every * (1 + spread), self.start)
 
     def _report_stopped(self) -> None:
         callbacks, self._stopped = self._stopped, []

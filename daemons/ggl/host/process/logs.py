@@ -6,9 +6,11 @@ import json
 import os
 import socket
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ggl.bus.loop import WRITABLE, Loop
+from ggl.host.process.logwriter import STAY
 from ggl.log import get_logger
 
 _log = get_logger("ggld")
@@ -24,27 +26,39 @@ class Outputs:
 
 
 class Logs:
-    """Hands out a unit's outputs, and gives their reading ends to whichever log writer is alive."""
+    """Hands out a unit's outputs, and gives their reading ends to whichever log writer is alive.
+
+    While there is none, since nobody had anything to say, it looks out for the first who has.
+    """
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
         self._outputs: dict[str, Outputs] = {}
         self._control: socket.socket | None = None
+        self._wake: Callable[[], None] | None = None
         # What the log writer is to be told and the socket does not take yet, in order.
         self._waiting: deque[tuple[str, tuple[int, ...]]] = deque()
 
     def connect(self) -> socket.socket:
         """A new log writer is about to start: returns its end of the control socket."""
-        if self._control is not None:
-            self._loop.unwatch(self._control.fileno())
-            self._control.close()
-        self._waiting.clear()
+        self._disconnect()
+        if self._wake is not None:
+            self._wake = None
+            for outputs in self._outputs.values():
+                self._look_away(outputs)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)  # (``send_fds`` takes no heed of a flag that says so)
         self._control = ours
         for name, outputs in self._outputs.items():
             self._hand_over(name, outputs)
         return theirs
+
+    def rest(self, wake: Callable[[], None]) -> None:
+        """The log writer has left: call ``wake``, which connects one, when there is something to read."""
+        self._disconnect()
+        self._wake = wake
+        for outputs in self._outputs.values():
+            self._look_out(outputs)
 
     def outputs(self, name: str) -> Outputs:
         """The outputs of the log called ``name``, made at the first call."""
@@ -58,11 +72,20 @@ class Logs:
                 os.close(out_w)
                 raise
             outputs = self._outputs[name] = Outputs(out_w, err_w, (out_r, err_r))
-            self._hand_over(name, outputs)
+            if self._wake is None:
+                self._hand_over(name, outputs)
+            else:
+                self._look_out(outputs)
         return outputs
+
+    def keep_writer(self) -> None:
+        """The log writer that is there must not leave any more."""
+        self._send(STAY, ())
 
     def forget(self, name: str) -> None:
         """The unit is gone for good: the log writer closes its file."""
+        if self._wake is not None and name in self._outputs:
+            self._wake()  # its last words may be in the pipe
         outputs = self._outputs.pop(name, None)
         if outputs is not None:
             # A handover that was not taken yet would send descriptors that are closed now.
@@ -70,6 +93,21 @@ class Logs:
             self._send(name, ())
             for fd in (outputs.stdout, outputs.stderr, *outputs.readers):
                 os.close(fd)
+
+    def _disconnect(self) -> None:
+        if self._control is not None:
+            self._loop.unwatch(self._control.fileno())
+            self._control.close()
+            self._control = None
+        self._waiting.clear()
+
+    def _look_out(self, outputs: Outputs) -> None:
+        for fd in outputs.readers:
+            self._loop.watch(fd, lambda _events: self._wake and self._wake())
+
+    def _look_away(self, outputs: Outputs) -> None:
+        for fd in outputs.readers:
+            self._loop.unwatch(fd)
 
     def _hand_over(self, name: str, outputs: Outputs) -> None:
         self._send(name, outputs.readers)

@@ -5,6 +5,8 @@ of a unit loses nothing (its last words are in the pipe), a crash of the supervi
 what is left, then leaves), and a crash of the log writer itself loses at most the piece it had in hand (the rest waits
 in the pipes for the next one). Lines are written as they come.
 
+When nobody prints anything it leaves after a while, and the supervisor starts it again for the next line.
+
 Lines that begin with ``<0>`` to ``<7>`` have that severity, as in the journal; otherwise standard output is INFO and
 standard error WARN.
 """
@@ -28,6 +30,10 @@ FILES_KEPT = 9
 """Rotated files of one unit, besides the one being written."""
 LINE_LIMIT = 64 * 1024
 """Bytes of one line; a longer one is split."""
+IDLE_SECONDS = 10.0
+"""It leaves after one to two of these without a line."""
+STAY = "*"
+"""In place of a unit's name: do not leave any more."""
 _READ = 65536
 _SEVERITIES = ("FATAL", "FATAL", "ERROR", "ERROR", "WARN", "INFO", "INFO", "DEBUG")
 
@@ -127,6 +133,11 @@ class _Pipe:
             self.file.write(b"".join(self._record(now, line) for line in lines))
         return True
 
+    @property
+    def is_amid(self) -> bool:
+        """The end of a line has not come yet."""
+        return bool(self._rest)
+
     def flush(self) -> None:
         if self._rest:
             rest, self._rest = self._rest, b""
@@ -149,7 +160,10 @@ class LogWriter:
         self._files: dict[str, LogFile] = {}
         self._pipes: dict[str, list[_Pipe]] = {}
         self._orphaned = False
+        self._stays = False
+        self._quiet = False
         loop.watch(control.fileno(), self._on_control)
+        self._leave_if_quiet()
 
     def _on_control(self, _events: int) -> None:
         try:
@@ -163,6 +177,10 @@ class LogWriter:
             self._leave_if_done()
             return
         name = json.loads(data)["name"]
+        self._quiet = False
+        if name == STAY:
+            self._stays = True
+            return
         if not fds:
             self._forget(name)
             return
@@ -175,6 +193,7 @@ class LogWriter:
             self._loop.watch(fd, lambda _events, p=pipe, n=name: self._on_pipe(n, p))  # type: ignore[misc]
 
     def _on_pipe(self, name: str, pipe: _Pipe) -> None:
+        self._quiet = False
         if not pipe.read():
             self._loop.unwatch(pipe.fd)
             os.close(pipe.fd)
@@ -191,13 +210,20 @@ class LogWriter:
         if file is not None:
             file.close()
 
+    def _leave_if_quiet(self) -> None:
+        amid = any(pipe.is_amid for pipes in self._pipes.values() for pipe in pipes)
+        if self._quiet and not (amid or self._stays or self._orphaned):
+            self._loop.stop()
+        self._quiet = True
+        self._loop.call_later(IDLE_SECONDS, self._leave_if_quiet)
+
     def _leave_if_done(self) -> None:
         if self._orphaned and not any(self._pipes.values()):
             self._loop.stop()
 
 
 def run(control: socket.socket, directory: Path, echo: bool) -> None:
-    """Be the log writer until the supervisor and everything it started are gone.
+    """Be the log writer until there is nothing to write, or the supervisor and everything it started are gone.
 
     ``echo``: repeat every line on standard output, after the name of its unit.
     """

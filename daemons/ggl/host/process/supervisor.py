@@ -88,6 +88,7 @@ class Supervisor(UnitTable[RunningUnit]):
         if self.stopping:
             return
         self.stopping = True
+        self.children.keep_logging()
         order = OrderedStop(
             self.loop,
             (unit for unit in self.units.values() if not unit.is_down),

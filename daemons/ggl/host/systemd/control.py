@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from ggl.host.systemd.core_units import waking
 from ggl.host.systemd.layout import CORE_UNIT, TARGET, Layout
 from ggl.host.systemd.systemctl import SystemctlError, SystemctlTimeout, systemctl
+from ggl.host.systemd.wakers import waking
 from ggl.host.unit import CORE_PREFIX
 from ggl.paths import Root
 

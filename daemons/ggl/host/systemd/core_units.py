@@ -3,7 +3,7 @@
 ::
 
     greengrass-lite.target ──Requires──> ggl.core.runtime.service ──ExecStart/Stop──> ggl.<interface>.socket
-      │                                    │                                          ggl.core.<daemon>.path
+      │                                    │                                          ggl.core.<daemon>.path, .timer
       │ (PartOf: stops)                    │                                            └──> ggl.core.<daemon>.service
       └──> ggl.<component>.service ──After─┘
 
@@ -18,12 +18,10 @@ belongs to. Where it does not, the target and that service go, and take the rest
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from ggl.catalog import DAEMONS, Daemon
-from ggl.daemon import BACKLOG
 from ggl.host.given_up import DIRECTORY
 from ggl.host.systemd.hardening import hardening, of_tools
 from ggl.host.systemd.layout import (
@@ -35,11 +33,10 @@ from ggl.host.systemd.layout import (
     USER,
     Layout,
     daemon_unit,
-    path_unit,
     socket_unit,
 )
-from ggl.host.systemd.syntax import word
-from ggl.paths import IPC_SOCKET_NAME
+from ggl.host.systemd.syntax import word, word_of
+from ggl.host.systemd.wakers import all_daemons, listens, wakers, waking
 from ggl.privilege import COMPONENT_GROUP, COMPONENT_USER, HOST_VARIABLE
 
 UNITS, TMPFILES, SYSUSERS = "system", "tmpfiles.d", "sysusers.d"
@@ -56,36 +53,18 @@ _MEGABYTES_OTHERS = 96
 _WATCHDOG = 120
 """Seconds. Handlers take milliseconds; a device that swaps may make a minute of them."""
 
-_PLAIN_WORD = re.compile(r"[A-Za-z0-9_./=-]+").fullmatch
-
 
 def files(layout: Layout) -> dict[str, str]:
     """Every file by its path below the directories of the service manager (``UNITS``, ...)."""
     units = {TARGET: _target(), CORE_UNIT: _runtime(layout), GIVEN_UP: _given_up(layout)}
     for daemon in all_daemons():
         units[daemon_unit(daemon.name)] = _service(layout, daemon)
-        for name, path in listens(layout, daemon).items():
-            units[socket_unit(name)] = _socket(layout, daemon, name, path)
-        if daemon.unfinished:
-            units[path_unit(daemon.name)] = _path(layout, daemon)
+        units |= wakers(layout, daemon)
     return {
         **{f"{UNITS}/{name}": text for name, text in sorted(units.items())},
         f"{TMPFILES}/ggl.conf": _tmpfiles(layout),
         f"{SYSUSERS}/ggl.conf": _sysusers(layout),
     }
-
-
-def all_daemons() -> tuple[Daemon, ...]:
-    return (HOSTD, *DAEMONS)
-
-
-def listens(layout: Layout, daemon: Daemon) -> dict[str, str]:
-    """Name and path of each socket of ``daemon``."""
-    paths = {interface: str(layout.root.bus_socket(interface)) for interface in daemon.interfaces}
-    if daemon.ipc_socket:
-        # Not where components look for it: that may be on a mount point, with which the socket would go too early.
-        paths[IPC_SOCKET_NAME] = str(layout.root.run / IPC_SOCKET_NAME)
-    return paths
 
 
 def _target() -> str:
@@ -101,12 +80,6 @@ WantedBy=multi-user.target
 """
 
 
-def waking(layout: Layout) -> list[str]:
-    """The units by which the daemons are started."""
-    sockets = [socket_unit(name) for daemon in all_daemons() for name in listens(layout, daemon)]
-    return sockets + [path_unit(daemon.name) for daemon in all_daemons() if daemon.unfinished]
-
-
 def _runtime(layout: Layout) -> str:
     sources = waking(layout)
     services = [daemon_unit(daemon.name) for daemon in all_daemons()]
@@ -117,7 +90,7 @@ Description=Greengrass: the core, before the components and after them
 # Whoever stops and starts it again and again means it.
 StartLimitIntervalSec=0
 PartOf={TARGET}
-RequiresMountsFor={_word(str(layout.root.state))}
+RequiresMountsFor={word_of(str(layout.root.state))}
 After=dbus.socket dbus.service network.target remote-fs.target
 
 [Service]
@@ -132,41 +105,6 @@ ExecStop=-sh -c "systemctl kill --kill-who=all --signal=SIGKILL {daemon_unit("re
 ExecStop=-systemctl reset-failed "ggl.*"
 TimeoutStopSec=60
 {of_tools()}"""
-
-
-def _socket(layout: Layout, daemon: Daemon, name: str, path: str) -> str:
-    public = name == IPC_SOCKET_NAME or name in daemon.public
-    symlink = f"Symlinks={_word(str(layout.root.ipc_socket))}\n" if name == IPC_SOCKET_NAME else ""
-    return f"""\
-[Unit]
-Description=Greengrass: socket {name}
-DefaultDependencies=no
-IgnoreOnIsolate=yes
-
-[Socket]
-ListenStream={_word(path)}
-{symlink}FileDescriptorName={name}
-SocketMode={"0666" if public else "0660"}
-SocketGroup={GROUP}
-DirectoryMode=0755
-Backlog={BACKLOG}
-RemoveOnStop=yes
-Service={daemon_unit(daemon.name)}
-"""
-
-
-def _path(layout: Layout, daemon: Daemon) -> str:
-    return f"""\
-[Unit]
-Description=Greengrass: work that {daemon.name} left behind
-PartOf={TARGET}
-DefaultDependencies=no
-IgnoreOnIsolate=yes
-
-[Path]
-DirectoryNotEmpty={_word(str(layout.root.state / daemon.unfinished))}
-Unit={daemon_unit(daemon.name)}
-"""
 
 
 def _service(layout: Layout, daemon: Daemon) -> str:
@@ -223,18 +161,13 @@ Slice=system.slice
 {of_tools(writable=(str(layout.root.state / DIRECTORY),))}"""
 
 
-def _word(text: str) -> str:
-    """One word of a setting, in quotes where it needs them."""
-    return text if _PLAIN_WORD(text) else word(text)
-
-
 def _resident(layout: Layout, package: str) -> str:
     """Run the program of ``package``. Not by ``-m``: what Python loads for that stays in memory."""
-    return " ".join([*map(_word, layout.command), "-c", word(f"import {package}.__main__")])
+    return " ".join([*map(word_of, layout.command), "-c", word(f"import {package}.__main__")])
 
 
 def _command(layout: Layout, module: str) -> str:
-    return " ".join([*map(_word, layout.command), "-m", module])
+    return " ".join([*map(word_of, layout.command), "-m", module])
 
 
 def _environment(layout: Layout) -> str:
@@ -245,7 +178,7 @@ def _environment(layout: Layout) -> str:
         "MALLOC_ARENA_MAX": "1",
         "MALLOC_MMAP_THRESHOLD_": "131072",
     }
-    return "".join(f"Environment={_word(f'{name}={value}')}\n" for name, value in variables.items())
+    return "".join(f"Environment={word_of(f'{name}={value}')}\n" for name, value in variables.items())
 
 
 @dataclass(frozen=True)
@@ -276,7 +209,7 @@ def directories(layout: Layout) -> tuple[Directory, ...]:
 
 
 def _tmpfiles(layout: Layout) -> str:
-    lines = [f"d {_word(str(each.path))} {each.mode:04o} {each.user} {each.group}" for each in directories(layout)]
+    lines = [f"d {word_of(str(each.path))} {each.mode:04o} {each.user} {each.group}" for each in directories(layout)]
     return "\n".join(["# Type, path, mode, user, group", *lines]) + "\n"
 
 
@@ -284,7 +217,7 @@ def _sysusers(layout: Layout) -> str:
     return f"""\
 # Type, name, id, description, home
 g {COMPONENT_GROUP} -
-u {USER} - "Greengrass core daemons" {_word(str(layout.root.state))}
+u {USER} - "Greengrass core daemons" {word_of(str(layout.root.state))}
 u {COMPONENT_USER} - "Greengrass components" {COMPONENT_HOME}
 m {COMPONENT_USER} {COMPONENT_GROUP}
 """

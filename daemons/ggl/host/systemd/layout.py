@@ -59,3 +59,8 @@ def socket_unit(name: str) -> str:
 def path_unit(name: str) -> str:
     """What starts the core daemon ``name`` when it left work behind."""
     return f"ggl.core.{name}.path"
+
+
+def timer_unit(name: str) -> str:
+    """What starts the core daemon ``name`` every now and then."""
+    return f"ggl.core.{name}.timer"

@@ -14,6 +14,7 @@ TEXT_LIMIT = 200
 """Characters of a free text."""
 
 _NAME_CHARACTERS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")
+_WORD_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./=-")
 _ESCAPED = {"\n": "\\n", "\t": "\\t", "\r": "\\r", '"': '\\"', "\\": "\\\\", "%": "%%"}
 
 
@@ -30,6 +31,11 @@ def text(value: str) -> str:
 def word(value: str) -> str:
     """One word in quotes, exactly as it is, where a setting takes words."""
     return '"' + "".join(_ESCAPED.get(character) or _as_it_is(character) for character in value) + '"'
+
+
+def word_of(value: str) -> str:
+    """One word, in quotes only where it needs them."""
+    return value if value and _WORD_CHARACTERS.issuperset(value) else word(value)
 
 
 def argument(value: str) -> str:

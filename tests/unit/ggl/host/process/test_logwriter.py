@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from ggl.host.process.logwriter import FILE_SIZE, FILES_KEPT, LogFile
+from ggl.bus.loop import Loop
+from ggl.host.process import logwriter
+from ggl.host.process.logs import Logs
+from ggl.host.process.logwriter import FILE_SIZE, FILES_KEPT, LogFile, LogWriter
 
 
 def test_a_file_is_rotated_by_size_and_the_oldest_goes(tmp_path: Path) -> None:
@@ -65,3 +68,33 @@ def test_a_full_disk_costs_lines_but_not_the_writer_and_the_loss_is_told(small_d
     assert text.startswith("before\n")
     assert "3 lines could not be written here" in text
     assert text.endswith("after\n")
+
+
+def test_it_leaves_only_between_lines_and_the_first_word_calls_for_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logwriter, "IDLE_SECONDS", 0.05)
+    supervisor = Loop()
+    logs = Logs(supervisor)
+    outputs = logs.outputs("org.A")
+
+    def write_down() -> None:
+        loop = Loop()
+        control = logs.connect()
+        LogWriter(loop, control, tmp_path, echo=False)
+        loop.call_later(0.3, lambda: os.write(outputs.stderr, b"rest\n"))
+        loop.run()
+        loop.close()
+        control.close()
+
+    os.write(outputs.stderr, b"half a line, ")
+    write_down()
+    assert (tmp_path / "org.A.log").read_text().endswith("half a line, rest\n")
+    later = logs.outputs("org.B")
+    logs.rest(supervisor.stop)
+    supervisor.call_later(0.1, lambda: os.write(later.stdout, b"more"))
+    supervisor.run()
+    logs.connect().close()
+    for name in ("org.A", "org.B"):
+        logs.forget(name)
+    supervisor.close()

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from ggl.catalog import DAEMONS
-from ggl.host.systemd.core_units import SYSUSERS, TMPFILES, UNITS, all_daemons, directories, files
+from ggl.host.systemd.core_units import SYSUSERS, TMPFILES, UNITS, directories, files
 from ggl.host.systemd.install import stage
-from ggl.host.systemd.layout import CORE_UNIT, TARGET, Layout, daemon_unit, path_unit, socket_unit
+from ggl.host.systemd.layout import CORE_UNIT, TARGET, Layout, daemon_unit, path_unit, socket_unit, timer_unit
+from ggl.host.systemd.wakers import all_daemons, waking
 
 PYTHON = "/usr/bin/python3"
 LAYOUT = Layout(command=(PYTHON, "-I"))
@@ -39,6 +40,16 @@ def test_every_daemon_of_the_catalogue_has_its_units() -> None:
             assert socket["FileDescriptorName"] == [interface]
             assert socket["SocketMode"] == ["0666" if interface in daemon.public else "0660"]
         assert (path_unit(daemon.name) in FILES) == bool(daemon.unfinished)
+        assert (timer_unit(daemon.name) in FILES) == (daemon.every is not None)
+
+
+def test_a_daemon_that_wants_to_look_is_started_after_the_runtime_and_after_it_has_left() -> None:
+    (daemon,) = (daemon for daemon in DAEMONS if daemon.every is not None)
+    timer = settings(FILES[timer_unit(daemon.name)])
+    assert timer["OnActiveSec"] == timer["OnUnitInactiveSec"] == ["3600"]
+    assert timer["Unit"] == [daemon_unit(daemon.name)]
+    started, *_ = settings(FILES[CORE_UNIT])["ExecStart"]
+    assert set(started.split()) >= set(waking(LAYOUT)) >= {timer_unit(daemon.name)}
 
 
 def test_only_the_privileged_run_as_root() -> None:
