@@ -40,6 +40,8 @@ class Daemon:
     mqtt_filters: tuple[str, ...] = ()
     """Topics of AWS IoT Core whose messages are for the daemon; ``{thing}`` stands for the thing name. Each message is
     a call of ``mqtt_message`` on its first interface, which starts it."""
+    network: bool = False
+    """It talks to the cloud itself."""
     told_of_connection: bool = False
     """Each time the connection to AWS IoT Core has been made, ``mqtt_connected`` is called on its first interface."""
     capabilities: tuple[str, ...] = ()
@@ -51,6 +53,9 @@ class Daemon:
     def module(self) -> str:
         return f"ggl.{self.name}.service"
 
+
+SPREAD = 0.1
+"""The part of ``Daemon.every`` that a host may add to it at random: devices that began together do not stay so."""
 
 CLI_GROUPS = ("services", "aws.greengrass.Cli", "configuration", "AuthorizedPosixGroups")
 """Key path of the setting that says whose members may use the command line tool of Greengrass."""
@@ -96,6 +101,7 @@ DAEMONS = (
         shared=False,
         idle_exit=2.0,
         unfinished="deployments",
+        network=True,
         # Artifacts are handed to the users of components, and the directories of removed ones are cleared.
         capabilities=("CAP_CHOWN", "CAP_FOWNER", "CAP_DAC_OVERRIDE"),
     ),
@@ -131,8 +137,9 @@ DAEMONS = (
         idle_exit=2.0,
         at_start=True,
         woken_by=CLOUD_KEYS,
+        network=True,
     ),
-    Daemon("tesd", ("aws_iot_tes",), shared=False, idle_exit=10.0, woken_by=CLOUD_KEYS),
+    Daemon("tesd", ("aws_iot_tes",), shared=False, idle_exit=10.0, woken_by=CLOUD_KEYS, network=True),
     Daemon(
         "jobsd",
         ("gg_jobs",),

@@ -1,7 +1,8 @@
 """What a core daemon may do beside its job: as little as its entry in the catalogue allows.
 
 Every daemon but the privileged ones has the file system read-only except for what it writes, no devices, no network
-beyond UNIX sockets, no way to more rights, and only the system calls of an ordinary service. ``systemd-analyze security
+beyond UNIX sockets unless it talks to the cloud, no way to more rights, and only the system calls of an ordinary
+service. ``systemd-analyze security
 'ggl.core.*'`` rates it. No ``PrivateTmp=``: that would require the mount point of ``/tmp``; see ``core_units``.
 """
 
@@ -11,52 +12,52 @@ from ggl.catalog import Daemon
 from ggl.host.systemd.layout import GROUP, USER, Layout
 
 _STATE, _RUN = "state", "run"
-_WRITES = {"configd": (_STATE,), "deploymentd": (_STATE,), "telemetryd": (_STATE,), "ipcd": (_STATE, _RUN)}
+_WRITES = {
+    "configd": (_STATE, _RUN),
+    "deploymentd": (_STATE, _RUN),
+    "telemetryd": (_STATE,),
+    "ipcd": (_STATE, _RUN),
+    "iotcored": (_STATE, _RUN),
+    "tesd": (_STATE, _RUN),
+    "jobsd": (_STATE,),
+    "fleetstatusd": (_STATE,),
+}
 _SEES_PROCESSES = ("ipcd",)
 """They find out which component a peer belongs to by its entry in /proc."""
 _READS_EVERYTHING = ("deploymentd",)
 """Local deployments are folders, wherever the developer has them: in a home directory, or in /tmp."""
-_COMMON = """\
+_EVERYBODY = """\
 NoNewPrivileges=yes
 ProtectSystem=strict
 ProtectClock=yes
 ProtectHostname=yes
-ProtectControlGroups=yes
 ProtectKernelLogs=yes
 ProtectKernelModules=yes
 ProtectKernelTunables=yes
-PrivateDevices=yes
-PrivateNetwork=yes
-RestrictAddressFamilies=AF_UNIX
 RestrictNamespaces=yes
 RestrictRealtime=yes
 RestrictSUIDSGID=yes
 LockPersonality=yes
 MemoryDenyWriteExecute=yes
-RemoveIPC=yes
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallErrorNumber=EPERM
 """
-_HOSTD = """\
-NoNewPrivileges=yes
-ProtectSystem=strict
-ProtectHome=read-only
-ProtectClock=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
+_NO_NETWORK = """\
 PrivateNetwork=yes
 RestrictAddressFamilies=AF_UNIX
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-LockPersonality=yes
-MemoryDenyWriteExecute=yes
-SystemCallArchitectures=native
-SystemCallFilter=@system-service
-SystemCallErrorNumber=EPERM
+"""
+_NETWORK = """\
+# To look up a name takes a question to the kernel about its addresses.
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+"""
+_COMMON = f"""\
+{_EVERYBODY}ProtectControlGroups=yes
+PrivateDevices=yes
+RemoveIPC=yes
+"""
+_HOSTD = f"""\
+{_EVERYBODY}{_NO_NETWORK}ProtectHome=read-only
 # To be heard by systemd in the name of a component (a process id in credentials), and to look at anybody's processes.
 CapabilityBoundingSet=CAP_SYS_ADMIN CAP_DAC_OVERRIDE CAP_CHOWN CAP_FOWNER CAP_KILL CAP_SYS_PTRACE CAP_SETUID CAP_SETGID
 """
@@ -83,6 +84,7 @@ def hardening(layout: Layout, daemon: Daemon) -> str:
         f"CapabilityBoundingSet={capabilities}",
         f"AmbientCapabilities={capabilities}",
         _COMMON.rstrip(),
+        (_NETWORK if daemon.network else _NO_NETWORK).rstrip(),
         f"SystemCallFilter=~@resources {'' if capabilities else '@privileged'}".rstrip(),
         f"UMask={'0022' if daemon.capabilities else '0077'}",
     ]
@@ -101,7 +103,7 @@ def of_tools(writable: tuple[str, ...] = ()) -> str:
     """The lines of ``[Service]`` for what runs for a moment as root, talks to systemd and writes to ``writable``."""
     places = f"ReadWritePaths={' '.join(writable)}\n" if writable else ""
     capabilities = "CAP_DAC_OVERRIDE" if writable else ""
-    return f"{_COMMON}CapabilityBoundingSet={capabilities}\nSystemCallFilter=~@resources\nProtectHome=yes\n{places}"
+    return f"{_COMMON}{_NO_NETWORK}CapabilityBoundingSet={capabilities}\nSystemCallFilter=~@resources\nProtectHome=yes\n{places}"
 
 
 def _writes(daemon: Daemon) -> tuple[str, ...]:
