@@ -103,7 +103,8 @@ def of_tools(writable: tuple[str, ...] = ()) -> str:
     """The lines of ``[Service]`` for what runs for a moment as root, talks to systemd and writes to ``writable``."""
     places = f"ReadWritePaths={' '.join(writable)}\n" if writable else ""
     capabilities = "CAP_DAC_OVERRIDE" if writable else ""
-    return f"{_COMMON}{_NO_NETWORK}CapabilityBoundingSet={capabilities}\nSystemCallFilter=~@resources\nProtectHome=yes\n{places}"
+    own = f"CapabilityBoundingSet={capabilities}\nSystemCallFilter=~@resources\nProtectHome=yes\n{places}"
+    return _COMMON + _NO_NETWORK + own
 
 
 def _writes(daemon: Daemon) -> tuple[str, ...]:
