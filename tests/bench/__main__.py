@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ggl.host.process import launch
 from ggl.paths import Root, find_root
-from tests.bench import bus, commands, components, deployment, footprint, ipc, realistic
+from tests.bench import bus, cloud, commands, components, deployment, footprint, ipc, realistic
 from tests.bench.rate import Baseline, Figure
 
 
@@ -42,6 +42,17 @@ def _components(root: Root) -> None:
     print(f"\n| {idle.components} connected components that do nothing | |\n|---|---:|")
     print(f"| PSS they add to the runtime, KiB | {idle.pss:,} |")
     print(f"| processor time of the runtime, seconds a minute | {idle.cpu:.2f} |", flush=True)
+
+
+def _cloud(directory: Path) -> None:
+    with cloud.connected(directory) as (root, aws):
+        idle, loaded = cloud.memory(root, aws)
+        ours, bare, ratio = cloud.messages(root, aws)
+    _memory("process of the connected runtime without components", idle)
+    _memory("process under the cloud's realistic load", loaded)
+    print("\n| messages to AWS IoT Core and back, QoS 1 | per second | ratio | goal |\n|---|---:|---:|---:|")
+    print(f"| a bare client | {bare:,.0f} | 1.00 | |")
+    print(f"| a component | {ours:,.0f} | {ratio:.2f} | {cloud.GOAL:.2f} |", flush=True)
 
 
 def main() -> None:
@@ -91,6 +102,7 @@ def main() -> None:
         print("\n| memory of the runtime | PSS, KiB |\n|---|---:|")
         for name, size in kibibytes:
             print(f"| {name} | {size:,.0f} |")
+        _cloud(Path(directory))
         up, down = commands.up_and_down(Path(directory))
         print("\n| what a user waits for | seconds |\n|---|---:|")
         print(f"| start of the runtime to ready | {ready:.2f} |")

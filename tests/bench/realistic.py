@@ -1,7 +1,9 @@
-"""A load as a device has it: two publishers and two subscribers at ten messages a second, and who watches its settings.
+"""Loads as devices have them. The local one: two publishers and two subscribers at ten messages a second, and who
+watches its settings. The cloud's: the same four, one that sends a message a second to AWS IoT Core, and one that puts a
+file into S3 every minute.
 
-The five are components that the host runs. This module is their program as well: ``python -m tests.bench.realistic
-ROLE ROOT``.
+They are components that the host runs. This module is their program as well: ``python -m tests.bench.realistic ROLE
+ROOT``.
 """
 
 from __future__ import annotations
@@ -20,17 +22,30 @@ from tests.lean import ALL, Lean, install
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 ROLES = ("publish", "publish", "subscribe", "subscribe", "watch")
+CLOUD_ROLES = ("publish", "publish", "subscribe", "subscribe", "send", "upload")
 SECONDS_BETWEEN = 0.1
 SETTLING_SECONDS = 20.0
+LEAVING_SECONDS = 150.0
+"""Within which every daemon that was only needed to begin has left."""
+UPLOAD_SECONDS = 60.0
+BUCKET = "load"
+TOPIC = "load/cloud"
+_ACCESS = {"aws.greengrass.ipc.pubsub": ALL, "aws.greengrass.ipc.mqttproxy": ALL}
+_TOKENS = "aws.greengrass.TokenExchangeService"
 
 
-def start(root: Root) -> list[str]:
+def start(root: Root, roles: tuple[str, ...] = ROLES, seconds: float = SETTLING_SECONDS) -> list[str]:
     """Load and start the components, and let them run for a while; returns the names of their units."""
     units = []
-    for number, role in enumerate(ROLES):
+    for number, role in enumerate(roles):
         name = f"com.example.Load{number}"
-        install(root, name, {"value": 0, "accessControl": {"aws.greengrass.ipc.pubsub": ALL}})
+        install(root, name, {"value": 0, "accessControl": _ACCESS})
+        if role == "upload":
+            with connect("gg_config", root) as config:
+                path = ["services", name, "dependencies"]
+                config.call("write", {"key_path": path, "value": [f"{_TOKENS}:HARD"]})
         environment = {"PYTHONPATH": str(CHECKOUT), "PYTHONDONTWRITEBYTECODE": "1"}
+        environment |= {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
         script = f"exec {sys.executable} -m tests.bench.realistic {role} {root.state}"
         units.append(
             Unit(
@@ -46,7 +61,7 @@ def start(root: Root) -> list[str]:
     names = [unit.name for unit in units]
     with connect(host.INTERFACE, root) as client:
         host.load(client, units, start=names)
-    time.sleep(SETTLING_SECONDS)
+    time.sleep(seconds)
     with connect(host.INTERFACE, root) as client:
         states = {name: (status.active_state, status.restarts) for name, status in host.list_units(client).items()}
     failed = [name for name in names if states[name] != ("active", 0)]
@@ -62,7 +77,11 @@ def stop(root: Root, names: list[str]) -> None:
 
 def main() -> None:
     role, state = sys.argv[1:]
+    if role == "upload":
+        upload()
     with Lean(find_root(state), os.environ["SVCUID"]) as component:
+        if role == "send":
+            send(component)
         if role == "publish":
             publish(component)
         topic = {"topic": "load/#"} if role == "subscribe" else {"keyPath": ["value"]}
@@ -82,6 +101,20 @@ def publish(component: Lean) -> None:
         message = {"jsonMessage": {"message": {"number": number, "text": "x" * 100}}}
         component.call("PublishToTopic", {"topic": f"load/{os.getpid()}", "publishMessage": message})
         time.sleep(SECONDS_BETWEEN)
+
+
+def send(component: Lean) -> None:
+    while True:
+        component.call("PublishToIoTCore", {"topicName": TOPIC, "qos": "1", "payload": "eyJ4IjoxfQ=="})
+        time.sleep(1.0)
+
+
+def upload() -> None:
+    import boto3
+
+    while True:
+        boto3.client("s3").put_object(Bucket=BUCKET, Key="file", Body=b"x" * 1000)
+        time.sleep(UPLOAD_SECONDS)
 
 
 if __name__ == "__main__":

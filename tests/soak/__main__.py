@@ -13,7 +13,6 @@ The second form connects and leaves again that often, in nine ways, and fails if
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
 import tempfile
 import time
@@ -24,8 +23,7 @@ from ggl.ipcd.transport import MAX_QUEUED
 from ggl.paths import Root, find_root
 from tests.forked import Forked
 from tests.lean import ALL, install
-from tests.processes import Cost, costs
-from tests.soak import cycles
+from tests.soak import cycles, growth
 from tests.soak.players import (
     Done,
     Published,
@@ -38,18 +36,9 @@ from tests.soak.players import (
 )
 from tests.soak.slow import MESSAGE, Cut, stop_reading
 
-SAMPLE_SECONDS = 10.0
 OFFICIAL_RATE = 20.0
 """Messages a second through the official SDK, of those there are in all."""
 SLOW_PAUSE = 30.0
-WARM_UP = 0.2
-"""Part of the run after which the memory is to stay as it is."""
-ALLOWANCE = 512
-"""KiB that the runtime may grow from then on, by the line of best fit."""
-
-RUNNING, PUBLISHED = 0, 1
-
-Sample = tuple[float, dict[str, Cost]]
 
 
 def main() -> int:
@@ -106,7 +95,7 @@ def _soak(root: Root, options: argparse.Namespace) -> list[str]:
         lambda: stop_reading(root, "com.example.SoakSlow", tokens["Slow"], tokens["Publisher"], SLOW_PAUSE, stopped)
     )
 
-    samples = _sample(root, options.minutes * 60)
+    samples = growth.sample(root, options.minutes * 60)
     stop[0] = 1
     published = {
         name: process.result(Published(failures=[f"publisher {name} died"]))
@@ -120,32 +109,8 @@ def _soak(root: Root, options: argparse.Namespace) -> list[str]:
     return [
         *_report_messages(published, [*received, by_sdk]),
         *_report_others(watcher.result(Done()), visitor.result(Done()), slow.result(Cut())),
-        *_judge_growth(samples),
+        *growth.judge(root, samples),
     ]
-
-
-def _sample(root: Root, seconds: float) -> list[Sample]:
-    """A row of the table every ``SAMPLE_SECONDS``."""
-    samples: list[Sample] = []
-    began = time.monotonic()
-    names = sorted(costs(root))
-    print("| s | " + " | ".join(f"{name}: PSS KiB, private, fds, CPU %" for name in names) + " |")
-    print("|---:|" + "---:|" * len(names))
-    while (elapsed := time.monotonic() - began) < seconds:
-        time.sleep(min(SAMPLE_SECONDS, seconds - elapsed) or 0.01)
-        now, found = time.monotonic() - began, costs(root)
-        cells = []
-        for name in names:
-            cost = found.get(name)
-            last = samples[-1][1].get(name) if samples else None
-            if cost is None:
-                cells.append("")
-                continue
-            busy = (cost.cpu - last.cpu) / (now - samples[-1][0]) * 100 if last else 0.0
-            cells.append(f"{cost.pss:,} {cost.private:,} {cost.fds} {busy:.0f}")
-        samples.append((now, found))
-        print(f"| {now:.0f} | " + " | ".join(cells) + " |", flush=True)
-    return samples
 
 
 def _report_messages(published: dict[str, Published], received: list[Received]) -> list[str]:
@@ -178,28 +143,6 @@ def _report_others(watched: Done, visits: Done, cut: Cut) -> list[str]:
         problems.append("who does not read was never disconnected")
     if cut.queued > MAX_QUEUED + 2 * MESSAGE:
         problems.append(f"{cut.queued:,} bytes were waiting for who does not read")
-    return problems
-
-
-def _judge_growth(samples: list[Sample]) -> list[str]:
-    steady = [
-        (at / 60, sum(cost.private for cost in found.values()))
-        for at, found in samples
-        if at >= samples[-1][0] * WARM_UP
-    ]
-    pids = [{name: cost.pid for name, cost in found.items()} for _, found in samples]
-    problems = [
-        f"{name} was process {pid} and is {pids[-1][name]}"
-        for name, pid in pids[0].items()
-        if pids[-1].get(name, pid) != pid
-    ]
-    if len(steady) < 3:
-        return problems
-    slope, _ = statistics.linear_regression([at for at, _ in steady], [size for _, size in steady])
-    minutes = steady[-1][0] - steady[0][0]
-    print(f"\nprivate memory of the runtime after the warm-up: {slope:+.1f} KiB a minute over {minutes:.1f} minutes")
-    if slope * minutes > ALLOWANCE:
-        problems.append(f"the runtime grows: {slope:+.1f} KiB a minute")
     return problems
 
 

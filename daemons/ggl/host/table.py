@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ggl.log import Logger
 
 
-class _Kept(Protocol):
+class Kept(Protocol):
     """``loaded`` is the newest definition."""
 
     wanted: bool
@@ -30,17 +30,23 @@ class _Kept(Protocol):
     def stop(self, done: Callable[[], None] | None = None) -> None: ...
 
 
-U = TypeVar("U", bound=_Kept)
+U = TypeVar("U", bound=Kept)
+C = TypeVar("C")
 
 
-class UnitTable(Generic[U]):
-    """Definitions are kept in ``directory``; what goes wrong with that is said in ``log``."""
+class UnitTable(Generic[U, C]):
+    """Definitions are kept in ``directory``; what goes wrong with that is said in ``log``. ``core``: the daemons."""
 
     def __init__(self, loop: Loop, directory: Path, log: Logger) -> None:
         self.loop = loop
         self.units: dict[str, U] = {}
+        self.core: dict[str, C] = {}
         self._directory = directory
         self._log = log
+
+    def load(self, unit: Unit) -> None:
+        """Take over a definition, for a unit that is new or known. Raises ``OSError`` when it cannot be kept."""
+        raise NotImplementedError
 
     def stop(self, units: Iterable[U], done: Callable[[], None]) -> None:
         """Stop ``units`` in order, and remember that they are not wanted; but what somebody starts meanwhile stays."""

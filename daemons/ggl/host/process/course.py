@@ -174,11 +174,13 @@ class UnitCourse(UnitState):
         if exhausted:
             self._clearing = True
             self._set("failed", "failed", outcome[0], phase, outcome[1], why)
+            self._supervisor.failed(self)
             self._supervisor.given_up(self)
             clear(self._given_up)
         else:
             self._restarts += 1
             self._set("activating", "auto-restart", outcome[0], phase, outcome[1], why)
+            self._supervisor.failed(self)
             self._run_aside(self.unit.recover, "recover", lambda _: clear(self._retry_later))
 
     def _retry_later(self) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from ggl.bus.loop import Loop
 from ggl.catalog import DAEMONS, HOST_INTERFACE, Daemon
 from ggl.daemon import bind, socket_mode, socket_paths
-from ggl.host import store
+from ggl.host import store, told
 from ggl.host.order import OrderedStop
 from ggl.host.process.children import Children, log_name
 from ggl.host.process.core import CoreDaemon
@@ -34,11 +34,10 @@ RECOVERY = CORE_PREFIX + "recoveryd"
 
 _log = get_logger("ggld")
 
-AnyUnit = RunningUnit | CoreDaemon
 Shown = UnitState | CoreDaemon
 
 
-class Supervisor(UnitTable[RunningUnit]):
+class Supervisor(UnitTable[RunningUnit, CoreDaemon]):
     """See the module's text. ``on_change`` is told of every unit whose status changed.
 
     ``echo``: the log writer repeats every line on our standard output (a container's log).
@@ -48,7 +47,6 @@ class Supervisor(UnitTable[RunningUnit]):
         super().__init__(loop, root.units, _log)
         self.root = root
         self.reaper = reaper
-        self.core: dict[str, CoreDaemon] = {}
         self.started_ms = int(time.time() * 1000)
         self.instance = os.urandom(8).hex()
         self.stopping = False
@@ -173,6 +171,11 @@ class Supervisor(UnitTable[RunningUnit]):
             install.stop(done)
         else:
             done()
+
+    def failed(self, unit: UnitState) -> None:
+        """``unit`` has failed, and may be tried again: tell who wants to know."""
+        if not self.stopping and unit.unit.phase not in ONCE_PHASES:
+            told.tell(self.loop, self.root, unit.unit.component)
 
     def given_up(self, unit: Shown) -> None:
         """``unit`` has failed for good, or for a while: leave word of it, and wake who looks after such."""

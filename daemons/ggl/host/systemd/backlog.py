@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from ggl.bus.errors import BusError, ErrorCode
 from ggl.bus.request import DEFERRED, Request
+from ggl.host.methods import Handler
 from ggl.values import InvalidValue
-
-Handler = Callable[[Request, dict[str, Any]], Any]
 
 
 class Backlog:

@@ -20,7 +20,7 @@ _WRITES = {
     "iotcored": (_STATE, _RUN),
     "tesd": (_STATE, _RUN),
     "jobsd": (_STATE,),
-    "fleetstatusd": (_STATE,),
+    "fleetstatusd": (_RUN,),
 }
 _SEES_PROCESSES = ("ipcd",)
 """They find out which component a peer belongs to by its entry in /proc."""

@@ -10,16 +10,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ggl.bus.errors import BusError, ErrorCode
-from ggl.bus.request import Method, Request, Stream
+from ggl.bus.request import Method, Request
 from ggl.catalog import HOST_INTERFACE
-from ggl.host.received import received_unit
-from ggl.host.systemd.backlog import Backlog, Handler, answer
+from ggl.host.methods import Handler, HostMethods, Shown, countdown
+from ggl.host.systemd.backlog import Backlog, answer
 from ggl.host.systemd.core import CoreDaemon
 from ggl.host.systemd.layout import TARGET, Layout
 from ggl.host.systemd.membership import service_of
 from ggl.host.systemd.supervised import SupervisedUnit
-from ggl.host.systemd.supervision import AnyUnit, Shown, Supervision
-from ggl.values import InvalidValue, get_int, get_list, get_str, get_str_list
+from ggl.host.systemd.supervision import Supervision
+from ggl.values import InvalidValue, get_int, get_str, get_str_list
 from ggl.version import VERSION
 
 if TYPE_CHECKING:
@@ -32,30 +32,23 @@ def setup(context: Context) -> None:
     HostService(context)
 
 
-class HostService:
+class HostService(HostMethods[SupervisedUnit, CoreDaemon]):
     """See ``ggl.host.process`` for the methods."""
 
     def __init__(self, context: Context) -> None:
+        super().__init__(context.loop)
         self._context = context
-        self._streams: list[Stream] = []
         self._backlog = Backlog()
         self._held = False
-        self._supervision = Supervision(context.loop, Layout(context.root), self._on_change, self._on_ready)
+        self.table = self._supervision = Supervision(context.loop, Layout(context.root), self.on_change, self._on_ready)
         handlers: dict[str, Handler] = {
+            **{name: self._settled(handler) for name, handler in self.questions().items()},
+            **self.orders(),
             "info": self._info,
-            "list": self._settled(self._list),
-            "status": self._settled(self._status),
             "unit_of": self._settled(self._unit_of),
-            "subscribe": self._settled(self._subscribe),
             "definition": self._definition,
-            "load": self._load,
-            "unload": self._unload,
-            "start": self._start,
-            "stop": self._stop,
-            "restart": self._restart,
             "pause": self._pause,
             "resume": self._resume,
-            "reset": self._reset,
             "notify": self._notify,
             "shutdown": self._shut_down,
             "restart_runtime": self._restart_runtime,
@@ -71,7 +64,7 @@ class HostService:
         def handle(request: Request, params: dict[str, Any]) -> Any:
             if self._supervision.ready:
                 result = handler(request, params)
-                self._context.loop.call_soon(self._look_after)
+                self.loop.call_soon(self._look_after)
                 return result
             return self._backlog.add(handler, request, params)
 
@@ -105,16 +98,9 @@ class HostService:
 
     # -- what is told ------------------------------------------------------------------------------------------------
 
-    def _on_change(self, unit: Shown) -> None:
-        if self._streams:
-            item = self._describe(unit)
-            for stream in list(self._streams):
-                stream.send(item)
-        self._context.loop.call_soon(self._look_after)
-
-    def _describe(self, unit: Shown) -> dict[str, Any]:
-        known = unit.name in self._supervision.units or unit.name in self._supervision.core
-        return {**unit.status().to_dict(), "loaded": known}
+    def on_change(self, unit: Shown) -> None:
+        super().on_change(unit)
+        self.loop.call_soon(self._look_after)
 
     def _info(self, _request: Request, _params: dict[str, Any]) -> dict[str, Any]:
         supervision = self._supervision
@@ -129,13 +115,6 @@ class HostService:
             "instance": supervision.instance,
         }
 
-    def _list(self, _request: Request, _params: dict[str, Any]) -> list[dict[str, Any]]:
-        units: list[AnyUnit] = [*self._supervision.core.values(), *self._supervision.units.values()]
-        return [self._describe(unit) for unit in units]
-
-    def _status(self, _request: Request, params: dict[str, Any]) -> dict[str, Any]:
-        return self._describe(self._find(get_str(params, "name")))
-
     def _unit_of(self, _request: Request, params: dict[str, Any]) -> dict[str, Any]:
         pid = get_int(params, "pid")
         if pid <= 0:
@@ -143,15 +122,10 @@ class HostService:
         unit = self._supervision.unit_of_file(service_of(pid))
         if unit is None:
             raise BusError(ErrorCode.NOENTRY, f"process {pid} is none of this runtime's")
-        return self._describe(unit)
-
-    def _subscribe(self, request: Request, params: dict[str, Any]) -> list[dict[str, Any]]:
-        stream = request.stream(lambda: self._streams.remove(stream))
-        self._streams.append(stream)
-        return self._list(request, params)
+        return self.describe(unit)
 
     def _definition(self, _request: Request, params: dict[str, Any]) -> dict[str, Any]:
-        unit = self._component(get_str(params, "name"))
+        unit = self.component(get_str(params, "name"))
         path = self._supervision.files.path(unit.name)
         try:
             text = path.read_text(encoding="utf-8")
@@ -162,48 +136,9 @@ class HostService:
     # -- units -------------------------------------------------------------------------------------------------------
 
     def _load(self, request: Request, params: dict[str, Any]) -> Any:
-        units = [received_unit(item) for item in get_list(params, "units")]
-        start = get_str_list(params, "start", [])
-        for unit in units:
-            try:
-                self._supervision.load(unit)
-            except OSError as error:
-                why = f"cannot write the unit file of {unit.name}: {error.strerror}"
-                raise BusError(ErrorCode.NOMEM, why) from None
-        for supervised in [self._component(name) for name in start]:
-            supervised.start()
-            self._supervision.save_wanted(supervised)
+        super()._load(request, params)
         self._supervision.files.when_read_or_full(lambda: request.reply(None), lambda error: _fail(request, error))
         return request.defer()
-
-    def _unload(self, request: Request, params: dict[str, Any]) -> Any:
-        known = self._supervision.units
-        units = [known[name] for name in get_str_list(params, "names") if name in known]
-        self._supervision.unload(units, lambda: self._reply_soon(request))
-        return request.defer()
-
-    def _start(self, _request: Request, params: dict[str, Any]) -> None:
-        for unit in [self._find(name) for name in get_str_list(params, "names")]:
-            unit.start()
-            if isinstance(unit, SupervisedUnit):
-                self._supervision.save_wanted(unit)
-
-    def _stop(self, request: Request, params: dict[str, Any]) -> Any:
-        named = {name: self._find(name) for name in get_str_list(params, "names")}
-        core = [unit for unit in named.values() if isinstance(unit, CoreDaemon)]
-        stopped = _countdown(1 + len(core), lambda: self._reply_soon(request))
-        for daemon in core:
-            daemon.stop(stopped)
-        self._supervision.stop([unit for unit in named.values() if isinstance(unit, SupervisedUnit)], stopped)
-        return request.defer()
-
-    def _restart(self, _request: Request, params: dict[str, Any]) -> None:
-        for unit in [self._find(name) for name in get_str_list(params, "names")]:
-            if isinstance(unit, CoreDaemon):
-                unit.stop(unit.start)
-            else:
-                unit.restart()
-                self._supervision.save_wanted(unit)
 
     def _pause(self, request: Request, params: dict[str, Any]) -> Any:
         return self._for_each(request, params, SupervisedUnit.pause, "running")
@@ -219,8 +154,8 @@ class HostService:
         condition: str,
     ) -> Any:
         """Answer when all of the units were acted upon, or one refuses because ``condition`` does not hold for it."""
-        units = [self._component(name) for name in get_str_list(params, "names")]
-        ready = _countdown(1 + len(units), lambda: request.reply(None))
+        units = [self.component(name) for name in get_str_list(params, "names")]
+        ready = countdown(1 + len(units), lambda: request.reply(None))
 
         def done(unit: SupervisedUnit, problem: str) -> None:
             if problem:
@@ -233,12 +168,8 @@ class HostService:
         ready()
         return request.defer()
 
-    def _reset(self, _request: Request, params: dict[str, Any]) -> None:
-        for name in get_str_list(params, "names"):
-            self._component(name).reset()
-
     def _notify(self, request: Request, params: dict[str, Any]) -> Any:
-        unit, state = self._component(get_str(params, "name")), get_str(params, "state")
+        unit, state = self.component(get_str(params, "name")), get_str(params, "state")
         if state == "READY":
             unit.ready_notified()
             self._supervision.systemd.settle(lambda: request.reply(None))
@@ -263,35 +194,6 @@ class HostService:
 
         reboot(self._context, request, get_str(params, "command", ""))
         return request.defer()
-
-    # -- common ------------------------------------------------------------------------------------------------------
-
-    def _find(self, name: str) -> AnyUnit:
-        unit = self._supervision.units.get(name) or self._supervision.core.get(name)
-        if unit is None:
-            raise BusError(ErrorCode.NOENTRY, f"there is no unit '{name}'")
-        return unit
-
-    def _component(self, name: str) -> SupervisedUnit:
-        unit = self._find(name)
-        if not isinstance(unit, SupervisedUnit):
-            raise BusError(ErrorCode.INVALID, f"'{name}' is a core daemon")
-        return unit
-
-    def _reply_soon(self, request: Request) -> None:
-        self._context.loop.call_soon(lambda: request.reply(None))
-
-
-def _countdown(count: int, done: Callable[[], None]) -> Callable[[], None]:
-    """What calls ``done`` when it is called for the ``count``-th time."""
-
-    def step() -> None:
-        nonlocal count
-        count -= 1
-        if not count:
-            done()
-
-    return step
 
 
 def _fail(request: Request, error: DBusError) -> None:

@@ -96,7 +96,8 @@ def _failed(here: Surroundings, unit: Unit, run: Run, wish: Wish, ending: Ending
     if exhausted:
         _keep_down(here)
         _report(here, unit, run)
-    else:
+    _tell(here, unit)
+    if not exhausted:
         run_aside(here, unit, run, unit.recover, "recover")
     if not run.shut_down:
         run_aside(here, unit, run, unit.stop, "stop")
@@ -196,6 +197,14 @@ def _end_what_install_left(unit: Unit) -> None:
         _tell_systemd("kill", f"--signal={signal}", "--", service)
         while processes_of(service) and time.monotonic() < deadline:
             time.sleep(0.05)
+
+
+def _tell(here: Surroundings, unit: Unit) -> None:
+    """Tell who wants to know of errors."""
+    if unit.phase not in ONCE_PHASES:
+        from ggl.host.told import tell_at_once
+
+        tell_at_once(here.root, unit.component)
 
 
 def _report(here: Surroundings, unit: Unit, run: Run) -> None:

@@ -35,7 +35,7 @@ AnyUnit = SupervisedUnit | CoreDaemon
 Shown = UnitStanding | CoreDaemon
 
 
-class Supervision(UnitTable[SupervisedUnit]):
+class Supervision(UnitTable[SupervisedUnit, CoreDaemon]):
     """See the module's text.
 
     ``on_change`` is told of every unit whose status changed, or that is gone; ``on_ready(problem)`` once everything is

@@ -1,0 +1,139 @@
+"""The connection to AWS IoT Core: messages there and back, set against a bare MQTT client, and what memory it costs.
+
+The stand-in of ``tests.cloud`` is AWS. The runtime sends at most 100 messages a second, as AWS IoT Core allows, but as
+many at once after a second of rest; so both sides are measured in bursts of that many.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+
+from ggl.bus import connect
+from ggl.host.process import launch
+from ggl.paths import Root, find_root
+from tests.bench import footprint, realistic
+from tests.cloud.aws import Cloud, cloud
+from tests.lean import ALL, Lean, install
+
+BURST = 100
+ROUNDS = 7
+REST_SECONDS = 1.3
+PAYLOAD = b"x" * 100
+GOAL = 0.5
+IDLE_SECONDS = 100.0
+
+
+@contextmanager
+def connected(directory: Path) -> Iterator[tuple[Root, Cloud]]:
+    """A runtime that is connected to a stand-in."""
+    root = find_root(f"{directory}/connected")
+    before = dict(os.environ)
+    with cloud(directory / "aws") as aws:
+        os.environ.update(aws.environment())
+        aws.write_boot_file(root)
+        launch.start(root)
+        try:
+            with connect("aws_iot_mqtt", root) as client:
+                status = client.subscribe("connection_status")
+                while not status.next(30.0):
+                    pass
+            yield root, aws
+        finally:
+            launch.stop(root)
+            os.environ.clear()
+            os.environ.update(before)
+
+
+def messages(root: Root, aws: Cloud) -> tuple[float, float, float]:
+    """Messages a second of a component by way of the runtime, of a bare client, and the ratio: medians."""
+    token = install(root, "com.example.Bench", {"accessControl": {"aws.greengrass.ipc.mqttproxy": ALL}})
+    ours, bare = [], []
+    with Lean(root, token) as component, _Bare(aws) as client:
+        component.call("SubscribeToIoTCore", {"topicName": "bench/ipc", "qos": "1"})
+        for _ in range(ROUNDS):
+            time.sleep(REST_SECONDS)
+            ours.append(_rate(lambda: _by_component(component)))
+            time.sleep(REST_SECONDS)
+            bare.append(_rate(client.burst))
+    ratio = statistics.median(one / other for one, other in zip(ours, bare, strict=True))
+    return statistics.median(ours), statistics.median(bare), ratio
+
+
+def _rate(burst: Callable[[], None]) -> float:
+    began = time.perf_counter()
+    burst()
+    return BURST / (time.perf_counter() - began)
+
+
+def _by_component(component: Lean) -> None:
+    request = json.dumps({"topicName": "bench/ipc", "qos": "1", "payload": b64encode(PAYLOAD).decode()}).encode()
+    sent = {component.request("PublishToIoTCore", request) for _ in range(BURST)}
+    answered, back = 0, 0
+    while answered < BURST or back < BURST:
+        for message in component.receive():
+            if message.stream_id in sent:
+                answered += 1
+                assert message.type == 0, message
+            else:
+                back += 1
+
+
+class _Bare:
+    """A client of its own, with the same certificate."""
+
+    def __init__(self, aws: Cloud) -> None:
+        self._left = 0
+        self._done = Event()
+        device = aws.device("Bare")
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, "Bare", protocol=mqtt.MQTTv5)
+        self._client.tls_set(str(aws.ca), str(device.certificate), str(device.key))
+        self._client.on_message = self._on_message
+        subscribed = Event()
+        self._client.on_subscribe = lambda *_: subscribed.set()
+        self._client.connect("localhost", aws.network.gates["mqtt"].port)
+        self._client.loop_start()
+        self._client.subscribe("bench/bare", 1)
+        if not subscribed.wait(30):
+            raise TimeoutError("the bare client has no subscription")
+
+    def __enter__(self) -> _Bare:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def burst(self) -> None:
+        self._left = BURST
+        self._done.clear()
+        for _ in range(BURST):
+            self._client.publish("bench/bare", PAYLOAD, 1)
+        if not self._done.wait(30):
+            raise TimeoutError(f"{self._left} messages of the bare client did not come back")
+
+    def _on_message(self, *_: object) -> None:
+        self._left -= 1
+        if not self._left:
+            self._done.set()
+
+
+def memory(root: Root, aws: Cloud) -> tuple[list[tuple[str, int, int]], list[tuple[str, int, int]]]:
+    """The processes of a connected runtime without components, and under the cloud's realistic load."""
+    aws.s3.client.create_bucket(Bucket=realistic.BUCKET)
+    time.sleep(IDLE_SECONDS)
+    idle = footprint.pss(root)
+    names = realistic.start(root, realistic.CLOUD_ROLES, realistic.LEAVING_SECONDS)
+    loaded = footprint.pss(root)
+    realistic.stop(root, names)
+    return idle, loaded
