@@ -40,6 +40,8 @@ _ggl() {
                 "logs -n"|"logs --lines"|"logs --since"|"logs --until"|"logs -l"|"logs --level"|"logs -g"|"logs --grep"|"logs --trail") skip=1 ;;
                 "pubsub pub -f"|"pubsub pub --file"|"pubsub pub --as") skip=1 ;;
                 "pubsub sub -n"|"pubsub sub --count"|"pubsub sub --timeout") skip=1 ;;
+                "mqtt pub -f"|"mqtt pub --file"|"mqtt pub --qos"|"mqtt pub -p"|"mqtt pub --property"|"mqtt pub --content-type"|"mqtt pub --timeout") skip=1 ;;
+                "mqtt sub -n"|"mqtt sub --count"|"mqtt sub --timeout"|"mqtt sub --qos") skip=1 ;;
                 "ipc trace -c"|"ipc trace --component"|"ipc trace -o"|"ipc trace --operation"|"ipc trace -n"|"ipc trace --count"|"ipc trace --timeout") skip=1 ;;
                 "bus call --timeout") skip=1 ;;
                 "bus monitor -n"|"bus monitor --count"|"bus monitor --timeout") skip=1 ;;
@@ -49,6 +51,7 @@ _ggl() {
                 " up") path="up" ;;
                 " down") path="down" ;;
                 " status") path="status" ;;
+                " doctor") path="doctor" ;;
                 " deploy") path="deploy" ;;
                 " rollback") path="rollback" ;;
                 " component") path="component" ;;
@@ -56,6 +59,7 @@ _ggl() {
                 " config") path="config" ;;
                 " logs") path="logs" ;;
                 " pubsub") path="pubsub" ;;
+                " mqtt") path="mqtt" ;;
                 " ipc") path="ipc" ;;
                 " bus") path="bus" ;;
                 " install") path="install" ;;
@@ -91,6 +95,9 @@ _ggl() {
                 "config migrate") path="config migrate" ;;
                 "pubsub pub") path="pubsub pub" ;;
                 "pubsub sub") path="pubsub sub" ;;
+                "mqtt pub") path="mqtt pub" ;;
+                "mqtt sub") path="mqtt sub" ;;
+                "mqtt status") path="mqtt status" ;;
                 "ipc trace") path="ipc trace" ;;
                 "ipc connections") path="ipc connections" ;;
                 "ipc routes") path="ipc routes" ;;
@@ -107,7 +114,7 @@ _ggl() {
     esac
     case "$path" in
     "")
-        [[ -z $kind && $cur != -* ]] && kind="=up down status deploy rollback component recovery config logs pubsub ipc bus install uninstall version"
+        [[ -z $kind && $cur != -* ]] && kind="=up down status doctor deploy rollback component recovery config logs pubsub mqtt ipc bus install uninstall version"
         ;;
     "up")
         options="-F --foreground --systemd -w --wait --timeout"
@@ -123,6 +130,14 @@ _ggl() {
         ;;
     "status")
         options="-w --watch"
+        ;;
+    "doctor")
+        options="--offline --list"
+        if [[ -z $kind && $cur != -* ]]; then
+            case "$position" in
+                *) kind="CHECK" ;;
+            esac
+        fi
         ;;
     "deploy")
         [[ -z $kind && $cur != -* ]] && kind="=local file list show wait cancel"
@@ -450,6 +465,40 @@ _ggl() {
                 *) kind="FILTER" ;;
             esac
         fi
+        ;;
+    "mqtt")
+        [[ -z $kind && $cur != -* ]] && kind="=pub sub status"
+        ;;
+    "mqtt pub")
+        options="-f --file --qos --retain --lines -p --property --content-type --timeout"
+        case "$prev" in
+            -f|--file) kind="@file" ;;
+            --qos) kind="0|1" ;;
+            -p|--property) kind="NAME=VALUE" ;;
+            --content-type) kind="TYPE" ;;
+            --timeout) kind="SECONDS" ;;
+        esac
+        if [[ -z $kind && $cur != -* ]]; then
+            case "$position" in
+                0) kind="TOPIC" ;;
+                1) kind="MESSAGE" ;;
+            esac
+        fi
+        ;;
+    "mqtt sub")
+        options="-n --count --timeout --qos -r --raw"
+        case "$prev" in
+            -n|--count) kind="N" ;;
+            --timeout) kind="SECONDS" ;;
+            --qos) kind="0|1" ;;
+        esac
+        if [[ -z $kind && $cur != -* ]]; then
+            case "$position" in
+                *) kind="FILTER" ;;
+            esac
+        fi
+        ;;
+    "mqtt status")
         ;;
     "ipc")
         [[ -z $kind && $cur != -* ]] && kind="=trace connections routes"

@@ -15,6 +15,7 @@ TIMEOUT = 6
 BUSY = 7
 BROKEN = 8
 DIFFERENT = 9
+WARNING = 10
 INTERRUPTED = 130
 CLOSED_PIPE = 141
 
@@ -28,8 +29,9 @@ EXIT_CODES = {
     TIMEOUT: "It took longer than allowed, or too little came in that time ('pubsub sub', 'ipc trace', 'config watch', "
     "'bus monitor'). What was begun goes on in the runtime.",
     BUSY: "The runtime cannot do it now; try again.",
-    BROKEN: "A deployment failed, a component is BROKEN, or a core daemon has failed.",
+    BROKEN: "A deployment failed, a component is BROKEN, a core daemon has failed, or 'doctor' found a failure.",
     DIFFERENT: "What was compared differs ('config diff'), or is not allowed ('component policy --check').",
+    WARNING: "'doctor' has warnings, and no failures.",
     INTERRUPTED: "Interrupted with Ctrl-C. What was begun goes on in the runtime.",
     CLOSED_PIPE: "The reader of the output went away (as in 'ggl logs | head').",
 }

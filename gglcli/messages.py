@@ -121,10 +121,10 @@ class Message:
 
     def line(self, columns: Columns) -> Line:
         return columns.line(
-            (clock(self.time), "dim"), (self.topic, "name"), (self.publisher or "-", "dim"), (self._shown(), "")
+            (clock(self.time), "dim"), (self.topic, "name"), (self.publisher or "-", "dim"), (self.shown(), "")
         )
 
-    def _shown(self) -> str:
+    def shown(self) -> str:
         limit = MAX_SHOWN if output.on_terminal() else None
         text = self.text
         if isinstance(self.content, bytes) and (text is None or _is_binary(text)):
@@ -141,7 +141,7 @@ class Message:
         """The content alone, and a line feed."""
         data = self.content if isinstance(self.content, bytes) else output.to_json(self.content).encode()
         if sys.stdout.isatty():
-            output.item(None, Line([(self._shown(), "", 0)]))
+            output.item(None, Line([(self.shown(), "", 0)]))
             return
         sys.stdout.buffer.write(data + b"\n")
         output.flush()

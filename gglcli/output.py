@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class State(str):
-    """A state word (RUNNING, BROKEN, idle, FAILED): its colour follows from it."""
+    """A state word (RUNNING, BROKEN, idle, FAILED), after which more may follow a comma: its colour follows from it."""
 
 
 class Time(int):

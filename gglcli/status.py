@@ -55,6 +55,8 @@ def stopped() -> dict[str, Any]:
         "daemons": [],
         "components": [],
         "recovering": [],
+        "cloud": None,
+        "last_deployment": None,
     }
 
 
@@ -73,6 +75,9 @@ def read(host: Client, health: Client | None = None) -> dict[str, Any]:
     healthy = all(entry["state"] != "BROKEN" for entry in components) and all(
         entry["state"] != "failed" for entry in daemons
     )
+    from gglcli.cloud import cloud_of, last_deployment
+
+    cloud = cloud_of(daemons)
     return {
         "runtime": {
             "state": "running",
@@ -86,6 +91,8 @@ def read(host: Client, health: Client | None = None) -> dict[str, Any]:
         "daemons": sorted(daemons, key=lambda entry: str(entry["daemon"])),
         "components": components,
         "recovering": recovering(),
+        "cloud": cloud,
+        "last_deployment": last_deployment(),
     }
 
 
@@ -142,6 +149,8 @@ def blocks(status: Mapping[str, Any]) -> list[Block]:
             Fields([("runtime", State("stopped")), ("root", runtime["root"])]),
             Text(start_hint(), "dim"),
         ]
+    from gglcli.cloud import cloud_rows
+
     head = Fields(
         [
             ("runtime", State("running")),
@@ -149,6 +158,7 @@ def blocks(status: Mapping[str, Any]) -> list[Block]:
             ("root", runtime["root"]),
             ("pid", runtime["pid"]),
             ("uptime", duration(runtime["uptime_seconds"])),
+            *cloud_rows(status),
         ]
     )
     shown: list[Block] = [head, Text(""), daemons_table(status["daemons"]), Text("")]

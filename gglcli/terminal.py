@@ -37,11 +37,22 @@ if TYPE_CHECKING:
 _STYLES = {"bad": "red", "good": "green", "dim": "dim", "busy": "yellow", "head": "bold"}
 
 _STATES = {
-    "good": ("RUNNING", "FINISHED", "SUCCEEDED", "running", "up", "current", "good"),
-    "bad": ("BROKEN", "ERRORED", "FAILED", "REJECTED", "failed", "current, failed", "stopped", "ERROR", "FATAL"),
+    "good": ("RUNNING", "FINISHED", "SUCCEEDED", "running", "up", "current", "good", "connected"),
+    "bad": (
+        "BROKEN",
+        "ERRORED",
+        "FAILED",
+        "REJECTED",
+        "failed",
+        "current, failed",
+        "stopped",
+        "expired",
+        "ERROR",
+        "FATAL",
+    ),
     "busy": (
         *("NEW", "INSTALLED", "STARTING", "STOPPING", "QUEUED", "IN_PROGRESS", "restarting", "starting", "stopping"),
-        *("WARN", "CANCELED", "ROLLING_BACK"),
+        *("WARN", "CANCELED", "ROLLING_BACK", "offline", "expires soon"),
     ),
     "dim": ("idle", "DEBUG"),
 }
@@ -183,7 +194,9 @@ def _cell(cell: Cell) -> RichText:
         return RichText("")
     if isinstance(cell, Id):
         return RichText(cell[:ID_LENGTH])
-    style: StyleType = _STATE_STYLES.get(cell, "") if isinstance(cell, State) else ""
+    style: StyleType = ""
+    if isinstance(cell, State):
+        style = _STATE_STYLES.get(cell) or _STATE_STYLES.get(cell.partition(",")[0], "")
     return RichText(str(cell), style=style)
 
 

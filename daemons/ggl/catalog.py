@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ggl.cloud import TOKEN_EXCHANGE
 from ggl.version import NUCLEUS
 
 
@@ -139,7 +140,15 @@ DAEMONS = (
         woken_by=CLOUD_KEYS,
         network=True,
     ),
-    Daemon("tesd", ("aws_iot_tes",), shared=False, idle_exit=10.0, woken_by=CLOUD_KEYS, network=True),
+    Daemon(
+        "tesd",
+        ("aws_iot_tes",),
+        shared=False,
+        idle_exit=10.0,
+        woken_by=(*CLOUD_KEYS, ("services", TOKEN_EXCHANGE, "configuration")),
+        told_of_connection=True,
+        network=True,
+    ),
     Daemon(
         "jobsd",
         ("gg_jobs",),

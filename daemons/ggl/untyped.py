@@ -21,11 +21,15 @@ class ClassVar(Written):
     """Of its own, as dataclasses look for it."""
 
 
-Any = BinaryIO = Generic = IO = Literal = Optional = Protocol = Union = _GenericAlias = Written
+Any = BinaryIO = Callable = Generic = IO = Literal = Optional = Protocol = Union = _GenericAlias = Written
 
 
 def TypeVar(_name: str, *_constraints: object, bound: object = None) -> type:
     return Written
+
+
+def overload(function: object) -> object:
+    return function
 
 
 def cast(_type: object, value: object) -> object:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,7 +11,6 @@ from ggl.bus import BusError
 from gglcli import output
 from gglcli.client import translate
 from gglcli.errors import INVALID, OK, TIMEOUT, USAGE, CliError
-from gglcli.files import unusable
 from gglcli.framework import new_group, subcommand
 from gglcli.output import Text
 from gglcli.parameters import not_empty, seconds
@@ -85,6 +81,7 @@ def pub(
         hint = "a message goes to one topic, whose name holds no '#', '+' or '*'"
         raise CliError(f"nothing can be published on '{topic}'", INVALID, hint=hint)
     from gglcli.messages import kind_of, payload_of, require_text, slip_in
+    from gglcli.payloads import payloads
     from gglcli.publishing import Publisher
 
     require_text(topic)
@@ -92,7 +89,7 @@ def pub(
     unheard = 0
     slipped = False
     with Publisher(topic, patient=lines) as publisher:
-        for number, data in enumerate(_messages(message, file, lines), 1):
+        for number, data in enumerate(payloads(message, file, lines), 1):
             try:
                 payload = payload_of(data, kind, typed=message not in (None, "-"))
                 reached = publisher.publish(payload)
@@ -134,22 +131,6 @@ def _of_line(error: CliError | BusError, number: int) -> CliError:
     before = "nothing was published" if number == 1 else f"the {number - 1} before it were published"
     problem.message = f"line {number}: {problem.message} ({before})"
     return problem
-
-
-def _messages(message: str | None, file: str, lines: bool) -> Iterator[bytes]:
-    if message not in (None, "-"):
-        # What the shell passed on, also if it is no UTF-8.
-        yield str(message).encode("utf-8", "surrogateescape")
-        return
-    if not file:
-        stdin = sys.stdin.buffer
-        yield from (line.rstrip(b"\r\n") for line in stdin) if lines else (stdin.read(),)
-        return
-    try:
-        with Path(file).open("rb") as opened:
-            yield from (line.rstrip(b"\r\n") for line in opened) if lines else (opened.read(),)
-    except OSError as error:
-        raise unusable(file, error) from None
 
 
 @subcommand(app, "sub")

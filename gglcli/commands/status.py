@@ -15,6 +15,9 @@ def status(
     The exit status is 0 when all is well, 8 when a component is BROKEN or a daemon has failed, 3 when the runtime is
     not running.
 
+    On a device that is connected to AWS it shows the connection and the device's certificate as well, and always the
+    deployment that changed last. Being offline is no fault.
+
     A daemon that is idle starts with the next request for it. With --watch a pipe gets the whole status again at every
     change, and with --json one document a line.
 

@@ -121,7 +121,7 @@ def test_status(ggl: Ggl) -> None:
     text = ggl("status").out
     assert re.search(rf"^{HELLO} +1\.0\.0 +RUNNING +\d+ +0 +\d+[smhd]$", text, re.MULTILINE)
     status = ggl("status", "--json").json
-    assert set(status) == {"runtime", "healthy", "daemons", "components", "recovering"}
+    assert set(status) == {"runtime", "healthy", "daemons", "components", "recovering", "cloud", "last_deployment"}
     assert (status["healthy"], status["runtime"]["root"]) == (True, str(ggl.root))
     assert [each["component"] for each in status["components"]] == [HELLO, UPPER]
     assert all(each["since"] > 1_600_000_000_000 for each in status["components"])
@@ -329,6 +329,23 @@ def test_8_a_broken_component(ggl: Ggl, tmp_path: Path) -> None:
     again = ggl("component", "remove", name, "--json").json
     assert (again["status"], again["removed"]) == ("SUCCEEDED", [name])
     ggl("status")
+
+
+def test_10_the_doctor_warns(ggl: Ggl) -> None:
+    nucleus = "aws.greengrass.NucleusLite"
+    keys = {
+        **{f"/system/{name}": "/nowhere" for name in ("certificateFilePath", "privateKeyPath", "rootCaPath")},
+        "/system/thingName": "Nobody",
+        f"{nucleus}/awsRegion": "eu-central-1",
+        f"{nucleus}/iotDataEndpoint": "localhost:1",
+    }
+    for key, value in keys.items():
+        ggl("config", "set", key, value)
+    try:
+        assert "no AWS credentials" in ggl("doctor", "configuration", code=10).out
+    finally:
+        for key in keys:
+            ggl("config", "unset", key)
 
 
 def test_130_a_command_that_goes_on_is_ended_with_ctrl_c(ggl: Ggl) -> None:

@@ -223,13 +223,20 @@ def test_a_soft_dependency_comes_along_and_counts_like_any_component(device: Dev
     assert device.config("App", "dependencies") == ["Lib:SOFT"]
 
 
-def test_the_nucleus_is_there_in_its_version_only(device: Device) -> None:
+def test_a_deployment_configures_the_nucleus_that_is_here_whatever_version_it_names(device: Device) -> None:
     device.recipe("App", SLEEP)
+    for name in ("aws.greengrass.Nucleus", "aws.greengrass.NucleusLite", "aws.greengrass.Cli"):
+        root = {"version": "1.0.0", "configurationUpdate": {"merge": {"setBy": name}}}
+        assert done(job(device, HEATERS, {"App": "1.0.0", name: root}))["components"] == {"App": "1.0.0"}
+        holder = "aws.greengrass.Cli" if name.endswith("Cli") else "aws.greengrass.NucleusLite"
+        assert device.config(holder, "configuration", "setBy") == name
+
+
+def test_a_component_that_needs_another_nucleus_is_refused(device: Device) -> None:
+    device.recipe("App", SLEEP, depends={"aws.greengrass.Nucleus": "^1.0.0"})
     outcome = job(device, HEATERS, {"App": "1.0.0", "aws.greengrass.Nucleus": "1.0.0"})
     assert (outcome["detailed_status"], outcome["error_stack"]) == ("FAILED_NO_STATE_CHANGE", NOTHING_FITS)
     assert "it is part of the runtime" in outcome["cause"]
-    for name in ("aws.greengrass.NucleusLite", "aws.greengrass.Cli"):
-        assert done(job(device, HEATERS, {"App": "1.0.0", name: "1.0.0"}))["components"] == {"App": "1.0.0"}
 
 
 # -- configuration -----------------------------------------------------------------------------------------------------
@@ -392,7 +399,7 @@ def test_a_failure_before_anything_changed_leaves_everything_as_it_was(device: D
     for components, more, codes, types in (
         (
             asked,
-            {"requiredCapabilities": ["LINUX_RESOURCE_LIMITS", "LARGE_CONFIGURATION"]},
+            {"requiredCapabilities": ["LINUX_RESOURCE_LIMITS", "TIME_TRAVEL"]},
             ["NUCLEUS_MISSING_REQUIRED_CAPABILITIES"],
             ["REQUEST_ERROR"],
         ),

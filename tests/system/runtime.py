@@ -114,7 +114,7 @@ def _install() -> None:
 def _clear() -> None:
     """Stop everything and forget whatever came after the installation."""
     systemctl("stop", TARGET, CORE, check=False)
-    systemctl("stop", "ggl.*.service", "ggl.*.socket", "ggl.*.path", check=False)
+    systemctl("stop", "ggl.*.service", "ggl.*.socket", "ggl.*.path", "ggl.*.timer", check=False)
     for pid in [pid for pid, _ in processes()]:
         subprocess.run(["kill", "-9", str(pid)], check=False)
     for path in RUNTIME_UNITS.glob("ggl.*"):

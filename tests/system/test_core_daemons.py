@@ -147,6 +147,26 @@ def test_a_daemon_that_hangs_is_killed_by_its_watchdog_and_started_again(device:
     assert "Watchdog timeout" in device.runtime.host_log()
 
 
+@pytest.fixture
+def impatient(runtime: Runtime) -> None:
+    """What is to be looked at every hour is looked at all the time."""
+    runtime.down()
+    settings = "OnActiveSec=\nOnActiveSec=10ms\nOnUnitInactiveSec=10ms\nRandomizedDelaySec=0\nAccuracySec=1ms\n"
+    directory = RUNTIME_UNITS / "ggl.core.fleetstatusd.timer.d"
+    directory.mkdir()
+    (directory / "test.conf").write_text(f"[Timer]\n{settings}")
+    systemctl("daemon-reload")
+    runtime.up()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_daemon_that_looks_every_now_and_then_is_started_again_and_again() -> None:
+    unit = unit_of("fleetstatusd")
+    first = wait_until(lambda: shown(unit, "InvocationID"))
+    wait_until(lambda: shown(unit, "InvocationID"), lambda now: now not in ("", first))
+    assert units_in("failed") == []
+
+
 def test_every_core_unit_says_when_it_is_ready_and_is_watched(device: Device) -> None:
     for daemon in INTERFACES:
         assert ping(device.runtime, daemon)

@@ -39,6 +39,8 @@ class ProxySettings:
     certificate: str = ""
     private_key: str = ""
     direct: tuple[str, ...] = ()
+    root_ca: str = ""
+    """The file with the CA of a proxy that is reached by TLS: that of the device."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def decode(system: Mapping[str, Any], nucleus: Mapping[str, Any]) -> Settings:
         fips=truth(nucleus, "fipsMode", False),
         credential_timeout=number(nucleus, "credentialEndpointTimeoutMs", 60_000, 1) / 1000,
         mqtt=section(nucleus, "mqtt"),
-        proxy=_proxy(section(nucleus, "networkProxy")),
+        proxy=_proxy(section(nucleus, "networkProxy"), text(system, "rootCaPath")),
     )
 
 
@@ -118,10 +120,10 @@ def number(data: Mapping[str, Any], key: str, default: int, low: int = 0, high: 
     if value is None or value == "":
         return default
     try:
-        if isinstance(value, (bool, float)) and value != int(value):
+        if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
             raise ValueError
         found = int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InvalidValue(f"'{key}' must be a whole number, not {value!r}") from None
     if not low <= found <= high:
         raise InvalidValue(f"'{key}' must be from {low} to {high}, not {found}")
@@ -148,7 +150,7 @@ def section(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return value
 
 
-def _proxy(data: Mapping[str, Any]) -> ProxySettings:
+def _proxy(data: Mapping[str, Any], root_ca: str) -> ProxySettings:
     proxy = section(data, "proxy")
     direct = (each.strip() for each in text(data, "noProxyAddresses").split(","))
     return ProxySettings(
@@ -158,6 +160,7 @@ def _proxy(data: Mapping[str, Any]) -> ProxySettings:
         text(proxy, "proxyCertPath"),
         text(proxy, "proxyKeyPath"),
         tuple(each for each in direct if each),
+        root_ca,
     )
 
 

@@ -17,9 +17,9 @@ create_local_deployment    recipe_directory_path, artifacts_directory_path (abso
                            systemResourceLimits: {memory, cpus}}}, group_name,
                            failure_handling_policy, timeout (seconds), requested_by;
                            all of them optional
-create_deployment          document (a deployment document); type (DOCUMENT, IOT_JOBS or        ``{deployment_id}``
-                           SHADOW), recipe_directory_path, artifacts_directory_path, timeout,
-                           requested_by
+create_deployment          document (a deployment document, or its JSON text); type (DOCUMENT,   ``{deployment_id}``,
+                           IOT_JOBS or SHADOW), recipe_directory_path,                          with ``known`` true
+                           artifacts_directory_path, timeout, requested_by, request_id          if it is not new
 rollback                   to (a generation; default: the previous good one), component,        ``{deployment_id, to}``,
                            timeout, requested_by; dry_run                                       or the difference
 preview                    those of one of the first two                                        the difference
@@ -41,6 +41,9 @@ generation                 number                                               
 
 A deployment is shown without its inner part; see ``record``. For the difference see ``difference``. The folders of a
 request have been copied, and the deployment is in the queue durably, when it is answered.
+
+A deployment whose ``request_id`` is that of the known one with the same ``deployment_id`` is not made again, whether it
+waits, runs or is over: whoever has not heard the answer asks again.
 
 IPC operations: CreateLocalDeployment, CancelLocalDeployment, GetLocalDeploymentStatus, ListLocalDeployments.
 """

@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING
 from ggl.deploymentd.archive import BadArchive, NoRoom
 from ggl.deploymentd.contents import ARTIFACTS, RECIPES, UNARCHIVED, Archive, Contents, File, Owner
 from ggl.deploymentd.digests import Digests, file_digest
-from ggl.deploymentd.errors import DeploymentError, recipe_codes
+from ggl.deploymentd.errors import DeploymentError
 from ggl.deploymentd.fetch import Context, fetcher
+from ggl.deploymentd.patience import Patience
 from ggl.deploymentd.space import STORE_LIMIT, check_limit, check_space, no_room_to_unpack, room
 from ggl.deploymentd.unarchived import is_unpacked, made_from, unpack_to
+from ggl.recipe.model import DOCKER
 
 if TYPE_CHECKING:
     from ggl.deploymentd.staging import Staging
@@ -35,6 +37,8 @@ _UNLISTED = 0o550
 _WRITABLE = 0o222
 _PACKAGE = "COMPONENT_PACKAGE_LOADING_ERROR"
 _DOWNLOAD = "ARTIFACT_DOWNLOAD_ERROR"
+_DOWNLOADS = 2
+"""How often a file is fetched: what has come in several pieces may not fit together."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ class _Work:
     staging: Staging
     digests: Digests
     limit: int
+    arn: str
+    patience: Patience
 
     @property
     def folder(self) -> str:
@@ -71,13 +77,17 @@ def prepare(
     owner: Owner,
     store: Store,
     limit: int = STORE_LIMIT,
+    patience: Patience | None = None,
 ) -> Contents:
     """Check, fetch and unpack what ``recipe`` needs on this device; returns how the store shall be for it.
 
     ``owner`` is the uid and gid that the component runs as (``None``: the runtime's own), ``limit`` what the whole
-    component store may take in bytes. Raises ``DeploymentError`` or ``OSError``.
+    component store may take in bytes, ``patience`` (default: none) how long to wait for what must be downloaded.
+    Container images are only named, not pulled: see ``images``. Raises ``DeploymentError`` or ``OSError``, and what
+    ``patience.check`` raises.
     """
-    work = _Work(root, recipe, staging, store.digests, limit)
+    arn = store.arn(recipe.name, recipe.version)
+    work = _Work(root, recipe, staging, store.digests, limit, arn, patience or Patience())
     for artifact in manifest.artifacts:
         _have(work, artifact)
     source = store.source(recipe.name, recipe.version)
@@ -93,6 +103,7 @@ def prepare(
             fresh += path.stat().st_size
     if fresh:
         check_limit(root.packages, fresh, limit)
+    images = tuple(artifact.image for artifact in manifest.artifacts if artifact.scheme == DOCKER)
     archives: dict[str, Archive] = {}
     for artifact in manifest.artifacts:
         if artifact.unarchive != "NONE":
@@ -104,7 +115,7 @@ def prepare(
                 raise DeploymentError(text, _PACKAGE, "RECIPE_PARSE_ERROR")
             _unarchive(work, artifact, archive, files[source_name].digest)
     store.digests.save()
-    return Contents(files, archives)
+    return Contents(files, archives, images)
 
 
 def content_digest(contents: Contents) -> str:
@@ -114,41 +125,60 @@ def content_digest(contents: Contents) -> str:
 
     lines = [f"{path} {file.digest}" for path, file in contents.files.items() if not path.startswith(f"{RECIPES}/")]
     lines += [f"{path} {archive.kind} {archive.source}" for path, archive in contents.archives.items()]
+    lines += contents.images
     return sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
 
 def _have(work: _Work, artifact: Artifact) -> None:
     """See to it that the file of ``artifact`` is there and genuine."""
-    what = work.what(artifact)
-    if artifact.scheme == "docker":
-        text = f"{what} is a Docker image, which cannot be used"
-        raise DeploymentError(text, *recipe_codes("UNSUPPORTED_ARTIFACT_SCHEME"))
+    if artifact.scheme == DOCKER:
+        return
     staged, stored = work.staged / artifact.file_name, work.stored / artifact.file_name
     path = staged if _is_file(staged) else stored
     if _is_file(path) and _is_genuine(work, artifact, path):
         return
-    # What was given with the deployment is meant, and nothing else.
-    get = fetcher(artifact.scheme) if artifact.digest and path != staged else None
-    if get is not None:
-        staged.parent.mkdir(parents=True, exist_ok=True)
-        part = staged.with_name(f".{staged.name}.part")
-        check_space(work.root, 1, work.limit)
-        get(artifact, part, _context(work))
+    # What was given with the deployment is meant, and nothing else. And what comes from the cloud without a digest
+    # could be anything, some time later.
+    patience = work.patience
+    if path != staged and patience.cloud is not None and (artifact.digest or not patience.waits):
+        _fetch(work, artifact, staged)
+    elif _is_file(path):
+        raise _forged(work, artifact, f"the digest of {path} differs from the recipe's")
+    else:
+        raise _missing(work, artifact, stored)
+
+
+def _fetch(work: _Work, artifact: Artifact, staged: Path) -> None:
+    get = fetcher(artifact.scheme)
+    assert get is not None, "every scheme that a recipe may have has a fetcher"
+    staged.parent.mkdir(parents=True, exist_ok=True)
+    part = staged.with_name(f".{staged.name}.part")
+    context = _context(work)
+    for _ in range(_DOWNLOADS):
+        context.reserve(1)
+        get(artifact, part, context)
         if _is_genuine(work, artifact, part):
             os.rename(part, staged)
             return
         part.unlink()
-        path = staged
-    elif not _is_file(path):
-        code = (
-            "DEVICE_CONFIG_NOT_VALID_FOR_ARTIFACT_DOWNLOAD"
-            if artifact.digest
-            else "RECIPE_MISSING_ARTIFACT_HASH_ALGORITHM"
-        )
-        text = f"{what} is missing: there is no file {stored}. Put it into the artifacts folder as"
-        raise DeploymentError(f"{text} {work.folder}/{artifact.file_name} and deploy again", _DOWNLOAD, code)
-    text = f"{what} is not the file the recipe was made for: the digest of {path} differs from the recipe's"
-    raise DeploymentError(text, _DOWNLOAD, "ARTIFACT_CHECKSUM_MISMATCH")
+    raise _forged(work, artifact, "what was downloaded has another digest than the recipe says")
+
+
+def _forged(work: _Work, artifact: Artifact, why: str) -> DeploymentError:
+    text = f"{work.what(artifact)} is not the file the recipe was made for: {why}"
+    return DeploymentError(text, _DOWNLOAD, "ARTIFACT_CHECKSUM_MISMATCH")
+
+
+def _missing(work: _Work, artifact: Artifact, stored: Path) -> DeploymentError:
+    code, why = "RECIPE_MISSING_ARTIFACT_HASH_ALGORITHM", f"there is no file {stored}"
+    if work.patience.cloud is None:
+        why += ", and a device that is not provisioned cannot download it"
+        if artifact.digest:
+            code = "DEVICE_CONFIG_NOT_VALID_FOR_ARTIFACT_DOWNLOAD"
+    elif not artifact.digest:
+        why += ", and without a Digest in the recipe it is not downloaded"
+    text = f"{work.what(artifact)} is missing: {why}. Put it into the artifacts folder as"
+    return DeploymentError(f"{text} {work.folder}/{artifact.file_name} and deploy again", _DOWNLOAD, code)
 
 
 def _context(work: _Work) -> Context:
@@ -156,7 +186,9 @@ def _context(work: _Work) -> Context:
         root=work.root,
         component=work.recipe.name,
         version=work.recipe.version,
-        reserve=lambda needed: check_space(work.root, needed, work.limit),
+        reserve=lambda needed: check_space(work.root, needed, work.limit, work.staging.artifacts),
+        arn=work.arn,
+        patience=work.patience,
     )
 
 

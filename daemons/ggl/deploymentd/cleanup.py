@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from ggl.deploymentd import images
 from ggl.deploymentd.contents import ARTIFACTS, RECIPES, UNARCHIVED, Archive, Contents, File, merge
 from ggl.deploymentd.digests import Digests
 from ggl.deploymentd.errors import DeploymentError
@@ -27,8 +28,9 @@ _log = get_logger("deployment-store")
 
 
 def clean(root: Root, keep: Iterable[Contents], current: Contents | None = None) -> list[str]:
-    """Remove every component version that is in none of ``keep``, kept contents that none of them has, and what
-    interrupted deployments left; returns the paths of what was removed, relative to ``<root>/packages``.
+    """Remove every component version that is in none of ``keep``, kept contents that none of them has, container images
+    that were pulled for none of them, and what interrupted deployments left; returns the paths of what was removed,
+    relative to ``<root>/packages``.
 
     ``keep`` are the contents of generations, the oldest first. A component version that ``current``, the one of them
     that runs, does not have becomes what it is in the latest that has it; without ``current`` nothing is put back.
@@ -45,6 +47,7 @@ def clean(root: Root, keep: Iterable[Contents], current: Contents | None = None)
     for folder in (ARTIFACTS, UNARCHIVED):
         _remove_empty(root.packages / folder)
     _forget(root)
+    images.remove_others(root, wanted.images)
     return removed
 
 

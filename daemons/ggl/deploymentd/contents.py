@@ -1,4 +1,5 @@
-"""What of the component store belongs to a deployment: the files with their contents, and what is unpacked from them.
+"""What of the component store belongs to a deployment: the files with their contents, what is unpacked from them, and
+the container images beside it.
 
 Paths are relative to ``<root>/packages`` and have ``/`` between their parts. A record of this is enough to bring the
 store back to what it was: see ``placing``.
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from ggl.values import InvalidValue, get_dict, get_int, get_list, get_str
+from ggl.values import InvalidValue, get_dict, get_int, get_list, get_str, get_str_list
 
 RECIPES = "recipes"
 ARTIFACTS = "artifacts"
@@ -47,10 +48,11 @@ class Archive:
 
 @dataclass(frozen=True)
 class Contents:
-    """Files and unpacked directories by path."""
+    """Files and unpacked directories by path; the names of container images."""
 
     files: Mapping[str, File] = field(default_factory=dict)
     archives: Mapping[str, Archive] = field(default_factory=dict)
+    images: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data that ``from_dict`` reads."""
@@ -68,6 +70,7 @@ class Contents:
                 }
                 for path, archive in self.archives.items()
             },
+            "images": list(self.images),
         }
 
     @staticmethod
@@ -85,7 +88,7 @@ class Contents:
             if source not in files:
                 raise InvalidValue(f"{path!r} is unpacked from {source!r}, which is not there")
             archives[path] = Archive(source, get_str(entry, "kind"), _mode(entry), _owner(entry))
-        return Contents(files, archives)
+        return Contents(files, archives, tuple(get_str_list(data, "images", [])))
 
     def digests(self) -> frozenset[str]:
         return frozenset(file.digest for file in self.files.values())
@@ -95,10 +98,12 @@ def merge(each: Iterable[Contents]) -> Contents:
     """All of them in one. Where two speak of the same path the later one counts."""
     files: dict[str, File] = {}
     archives: dict[str, Archive] = {}
+    images: dict[str, None] = {}
     for contents in each:
         files.update(contents.files)
         archives.update(contents.archives)
-    return Contents(files, archives)
+        images.update(dict.fromkeys(contents.images))
+    return Contents(files, archives, tuple(images))
 
 
 def _checked(path: str, entry: Any, *folders: str) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ggl.deploymentd.configuration import Stamped, is_leaf, plain
@@ -43,6 +43,30 @@ class Current:
         if not isinstance(groups, Mapping):
             return {}
         return {group: _roots(roots) for group, roots in groups.items() if isinstance(roots, Mapping)}
+
+    @property
+    def arns(self) -> dict[tuple[str, str], str]:
+        """What the cloud calls the component versions that are deployed, as far as they come from there."""
+        found = {}
+        for name, version in self.versions.items():
+            arn = self.value(name, "arn")
+            if isinstance(arn, str):
+                found[name, version] = arn
+        return found
+
+    def without_groups(self, groups: Collection[str]) -> Current:
+        """The same, had ``groups`` never deployed anything."""
+        if not groups:
+            return self
+        services = dict(self.services)
+        _, holder, *_ = GROUPS_PATH
+        node = dict(services.get(holder, {}))
+        for path in (GROUPS_PATH, LAST_DEPLOYMENTS_PATH):
+            kept = node.get(path[-1])
+            if isinstance(kept, dict) and not is_leaf(kept):
+                node[path[-1]] = {name: child for name, child in kept.items() if name not in groups}
+        services[holder] = node
+        return replace(self, services=services)
 
     def last_deployment(self, group: str) -> int:
         """When the last deployment of ``group`` was made: milliseconds since the epoch; 0 when there was none."""

@@ -29,13 +29,13 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ggl.bus.errors import BusError, ErrorCode
-from ggl.deploymentd import bootstrap, consent, outcome, rollback, steps
+from ggl.deploymentd import bootstrap, cloud_report, consent, outcome, rollback, steps, switch
 from ggl.deploymentd.activation import Activation
 from ggl.deploymentd.commit import commit_operations, leave_operations
 from ggl.deploymentd.document import ROLLBACK
 from ggl.deploymentd.errors import DeploymentError, Rejected
 from ggl.deploymentd.preparation import Prepared, count, prepare
-from ggl.deploymentd.queue import ACTIVATIONS, Canceled, Journal, forget, now, put
+from ggl.deploymentd.queue import ACTIVATIONS, Canceled, GivesWay, Journal, forget, now, put
 from ggl.deploymentd.record import (
     ACTIVATING,
     FAILED_NO_STATE_CHANGE,
@@ -84,8 +84,8 @@ class Engine:
         return self._journal.deployment
 
     def run(self) -> None:
-        """Raises ``InterruptedError`` when the daemon ends, and ``BusError`` when the runtime cannot be reached: the
-        deployment is then under way still, and is to be taken up again."""
+        """Raises ``InterruptedError`` when the daemon ends, ``BusError`` when the runtime cannot be reached, and
+        ``GivesWay``: the deployment is then under way still, and is to be taken up again."""
         try:
             self._begin()
         except Canceled:
@@ -98,7 +98,7 @@ class Engine:
             except Exception as error:
                 # Whatever happens while the daemon ends happens because of that. And a part of the runtime that is
                 # away comes back.
-                if isinstance(error, InterruptedError) or self._journal.closing or self._is_passing(error):
+                if isinstance(error, InterruptedError | GivesWay) or self._journal.closing or self._is_passing(error):
                     raise
                 self._runtime.check_not_stopping()
                 self._fail(error)
@@ -190,7 +190,10 @@ class Engine:
         self._journal.enter("wait", "waiting for the components to be up")
 
     def _wait(self) -> None:
-        steps.wait(self._runtime, self._journal, self._activation, self._deployment.wait_timeout)
+        deployment = self._deployment
+        steps.wait(self._runtime, self._journal, self._activation, deployment.wait_timeout)
+        if deployment.source_endpoint and not deployment.rolling_back:
+            switch.confirm(self._runtime, self._journal)
         self._to_remove()
 
     def _to_remove(self, **more: Any) -> None:
@@ -319,3 +322,4 @@ class Engine:
         told("deployment %s: %s %s", name, deployment.detailed_status or deployment.status, deployment.cause)
         if deployment.notified:
             consent.tell_updated(self._runtime, name)
+        cloud_report.tell_over(self._runtime, deployment)

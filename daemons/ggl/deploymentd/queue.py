@@ -24,7 +24,10 @@ from ggl.values import InvalidValue
 TABLE = "deployments"
 INPUTS = "deployment-inputs"
 ACTIVATIONS = "deployment-activations"
+LAST = "last-deployment"
+"""Table, and key, of what ``ggl status`` says of the deployment whose status changed last."""
 
+SHOWN = ("deployment_id", "name", "type", "status", "created", "finished")
 HISTORY = 100
 """Deployments that are over and still known."""
 MAX_QUEUED = 100
@@ -55,6 +58,10 @@ class Canceled(Exception):
     """The deployment was canceled before it changed anything."""
 
 
+class GivesWay(Exception):
+    """The deployment waits for the network, and one that was made on this device is to go first."""
+
+
 class Queue:
     """``on_change`` is told every new state of a deployment, on the thread that made it."""
 
@@ -67,6 +74,7 @@ class Queue:
         self._closed = False
         self._last_sequence = 0
         self._reserved: set[str] = set()
+        self._giving_way = ""
 
     def load(self, records: Records) -> None:
         """Take over what is stored; once, before anything else. A record that cannot be read is left out."""
@@ -177,10 +185,26 @@ class Queue:
                     del self._all[deployment.deployment_id]
 
     def next(self) -> Deployment | None:
-        """The one to work on: one that was interrupted, else the first that waits."""
+        """The one to work on: one that was interrupted, else the first that waits.
+
+        Of several that were interrupted, one that changes the device; else a local one, to which another gave way.
+        """
         with self._changed:
             waiting = [deployment for deployment in self._ordered() if deployment.status in (QUEUED, IN_PROGRESS)]
-        return min(waiting, key=lambda deployment: deployment.status != IN_PROGRESS, default=None)
+        begun = [deployment for deployment in waiting if deployment.status == IN_PROGRESS]
+        if not begun:
+            return waiting[0] if waiting else None
+        found = min(begun, key=lambda deployment: (not deployment.is_activating, not deployment.is_local))
+        if found.deployment_id == self._giving_way:
+            return next((deployment for deployment in waiting if deployment.is_local), found)
+        return found
+
+    def give_way(self, deployment_id: str) -> bool:
+        """Let local deployments go before this one, which waits for the network; whether there is any."""
+        with self._changed:
+            local = any(each.status == QUEUED and each.is_local for each in self._all.values())
+            self._giving_way = deployment_id if local else ""
+        return local
 
     def wait(self) -> Deployment | None:
         """Like ``next``, but waits for one; ``None`` when the queue was closed."""
@@ -223,6 +247,9 @@ class Queue:
             name = deployment.deployment_id
             deployment = replace(deployment, writes=deployment.writes + 1)
             value = deployment.to_dict()
+            known = self._all.get(name)
+            if known is None or known.status != deployment.status:
+                operations = [*operations, put(LAST, LAST, {key: value[key] for key in SHOWN})]
             records.transaction([*operations, put(TABLE, name, value)], lambda: bool(records.get(TABLE, name) == value))
         with self._changed:
             self._all[deployment.deployment_id] = deployment
@@ -275,11 +302,13 @@ class Journal:
         if self.deployment.canceling and not self.deployment.is_activating:
             raise Canceled
 
-    def sleep(self, seconds: float) -> None:
-        """Wait, with an eye on what ``check`` looks for."""
+    def sleep(self, seconds: float, *, patiently: bool = False) -> None:
+        """Wait, with an eye on what ``check`` looks for. ``patiently``: raises ``GivesWay`` for local deployments."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             self.check()
+            if patiently and self._queue.give_way(self._id):
+                raise GivesWay
             self._queue.sleep(min(left, 1.0))
         self.check()
 

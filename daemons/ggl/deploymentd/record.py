@@ -78,6 +78,12 @@ class Deployment:
     states: Mapping[str, str] = field(default_factory=dict)
     generation: int = 0
     """The generation that it made, or went back to."""
+    configuration_arn: str = ""
+    """What the cloud calls the configuration that is deployed."""
+    request_id: str = ""
+    """Which request this is, in the words of whoever made it: the same one twice is one deployment."""
+    source_endpoint: str = ""
+    """The IoT data endpoint (``host:port``) that the device was told to leave: its cloud waits for the outcome."""
     trail: str = ""
     """The id under which the logs tell the story of this deployment, from its request on."""
     canceling: bool = False

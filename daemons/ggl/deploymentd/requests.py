@@ -6,6 +6,7 @@ to has been copied, and is in the queue durably, when it is answered.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from contextlib import contextmanager
@@ -15,20 +16,25 @@ from uuid import uuid4
 
 from ggl.bus.errors import BusError, ErrorCode
 from ggl.deploymentd import forward, rollback
+from ggl.deploymentd.candidates import Candidates
 from ggl.deploymentd.configuration import plain
+from ggl.deploymentd.connected import cloud_of
 from ggl.deploymentd.current import Current
 from ggl.deploymentd.difference import difference
 from ggl.deploymentd.document import DEFAULT_WAIT, Document, decode, encode
 from ggl.deploymentd.errors import DeploymentError
 from ggl.deploymentd.generation import Generation
+from ggl.deploymentd.groups import left_groups
 from ggl.deploymentd.local import LocalRequest, decode_request, local_document
 from ggl.deploymentd.outcome import failure_of
+from ggl.deploymentd.patience import Patience
 from ggl.deploymentd.queue import AlreadyKnown, QueueFull, now
 from ggl.deploymentd.record import CANCELED, DOCUMENT, LOCAL, ROLLBACK_TYPE, TYPES, Deployment
 from ggl.deploymentd.runtime import Runtime
 from ggl.deploymentd.space import STORE_LIMIT
 from ggl.deploymentd.staging import Staging, stage, staging_of
 from ggl.deploymentd.store import Store
+from ggl.deploymentd.switch import find_switch
 from ggl.deploymentd.worker import clear_up
 from ggl.values import InvalidValue, get_bool, get_dict, get_float, get_int, get_str
 
@@ -73,6 +79,8 @@ class Requests:
             policy=document.failure_policy,
             roots=dict(document.roots),
             requested_by=get_str(params, "requested_by", ""),
+            configuration_arn=document.configuration_arn,
+            request_id=get_str(params, "request_id", ""),
             trail=trail,
         )
         return self._add(deployment, {"document": encode(document)}, *_directories(params))
@@ -127,6 +135,9 @@ class Requests:
         name = deployment.deployment_id
         with self._queue.reserved(name), self._runtime(deployment.trail) as runtime:
             known = self._queue.get(name)
+            if known is not None and deployment.request_id and known.request_id == deployment.request_id:
+                # Whoever asks again has not heard the answer.
+                return {"deployment_id": name, "known": True}
             if known is not None and not known.is_over:
                 raise BusError(ErrorCode.BUSY, f"deployment {name} is {known.status} already")
             staging = staging_of(self._root, name)
@@ -168,13 +179,18 @@ class Requests:
             self._stage(staging, *directories, current)
             try:
                 image = runtime.current_image()
-                site = forward.Site(self._root, current, image, runtime.units())
                 forward.check(document, current, from_jobs=False)
-                store = Store(self._root, staging)
+                cloud = cloud_of(self._root, runtime, None)
+                patience = Patience(cloud=cloud.data_plane, online=cloud.online)
+                left = left_groups(patience, current, document.group)
+                site = forward.Site(self._root, current.without_groups(left), image, runtime.units(), left)
+                store = Store(self._root, staging, current.arns)
                 store.check()
-                versions = forward.choose(document, current, store)
-                targets, contents = forward.fetch(site, document, versions, store, staging)
-                worked = forward.work_out(site, document, targets, contents)
+                candidates = Candidates(patience, store, forward.attributes(current), prefers_local=True)
+                versions = forward.choose(document, site.current, store, candidates)
+                targets, contents = forward.fetch(site, document, versions, store, staging, patience)
+                worked = forward.work_out(site, document, targets, contents, store)
+                find_switch(current, worked.configurations)
             finally:
                 staging.remove()
         return difference(worked.activation, image, current, worked.changed, worked.configurations, worked.groups)
@@ -216,10 +232,22 @@ class Requests:
 
 
 def _document(params: Mapping[str, Any]) -> Document:
-    document = decode(get_dict(params, "document"))
+    document = decode(_parsed(params))
     if "timeout" in params:
         document = replace(document, wait_timeout=_timeout(params))
     return document
+
+
+def _parsed(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The document as plain data; it may come as JSON text."""
+    text = params.get("document")
+    if not isinstance(text, str):
+        return get_dict(params, "document")
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidValue(f"the deployment document is not JSON: {error}") from None
+    return get_dict({"document": data}, "document")
 
 
 def _local(request: LocalRequest, current: Current) -> Document:

@@ -5,6 +5,9 @@ version: the one that runs now is kept if it will do, otherwise the newest that 
 requirements, which may change other choices; this is repeated until nothing changes. Where that leads nowhere, older
 versions are tried: one component after the other, back to a choice that had a part in the failure, and within a limit
 of attempts. So what can be put together from the known versions is found, and as a rule with the newest ones.
+
+Where the cloud has a say, it is asked through ``Known.decide`` for each component with everything that is required of
+it so far; what it answers becomes known.
 """
 
 from __future__ import annotations
@@ -36,6 +39,12 @@ class Demand:
     source: str
     by: str = ""
     """The component that asks; empty for a root."""
+    group: str = ""
+    """The group that a root belongs to."""
+
+
+def _nobody(_component: str, _asked: Sequence[Demand], local: str | None) -> str | None:
+    return local
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,11 @@ class Known:
     running: Mapping[str, str]
     provided: Mapping[str, str | None]
     """Components that the runtime itself is, with the version they count as; ``None`` will do for every requirement."""
+    decide: Callable[[str, Sequence[Demand], str | None], str | None] = _nobody
+    """The version of a component that everybody shall have, given the best that is known already (``None``: there is
+    none); what it returns is known afterwards. It gives the same answer to the same question."""
+    lacking: str = "there is no recipe for it: add one to the recipes that are deployed"
+    """What to say of a component that nothing is known of."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +196,7 @@ def _pick(component: str, asked: Sequence[Demand], known: Known) -> str | None:
         provided = known.provided[component]
         requirements = _requirements(component, asked)
         return ANY if provided is None else provided if satisfies(provided, requirements) else None
-    return next(_candidates(component, asked, known), None)
+    return known.decide(component, asked, next(_candidates(component, asked, known), None))
 
 
 def _candidates(component: str, asked: Sequence[Demand], known: Known) -> Iterator[str]:
@@ -204,7 +218,7 @@ def _unsatisfied(conflict: _Conflict, known: Known, *, gave_up: bool) -> Deploym
     elif versions := known.versions(component):
         available = f"available: {', '.join(sorted(versions, key=parse_version))}"
     else:
-        available = "there is no recipe for it: add one to the recipes that are deployed"
+        available = known.lacking
     sources = "; ".join(f"{demand.source} requires {demand.requirement or '*'}" for demand in asked)
     more = f"; {MAX_ATTEMPTS} other choices do not go together either" if gave_up else ""
     return DeploymentError(

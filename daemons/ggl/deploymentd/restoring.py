@@ -218,7 +218,7 @@ def _ordered(components: Mapping[str, str], requirements: Mapping[str, Mapping[s
 
 
 def _part(image: Image, generation: Generation, component: str, *, others: bool) -> Contents:
-    """The files of ``component``, or (``others``) of all but it."""
+    """The files of ``component``, or (``others``) of all but it; and all images, since they name no component."""
     version = generation.components.get(component, "")
 
     def belongs(path: str) -> bool:
@@ -231,4 +231,5 @@ def _part(image: Image, generation: Generation, component: str, *, others: bool)
     return Contents(
         {path: file for path, file in contents.files.items() if belongs(path)},
         {path: archive for path, archive in contents.archives.items() if belongs(path)},
+        contents.images,
     )

@@ -27,6 +27,8 @@ T = TypeVar("T")
 PATIENCE = 30.0
 """Seconds to go on trying to reach a daemon."""
 _PASSING = (ErrorCode.NOCONN, ErrorCode.BUSY, ErrorCode.RETRY)
+_MARGIN = 15.0
+"""Seconds that somebody who works for a limited time may need beyond it to say how it went."""
 _LOOK = 1.0
 """Seconds after which a wait for an answer looks whether it should go on."""
 
@@ -211,6 +213,19 @@ class Runtime:
             self._try(interface, lambda client: client.call(method, params))
         except BusError as error:
             _log.warning("%s cannot be told: %s", interface, error)
+
+    def connection(self) -> dict[str, Any]:
+        """What there is to say of the connection to AWS IoT Core; nothing, when nobody knows."""
+        try:
+            found = self._try("aws_iot_mqtt", lambda client: client.call("status"))
+        except BusError as error:
+            _log.warning("whether the device is connected is not known: %s", error)
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def try_endpoint(self, interface: str, params: dict[str, Any], timeout: float) -> None:
+        """Have ``interface`` try another endpoint, for ``timeout`` seconds. Raises ``BusError``."""
+        self._try(interface, lambda client: client.call("try_endpoint", params, timeout + _MARGIN))
 
     def healths(self) -> list[dict[str, Any]]:
         """The health of every component."""

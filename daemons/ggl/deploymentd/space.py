@@ -18,14 +18,26 @@ STORE_LIMIT = 10_000_000_000
 """Bytes the component store may take when the nucleus' ``componentStoreMaxSizeBytes`` says nothing else."""
 
 
-def check_space(root: Root, needed: int, limit: int = STORE_LIMIT) -> None:
+def check_space(root: Root, needed: int, limit: int = STORE_LIMIT, staged: Path | None = None) -> None:
     """Raises ``DeploymentError`` when ``needed`` more bytes do not fit on the disk or into the component store.
 
-    ``limit`` is what the whole store may take, in bytes.
+    ``limit`` is what the whole store may take, in bytes. The artifacts below ``staged`` will be put into it as well.
     """
     if needed > 0:
         check_free(root.packages, needed)
-        check_limit(root.packages, needed, limit)
+        check_limit(root.packages, needed + (_fresh(staged, root.artifacts) if staged else 0), limit)
+
+
+def _fresh(staged: Path, stored: Path) -> int:
+    """The bytes of the files below ``staged`` that, by their size, are not below ``stored`` already."""
+    total = 0
+    for folder, _folders, names in os.walk(staged):
+        for name in names:
+            path = Path(folder, name)
+            there = stored / path.relative_to(staged)
+            size = path.lstat().st_size
+            total += 0 if there.is_file() and there.stat().st_size == size else size
+    return total
 
 
 def check_free(path: Path, needed: int) -> None:
@@ -56,6 +68,11 @@ def no_room_to_unpack(path: Path, archive: str) -> DeploymentError:
         f"what is in {archive} takes more than the {left} that may still be written to the disk of {path} "
         f"({size_text(RESERVE)} must stay free): remove what is not needed there, or deploy less"
     )
+
+
+def disk_is_full(path: Path) -> DeploymentError:
+    """The error for a disk that had room when it was asked, and has none now that ``path`` is written."""
+    return _critical(f"the disk became full while {path.name.strip('.')} was written: remove what is not needed there")
 
 
 def room(path: Path) -> int:

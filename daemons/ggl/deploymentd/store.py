@@ -12,10 +12,11 @@ Here it is only read, together with what was staged for the deployment under way
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ggl.deploymentd.answers import Answers, is_answer
 from ggl.deploymentd.digests import Digests
 from ggl.deploymentd.errors import DeploymentError, recipe_codes
 from ggl.host.unit import INSTALL_SUFFIX, ONCE_PHASES
@@ -41,11 +42,15 @@ _log = get_logger("deployment-store")
 
 class Store:
     """The recipes of ``root`` and, before those, of ``staging``; each is read once. An instance lives as long as one
-    deployment."""
+    deployment. ``arns``: those of components that run, by name and version."""
 
-    def __init__(self, root: Root, staging: Staging | None = None) -> None:
+    def __init__(
+        self, root: Root, staging: Staging | None = None, arns: Mapping[tuple[str, str], str] | None = None
+    ) -> None:
         self._root = root
         self._staging = staging
+        self._arns = dict(arns or {})
+        self._answers = None if staging is None else Answers(staging)
         self._staged: dict[tuple[str, str], tuple[Recipe, Path]] | None = None
         self._recipes: dict[str, dict[str, tuple[Recipe, Path]]] = {}
         self.digests = Digests(root)
@@ -65,6 +70,30 @@ class Store:
     def dependencies(self, name: str, version: str) -> tuple[Dependency, ...]:
         return self.recipe(name, version).dependencies
 
+    def is_given(self, name: str, version: str) -> bool:
+        """Whether the recipe came with the deployment itself: then it is meant, whatever others there are."""
+        found = self._read_staged().get((name, version))
+        return found is not None and not is_answer(found[1])
+
+    def arn(self, name: str, version: str) -> str:
+        """What the cloud calls this component version; empty when that is not known."""
+        answered = "" if self._answers is None else self._answers.arn(name, version)
+        return answered or self._arns.get((name, version), "")
+
+    def adopt(self, recipe: Recipe, text: bytes, arn: str) -> None:
+        """Take a recipe that came from the cloud; it counts from now on, unless there is the same already.
+
+        Raises ``DeploymentError`` for one that cannot run here, and ``OSError``.
+        """
+        check_deployable(recipe)
+        assert self._answers is not None, "only a deployment asks the cloud"
+        known = self._known(recipe.name).get(recipe.version)
+        if known is None or known[0] != recipe:
+            path = self._answers.keep(recipe, text)
+            self._read_staged()[recipe.name, recipe.version] = recipe, path
+            self._known(recipe.name)[recipe.version] = recipe, path
+        self._answers.keep_arn(recipe.name, recipe.version, arn)
+
     def check(self) -> list[str]:
         """Read what was staged; returns ``name version`` of each recipe. Raises ``DeploymentError``."""
         return [f"{name} {version}" for name, version in self._read_staged()]
@@ -75,7 +104,7 @@ class Store:
         found: dict[tuple[str, str], tuple[Recipe, Path]] = {}
         for path in _recipe_files(self._staging):
             recipe = _load_staged(path)
-            if recipe is None:
+            if recipe is None or (is_answer(path) and (recipe.name, recipe.version) in found):
                 continue
             other = found.setdefault((recipe.name, recipe.version), (recipe, path))
             if other[0] != recipe:

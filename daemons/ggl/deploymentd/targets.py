@@ -137,8 +137,9 @@ def target_units(root: Root, target: Target, content: str) -> tuple[Unit, ...]:
         raise recipe_failure(error) from None
 
 
-def service_operations(target: Target, current: Current) -> list[dict[str, Any]]:
+def service_operations(target: Target, current: Current, arn: str = "") -> list[dict[str, Any]]:
     """The operations that record what is deployed, besides the configuration, where it differs from what is recorded.
+    ``arn`` is what the cloud calls the component version; empty when it does not come from there.
 
     What is there is deleted first: on a device whose clock was set back the writes would be older and lose.
     """
@@ -151,6 +152,7 @@ def service_operations(target: Target, current: Current) -> list[dict[str, Any]]
         "dependencies": [f"{each.name}:{'HARD' if each.hard else 'SOFT'}" for each in recipe.dependencies],
         "lifecycle": target.raw_lifecycle,
         "runWith": target.run_with or None,
+        "arn": arn or None,
     }
     if before not in (None, recipe.version):
         record["previousVersion"] = before

@@ -11,7 +11,7 @@ from ggl.bus.errors import BusError
 from ggl.bus.trail import current, new_trail
 from ggl.deploymentd import cleanup
 from ggl.deploymentd.engine import Engine
-from ggl.deploymentd.queue import Journal
+from ggl.deploymentd.queue import GivesWay, Journal
 from ggl.deploymentd.runtime import Runtime
 from ggl.deploymentd.staging import orphans, staging_of
 from ggl.log import get_logger
@@ -41,6 +41,8 @@ def work(root: Root, queue: Queue, loaded: Callable[[], None]) -> None:
             _run(root, queue, runtime, deployment)
         except InterruptedError:
             return
+        except GivesWay:
+            _log.info("deployment %s: waits for the network; a local one goes first", deployment.deployment_id)
         except Exception as error:
             if queue.closed:
                 return

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from ggl.bus.errors import BusError, ErrorCode
+from ggl.host import told
 from ggl.host.received import received_unit
 from ggl.host.table import Kept
 from ggl.values import get_list, get_str, get_str_list
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from ggl.bus.request import Request, Stream
     from ggl.host.status import UnitStatus
     from ggl.host.table import UnitTable
+    from ggl.paths import Root
 
 Handler = Callable[["Request", dict[str, Any]], Any]
 
@@ -43,9 +45,10 @@ C = TypeVar("C", bound=_Core)
 
 
 class HostMethods(Generic[U, C]):
-    """``table`` has to be set before the first request."""
+    """``table`` and ``root`` have to be set before the first request."""
 
     table: UnitTable[U, C]
+    root: Root
 
     def __init__(self, loop: Loop) -> None:
         self.loop = loop
@@ -125,6 +128,7 @@ class HostMethods(Generic[U, C]):
             unit.start()
             if unit.name in self.table.units:
                 self.table.save_wanted(self.table.units[unit.name])
+                self._tell(unit)
 
     def _stop(self, request: Request, params: dict[str, Any]) -> Any:
         names = {name: self.find(name).name for name in get_str_list(params, "names")}
@@ -132,7 +136,10 @@ class HostMethods(Generic[U, C]):
         stopped = countdown(1 + len(core), lambda: self._reply_soon(request))
         for daemon in core:
             daemon.stop(stopped)
-        self.table.stop([self.table.units[name] for name in names if name in self.table.units], stopped)
+        components = [self.table.units[name] for name in names if name in self.table.units]
+        self.table.stop(components, stopped)
+        for unit in components:
+            self._tell(unit)
         return request.defer()
 
     def _restart(self, _request: Request, params: dict[str, Any]) -> None:
@@ -144,10 +151,15 @@ class HostMethods(Generic[U, C]):
                 unit = self.table.units[name]
                 unit.restart()
                 self.table.save_wanted(unit)
+                self._tell(unit)
 
     def _reset(self, _request: Request, params: dict[str, Any]) -> None:
         for name in get_str_list(params, "names"):
             self.component(name).reset()
+
+    def _tell(self, unit: Shown) -> None:
+        """Somebody wants a component to be up or down: tell who wants to know."""
+        told.tell(self.loop, self.root, unit.status().component)
 
     def _reply_soon(self, request: Request) -> None:
         self.loop.call_soon(lambda: request.reply(None))

@@ -1,8 +1,9 @@
-"""Daemons that want to hear of components that fail, on whatever host.
+"""Daemons that want to hear of what happens to components, on whatever host.
 
 A daemon says so by a file in the run directory, named after its interface: as long as it is there, the host calls
-``component_failed`` on that interface at each error of a component's unit, whether it will be tried again or not. So
-nobody has to be there to watch, and where nobody wants to know, nobody is started.
+``component_changed`` on that interface at each error of a component's unit, whether it will be tried again or not, and
+whenever somebody has one started, stopped or restarted. So nobody has to be there to watch, and where nobody wants to
+know, nobody is started.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ if TYPE_CHECKING:
     from ggl.bus.loop import Loop
     from ggl.paths import Root
 
-DIRECTORY = "told-of-failures"
-METHOD = "component_failed"
+DIRECTORY = "told-of-components"
+METHOD = "component_changed"
 CONNECT_SECONDS = 2.0
 
 _log = get_logger("host")
 
 
-def tell_of_failures(root: Root, daemon: str, *, wanted: bool) -> None:
+def want_to_know(root: Root, daemon: str, *, wanted: bool) -> None:
     """From now on tell ``daemon``, or do not any more."""
     path = root.run / DIRECTORY / find(daemon).interfaces[0]
     try:
@@ -32,7 +33,7 @@ def tell_of_failures(root: Root, daemon: str, *, wanted: bool) -> None:
             path.parent.mkdir(mode=0o700, exist_ok=True)
             path.touch() if wanted else path.unlink()
     except OSError as error:
-        _log.warning("%s will not hear of components that fail: %s: %s", daemon, path, error.strerror)
+        _log.warning("%s will not hear of components: %s: %s", daemon, path, error.strerror)
 
 
 def who_wants_to_know(root: Root) -> list[str]:
@@ -45,7 +46,7 @@ def who_wants_to_know(root: Root) -> list[str]:
 
 
 def tell(loop: Loop, root: Root, component: str) -> None:
-    """Tell them, from a loop, that ``component`` has failed."""
+    """Tell them, from a loop, of ``component``."""
     for interface in who_wants_to_know(root):
         _tell(loop, root, interface, component)
 
@@ -60,7 +61,7 @@ def _tell(loop: Loop, root: Root, interface: str, component: str) -> None:
         loop.call_soon(remote.close)
 
     def failed(error: BusError) -> None:
-        _log.warning("%s was not told that %s has failed: %s", interface, component, error)
+        _log.warning("%s was not told of %s: %s", interface, component, error)
         loop.call_soon(remote.close)
 
     remote.call(METHOD, {"component": component}, told, failed)
@@ -75,4 +76,4 @@ def tell_at_once(root: Root, component: str) -> None:
             with connect(interface, root, CONNECT_SECONDS) as client:
                 client.notify(METHOD, {"component": component})
         except BusError as error:
-            _log.warning("%s was not told that %s has failed: %s", interface, component, error)
+            _log.warning("%s was not told of %s: %s", interface, component, error)

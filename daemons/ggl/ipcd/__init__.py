@@ -31,9 +31,9 @@ method         parameters                result
                                          (both optional): see ``ggl.ipcd.trace``
 =============  ========================  ========================================================================
 
-Two more are for other daemons: ``configuration_changed`` (key_path) is nil, and says that other groups may use the
-command line tool now; ``check_debug_password`` (username, password) is whether they let somebody in to the local debug
-console.
+More are for other daemons: ``component_of`` (token) is whose token it is, nil if nobody's; ``configuration_changed``
+(key_path) is nil, and says that other groups may use the command line tool now; ``check_debug_password`` (username,
+password) is whether they let somebody in to the local debug console.
 
 Bus interface ``gg_registration``, open to every user of the device, for components that serve operations:
 

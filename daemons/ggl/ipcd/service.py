@@ -16,7 +16,7 @@ from ggl.ipcd.policies import PolicyCache
 from ggl.ipcd.refusals import Refusals
 from ggl.ipcd.registration import INTERFACE, Registrations
 from ggl.ipcd.router import Router, Taken
-from ggl.ipcd.tokens import Tokens, TooManyComponents
+from ggl.ipcd.tokens import Tokens, TooManyComponents, is_token
 from ggl.ipcd.trace import Tracer, Watcher
 from ggl.log import get_logger
 from ggl.paths import IPC_SOCKET_NAME
@@ -41,6 +41,7 @@ def setup(context: Context) -> None:
         "gg_ipc",
         {
             "token": Method(service.token),
+            "component_of": Method(service.component_of),
             "configuration_changed": Method(lambda request, params: service.cli_clients.refresh()),
             "check_debug_password": Method(service.console.check),
             "register": Method(service.register),
@@ -114,6 +115,10 @@ class Service:
         except OSError as error:
             _log.error("cannot keep a token: %s", error)
             raise BusError(ErrorCode.FAILURE, f"cannot keep a token: {error.strerror}") from None
+
+    def component_of(self, _request: Request, params: dict[str, Any]) -> str | None:
+        token = get_str(params, "token")
+        return self._tokens.shown(token) if is_token(token) else None
 
     def register(self, request: Request, params: dict[str, Any]) -> None:
         operation, interface = get_str(params, "operation"), get_str(params, "interface")

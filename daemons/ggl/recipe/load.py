@@ -14,6 +14,7 @@ from typing import Any
 from ggl.recipe.fields import Fields, scalar_text
 from ggl.recipe.model import (
     COMPONENT_TYPES,
+    DOCKER,
     FORMAT_VERSION,
     GENERIC,
     PERMISSIONS,
@@ -204,6 +205,15 @@ def _artifact(data: Any, path: str, problems: list[Problem]) -> Artifact:
         fields.wrong("URI", f"scheme '{scheme}:' is not supported: {known}", "UNSUPPORTED_ARTIFACT_SCHEME")
     elif scheme.lower() == "s3" and not re.fullmatch(r"//[^/]+/.*[^/]", rest, re.DOTALL):
         fields.wrong("URI", "must name a bucket and a file: s3://bucket/path/file", "S3_ARTIFACT_URI_NOT_VALID")
-    elif not rest or "\0" in rest or (scheme.lower() != "docker" and artifact.file_name in ("", ".", "..")):
+    elif scheme.lower() == DOCKER and not _is_image(rest):
+        text = f"{rest!r} is no container image: use docker:registry/name:tag or docker:name@sha256:..."
+        fields.wrong("URI", text, "DOCKER_ARTIFACT_URI_NOT_VALID")
+    elif not rest or "\0" in rest or (scheme.lower() != DOCKER and artifact.file_name in ("", ".", "..")):
         fields.wrong("URI", f"{artifact.uri!r} does not end in a file name: {known}", "ARTIFACT_URI_NOT_VALID")
     return artifact
+
+
+def _is_image(reference: str) -> bool:
+    from ggl.recipe.image import parse_image  # few recipes have any
+
+    return parse_image(reference) is not None

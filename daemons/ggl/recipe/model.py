@@ -18,13 +18,17 @@ COMPONENT_TYPES = (GENERIC, "aws.greengrass.lambda", "aws.greengrass.plugin", "a
 PERMISSIONS = ("NONE", "OWNER", "ALL")
 UNARCHIVE = ("NONE", "ZIP", "TAR")
 _TAR_SUFFIXES = (".tar.gz", ".tar.bz2", ".tar.xz")
-SCHEMES = ("s3", "greengrass", "docker")
+DOCKER = "docker"
+SCHEMES = ("s3", "greengrass", DOCKER)
+DOCKER_COMPONENT = "aws.greengrass.DockerApplicationManager"
+TOKEN_COMPONENT = "aws.greengrass.TokenExchangeService"
 
 BUILT_IN = frozenset(
     {
         NUCLEUS,
         NUCLEUS_ALIAS,
-        "aws.greengrass.TokenExchangeService",
+        TOKEN_COMPONENT,
+        DOCKER_COMPONENT,
         "aws.greengrass.Cli",
     }
 )
@@ -92,9 +96,14 @@ class Artifact:
         return self.uri.partition(":")[0].lower()
 
     @property
+    def image(self) -> str:
+        """The reference of a container image; empty for a file."""
+        return self.uri.partition(":")[2] if self.scheme == DOCKER else ""
+
+    @property
     def file_name(self) -> str:
-        """Name of the file in the component's artifact directory; empty for a Docker image, which is no file."""
-        return "" if self.scheme == "docker" else self.uri.partition(":")[2].rpartition("/")[2]
+        """Name of the file in the component's artifact directory; empty for a container image, which is no file."""
+        return "" if self.scheme == DOCKER else self.uri.partition(":")[2].rpartition("/")[2]
 
     @property
     def unarchived_name(self) -> str:

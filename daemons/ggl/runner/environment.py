@@ -17,6 +17,7 @@ DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """For a runtime that was itself started without one, as the first process of a container may be."""
 _PROXY = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _NO_PROXY = "NO_PROXY"
+_LOCAL = "localhost,127.0.0.1"
 
 
 def component_environment(
@@ -69,8 +70,8 @@ def _proxy_environment(network_proxy: Any) -> dict[str, str]:
     url = _proxy_url(_text(proxy.get("url")), _text(proxy.get("username")), proxy.get("password"))
     direct = _text(section.get("noProxyAddresses"))
     if url:
-        # The credential endpoint is on localhost, where no proxy reaches it.
-        direct = f"localhost,{direct}" if direct else "localhost"
+        # The credential endpoint is on this device, where no proxy reaches it.
+        direct = f"{_LOCAL},{direct}" if direct else _LOCAL
     environment = dict.fromkeys(_PROXY, url) if url else {}
     if direct:
         environment[_NO_PROXY] = direct

@@ -11,11 +11,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from ggl.cloud import needs_credentials
 from ggl.host.unit import ONCE_PHASES, Command, Unit
 from ggl.paths import Root
 from ggl.version import NUCLEUS, NUCLEUS_ALIAS
+
+T = TypeVar("T")
 
 EXIT_NOT_STARTED = 203
 """Exit status of a process that failed before its script or daemon began."""
@@ -136,10 +139,16 @@ def _common_environment(unit: Unit, root: Root) -> dict[str, str]:
     from ggl.runner.environment import component_environment
 
     with connect("gg_config", root, 30.0) as config:
-        system = _read(config, ["system"])
+        system: dict[str, Any] = _read(config, ["system"], {})
         nucleus: dict[str, Any] = {}
-        for name in (NUCLEUS, NUCLEUS_ALIAS):
-            nucleus = nucleus or _read(config, ["services", name, "configuration"])
+        for name in (NUCLEUS_ALIAS, NUCLEUS):
+            nucleus |= _read(config, ["services", name, "configuration"], {})
+        # Only whoever names the service as a dependency gets credentials; it serves no port for nobody.
+        dependencies: list[Any] = _read(config, ["services", unit.component, "dependencies"], [])
+    tes_port = None
+    if needs_credentials(dependencies):
+        with connect("aws_iot_tes", root, 30.0) as tes:
+            tes_port = tes.call("serve_port")
     with connect("gg_ipc", root, 30.0) as ipc:
         token = ipc.call("token", {"component": unit.component, "users": _users(unit)})
     return component_environment(
@@ -149,6 +158,7 @@ def _common_environment(unit: Unit, root: Root) -> dict[str, str]:
         ipc_socket=str(root.ipc_socket),
         registration_socket=str(root.bus_socket("gg_registration")),
         inherited=os.environ,
+        tes_port=tes_port,
     )
 
 
@@ -168,13 +178,14 @@ def _users(unit: Unit) -> dict[str, list[int]]:
     return users
 
 
-def _read(config: Any, key_path: list[str]) -> dict[str, Any]:
+def _read(config: Any, key_path: list[str], default: T) -> T:
+    """What is there, if it is of the kind of ``default``."""
     from ggl.bus.errors import BusError, ErrorCode
 
     try:
         value = config.call("read", {"key_path": key_path})
     except BusError as error:
         if error.code is ErrorCode.NOENTRY:
-            return {}
+            return default
         raise
-    return value if isinstance(value, dict) else {}
+    return value if isinstance(value, type(default)) else default

@@ -66,6 +66,10 @@ class Runtime:
     generations: list[dict[str, Any]] = field(default_factory=list)
     canceled: dict[str, Any] = field(default_factory=dict)
     """What an attempt to cancel comes to."""
+    records: dict[str, Any] = field(default_factory=dict)
+    """What the configuration store keeps for other daemons, by table."""
+    mqtt: dict[str, Any] = field(default_factory=dict)
+    """What the daemon that holds the connection to AWS IoT Core says of it."""
     fold_case: bool = False
     """Whether configuration keys may be asked for in any letter case, as in the real store."""
     fail_preview: str = ""
@@ -95,6 +99,7 @@ class Runtime:
                 "write": Method(self._write),
                 "delete": Method(self._note),
                 "subscribe": Method(self._config_stream),
+                "get": Method(lambda _r, p: self._record(p["table"])),
             },
             "gg_deployment": {
                 **{name: Method(self._create) for name in ("create_local_deployment", "create_deployment", "rollback")},
@@ -105,6 +110,7 @@ class Runtime:
                 "get": Method(lambda *_: self.deployments[-1]),
                 "subscribe": Method(self._deployment_stream),
             },
+            "aws_iot_mqtt": {"status": Method(lambda *_: self.mqtt)},
             "gg_odd": {
                 name.lower(): Method(lambda _r, _p, name=name: _fail(ErrorCode(name)))  # type: ignore[misc]
                 for name in ErrorCode
@@ -123,6 +129,11 @@ class Runtime:
                 raise BusError(ErrorCode.NOENTRY, f"no key {path}")
             value = value[key]
         return value
+
+    def _record(self, table: str) -> Any:
+        if table not in self.records:
+            raise BusError(ErrorCode.NOENTRY, f"no record in {table}")
+        return self.records[table]
 
     def _write(self, request: Request, params: dict[str, Any]) -> None:
         self._note(request, params)

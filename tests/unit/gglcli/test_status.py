@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 from gglcli import output, status
@@ -101,3 +102,70 @@ def test_watching_shows_each_change_once(ggl, runtime, monkeypatch) -> None:
     result = ggl("status", "--watch", "--json")
     assert result.code == 130
     assert [json.loads(line)["healthy"] for line in result.out.splitlines()] == [True, False]
+
+
+# -- the cloud -------------------------------------------------------------------------------------------------------
+
+EXPIRES = 4_102_444_800_000
+CONNECTED = {
+    "configured": True,
+    "connected": True,
+    "since": 1_795_315_200_000,
+    "endpoint": "a1-ats.iot.eu-central-1.amazonaws.com",
+    "client_ids": ["Pump7"],
+    "thing": "Pump7",
+    "certificate_expires": EXPIRES,
+    "last_error": "",
+    "next_try": 0,
+}
+
+
+def test_a_device_without_a_cloud_shows_nothing_of_one(ggl, runtime) -> None:
+    runtime.add_unit("ggl.core.iotcored")
+    result = ggl("status", "--json").json
+    assert result["cloud"] is None
+    assert result["last_deployment"] is None
+    names = [line.split()[0] for line in ggl("status").out.splitlines() if line]
+    assert not {"cloud", "thing", "endpoint", "certificate", "deployment"} & set(names)
+
+
+def test_a_connected_device_shows_to_what_and_as_whom(ggl, runtime) -> None:
+    runtime.add_unit("ggl.core.iotcored", active_state="active")
+    runtime.mqtt = dict(CONNECTED)
+    runtime.records["last-deployment"] = {"deployment_id": "d-1", "status": "FAILED", "finished": 1_795_315_200_000}
+    result = ggl("status", "--json").json
+    assert result["cloud"] == {
+        "state": "connected",
+        "thing": "Pump7",
+        "endpoint": "a1-ats.iot.eu-central-1.amazonaws.com",
+        "since": 1_795_315_200_000,
+        "next_try": 0,
+        "last_error": "",
+        "certificate_expires": EXPIRES,
+    }
+    assert result["last_deployment"]["status"] == "FAILED"
+    shown = ggl("status").out
+    assert "connected, for" in shown
+    assert "valid until 2100-01-01" in shown
+    assert "FAILED, d-1" in shown
+
+
+def test_an_offline_device_shows_why_and_is_healthy(ggl, runtime) -> None:
+    runtime.add_unit("ggl.core.iotcored", active_state="active")
+    soon = int((time.time() + 20 * 86400) * 1000)
+    runtime.mqtt = {
+        **CONNECTED,
+        "connected": False,
+        "last_error": "no answer",
+        "next_try": 1,
+        "certificate_expires": soon,
+    }
+    result = ggl("status")
+    assert result.code == 0
+    assert "offline, next try in 0.0s, no answer" in result.out
+    assert "expires soon, on " in result.out
+
+
+def test_a_daemon_that_ends_again_and_again_is_said_to(ggl, runtime) -> None:
+    runtime.add_unit("ggl.core.iotcored", active_state="activating", sub_state="auto-restart")
+    assert ggl("status", "--json").json["cloud"]["last_error"] == "iotcored is restarting"

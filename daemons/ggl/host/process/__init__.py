@@ -38,5 +38,5 @@ reboot       command (optional)                          nil when the command th
 
 A unit that is given up, and a core daemon that is left alone for a while, leave a file in ``<root>/recovery``, named
 after the unit: ``{unit, component, version, phase, result, exit_status, status_text, revision, time (ms)}``. The daemon
-``recoveryd``, if there is one, is started then.
+``recoveryd``, if there is one, is started then. Who wants to hear of each error is told: see ``ggl.host.told``.
 """

@@ -32,6 +32,7 @@ class HostService(HostMethods[RunningUnit, CoreDaemon]):
     def serve(self, supervisor: Supervisor, shutdown: Callable[[], None], restart: Callable[[], None]) -> None:
         """``shutdown`` and ``restart`` stop the whole runtime, the one for good."""
         self.table = self._supervisor = supervisor
+        self.root = supervisor.root
         self._shutdown = shutdown
         self._restart_all = restart
         handlers: dict[str, Handler] = {

@@ -40,6 +40,7 @@ class HostService(HostMethods[SupervisedUnit, CoreDaemon]):
         self._context = context
         self._backlog = Backlog()
         self._held = False
+        self.root = context.root
         self.table = self._supervision = Supervision(context.loop, Layout(context.root), self.on_change, self._on_ready)
         handlers: dict[str, Handler] = {
             **{name: self._settled(handler) for name, handler in self.questions().items()},

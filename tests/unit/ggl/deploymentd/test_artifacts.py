@@ -11,14 +11,18 @@ import stat
 import tarfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ggl.cloud.settings import Settings
 from ggl.deploymentd import artifacts
 from ggl.deploymentd.artifacts import content_digest, prepare
 from ggl.deploymentd.contents import Contents, File
+from ggl.deploymentd.dataplane import DataPlane
 from ggl.deploymentd.errors import DeploymentError
 from ggl.deploymentd.fetch import FETCHERS, Context
+from ggl.deploymentd.patience import Patience
 from ggl.deploymentd.placing import place
 from ggl.deploymentd.staging import Staging, staging_of
 from ggl.deploymentd.store import Store
@@ -34,7 +38,7 @@ def zipped(**entries: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def prepared(workshop: Workshop, uris: str, name: str = "d", **more: int) -> tuple[Contents, Staging]:
+def prepared(workshop: Workshop, uris: str, name: str = "d", **more: Any) -> tuple[Contents, Staging]:
     workshop.recipe("A", artifacts=uris)
     staging = workshop.stage(name)
     store = Store(workshop.root, staging)
@@ -43,17 +47,17 @@ def prepared(workshop: Workshop, uris: str, name: str = "d", **more: int) -> tup
     return prepare(workshop.root, staging, recipe, recipe.manifests[0], None, store, **more), staging
 
 
-def ready(workshop: Workshop, uris: str, name: str = "d") -> Contents:
+def ready(workshop: Workshop, uris: str, name: str = "d", **more: Any) -> Contents:
     """Deploy, as far as the store is concerned."""
-    contents, staging = prepared(workshop, uris, name)
+    contents, staging = prepared(workshop, uris, name, **more)
     place(workshop.root, staging, contents)
     staging.remove()
     return contents
 
 
-def refusal(workshop: Workshop, uris: str) -> tuple[str, tuple[str, ...]]:
+def refusal(workshop: Workshop, uris: str, **more: Any) -> tuple[str, tuple[str, ...]]:
     with pytest.raises(DeploymentError) as caught:
-        prepared(workshop, uris)
+        prepared(workshop, uris, **more)
     staging_of(workshop.root, "d").remove()
     return caught.value.message, caught.value.codes
 
@@ -204,6 +208,10 @@ GENUINE = base64.b64encode(hashlib.sha256(b"genuine").digest()).decode()
 FETCHED: list[str] = []
 
 
+CLOUD = DataPlane(Settings())
+LOCAL, REMOTE = Patience(tries=3, cloud=CLOUD), Patience(tries=0, cloud=CLOUD)
+
+
 def fetch_genuine(artifact: Artifact, target: Path, context: Context) -> None:
     context.reserve(7)
     FETCHED.append(f"{context.component} {context.version} {artifact.uri}")
@@ -212,27 +220,64 @@ def fetch_genuine(artifact: Artifact, target: Path, context: Context) -> None:
 
 
 def fetch_forged(_artifact: Artifact, target: Path, _context: Context) -> None:
+    FETCHED.append("forged")
     target.write_bytes(b"forged")
+
+
+@pytest.fixture(autouse=True)
+def nothing_fetched() -> None:
+    FETCHED.clear()
 
 
 def test_what_is_not_there_is_fetched_by_the_scheme_of_its_uri(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uri = f"{{URI: 's3://b/f', Digest: '{GENUINE}', Algorithm: SHA-256}}"
-    monkeypatch.setitem(FETCHERS, "s3", f"{__name__}:fetch_forged")
-    assert refusal(workshop, uri)[1] == ("ARTIFACT_DOWNLOAD_ERROR", "ARTIFACT_CHECKSUM_MISMATCH")
     monkeypatch.setitem(FETCHERS, "s3", f"{__name__}:fetch_genuine")
-    FETCHED.clear()
-    assert refusal(workshop, "{URI: 's3://b/f'}")[1][1] == "RECIPE_MISSING_ARTIFACT_HASH_ALGORITHM"
-    staging = staging_of(workshop.root, "d")
-    contents = ready(workshop, uri)
+    contents = ready(workshop, uri, patience=REMOTE)
     assert FETCHED == ["A 1.0.0 s3://b/f"]
     assert contents.files["artifacts/A/1.0.0/f"].digest == hashlib.sha256(b"genuine").hexdigest()
-    ready(workshop, uri)  # it is in the store now
+    ready(workshop, uri, patience=REMOTE)  # it is in the store now
     assert len(FETCHED) == 1
     workshop.artifact("A/1.0.0/f", b"given with the deployment")
-    assert refusal(workshop, uri)[1] == ("ARTIFACT_DOWNLOAD_ERROR", "ARTIFACT_CHECKSUM_MISMATCH")
-    assert not staging.path.exists()
+    assert refusal(workshop, uri, patience=REMOTE)[1] == ("ARTIFACT_DOWNLOAD_ERROR", "ARTIFACT_CHECKSUM_MISMATCH")
+
+
+def test_what_was_downloaded_and_is_not_genuine_does_not_stay(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(FETCHERS, "s3", f"{__name__}:fetch_forged")
+    with pytest.raises(DeploymentError) as caught:
+        prepared(workshop, f"{{URI: 's3://b/f', Digest: '{GENUINE}', Algorithm: SHA-256}}", patience=REMOTE)
+    assert caught.value.codes == ("ARTIFACT_DOWNLOAD_ERROR", "ARTIFACT_CHECKSUM_MISMATCH")
+    assert len(FETCHED) == 2  # what came in pieces may have been put together wrongly
+    assert list((staging_of(workshop.root, "d").artifacts / "A/1.0.0").iterdir()) == []
+
+
+def test_without_a_digest_only_somebody_on_the_device_has_it_fetched(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(FETCHERS, "s3", f"{__name__}:fetch_genuine")
+    message, codes = refusal(workshop, "{URI: 's3://b/f'}", patience=REMOTE)
+    assert codes == ("ARTIFACT_DOWNLOAD_ERROR", "RECIPE_MISSING_ARTIFACT_HASH_ALGORITHM")
+    assert "without a Digest" in message
+    assert FETCHED == []
+    workshop.artifact("A/1.0.0/given", b"1")
+    contents = ready(workshop, "{URI: 's3://b/f'}, {URI: 's3://b/given'}", patience=LOCAL)
+    assert FETCHED == ["A 1.0.0 s3://b/f"]
+    assert contents.files["artifacts/A/1.0.0/given"].digest == hashlib.sha256(b"1").hexdigest()
+
+
+def test_a_device_that_is_not_provisioned_fetches_nothing(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FETCHERS, "s3", f"{__name__}:fetch_genuine")
+    for digest, code in (
+        (f", Digest: '{GENUINE}', Algorithm: SHA-256", "DEVICE_CONFIG_NOT_VALID_FOR_ARTIFACT_DOWNLOAD"),
+        ("", "RECIPE_MISSING_ARTIFACT_HASH_ALGORITHM"),
+    ):
+        message, codes = refusal(workshop, f"{{URI: 's3://b/f'{digest}}}")
+        assert codes == ("ARTIFACT_DOWNLOAD_ERROR", code)
+        assert "a device that is not provisioned cannot download it" in message
+    assert FETCHED == []
 
 
 def test_a_stored_file_that_is_not_genuine_any_more_is_fetched_again(
@@ -242,9 +287,24 @@ def test_a_stored_file_that_is_not_genuine_any_more_is_fetched_again(
     stored = workshop.root.artifacts / "A/1.0.0/f"
     stored.parent.mkdir(parents=True)
     stored.write_bytes(b"damaged")
-    ready(workshop, f"{{URI: 's3://b/f', Digest: '{GENUINE}', Algorithm: SHA-256}}")
+    ready(workshop, f"{{URI: 's3://b/f', Digest: '{GENUINE}', Algorithm: SHA-256}}", patience=REMOTE)
     assert stored.read_bytes() == b"genuine"
 
 
-def test_a_docker_image_is_refused(workshop: Workshop) -> None:
-    assert "is a Docker image" in refusal(workshop, "{URI: 'docker:alpine:3'}")[0]
+def test_what_was_fetched_before_counts_with_what_is_fetched_now(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(FETCHERS, "s3", f"{__name__}:fetch_genuine")
+    uris = "{URI: 's3://b/one'}, {URI: 's3://b/two'}"
+    contents, staging = prepared(workshop, uris, patience=LOCAL, limit=14)
+    assert len(contents.files) == 3
+    staging.remove()
+    assert refusal(workshop, uris, patience=LOCAL, limit=13)[1][-1] == "DISK_SPACE_CRITICAL"
+
+
+def test_an_image_is_named_beside_the_files(workshop: Workshop) -> None:
+    contents = ready(workshop, "{URI: 'docker:alpine:3'}")
+    assert (contents.images, len(contents.files)) == (("alpine:3",), 1)
+    other = ready(workshop, "{URI: 'docker:alpine:4'}", "other")
+    assert content_digest(contents) != content_digest(other)
+    assert Contents.from_dict(contents.to_dict()) == contents

@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -117,10 +118,10 @@ def test_one_bad_file_keeps_nothing_else_from_being_removed(
     deploy(workshop, "1.0.0", b"1")
     original = cleanup.shutil.rmtree
 
-    def stubborn(path: Path, *rest: object) -> None:
+    def stubborn(path: Path, *rest: Any, **more: Any) -> None:
         if "artifacts/" in str(path):
             raise PermissionError("busy")
-        original(path)
+        original(path, *rest, **more)
 
     monkeypatch.setattr(cleanup.shutil, "rmtree", stubborn)
     assert clean(workshop.root, []) == ["artifacts-unarchived/A/1.0.0", "recipes/A-1.0.0.yaml"]

@@ -57,6 +57,14 @@ def test_the_later_one_counts() -> None:
     assert merge([]) == Contents()
 
 
+def test_images_are_kept_with_the_files_and_were_not_always() -> None:
+    together = merge([Contents(images=("a:1", "b:1")), Contents(images=("b:1", "c:1"))])
+    assert together.images == ("a:1", "b:1", "c:1")
+    assert Contents.from_dict(together.to_dict()) == together
+    old = {key: value for key, value in together.to_dict().items() if key != "images"}
+    assert Contents.from_dict(old).images == ()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 def test_files_belong_to_whom_the_component_runs_as_and_go_back(workshop: Workshop) -> None:
     workshop.recipe("A", artifacts="{URI: 's3://b/app.zip', Unarchive: ZIP}")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ggl.bus.errors import BusError, ErrorCode
-from ggl.deploymentd import space, unarchived
+from ggl.deploymentd import images, space, unarchived
 from ggl.deploymentd.artifacts import prepare
 from ggl.deploymentd.contents import Contents, File
 from ggl.deploymentd.current import Current
@@ -45,7 +45,9 @@ def deploy(workshop: Workshop, *roots: str) -> None:
     document = Document("d", "g", 1, dict(each.split(" ") for each in roots or ("A 1.0.0",)))
     versions = choose(document, current, store)
     recipes = [store.recipe(*each) for each in versions.items()]
-    for target in make_targets(workshop.root, recipes, document, current, euid=1000).components:
+    targets = make_targets(workshop.root, recipes, document, current, euid=1000).components
+    images.check(targets, document.roots)
+    for target in targets:
         prepare(workshop.root, staging, target.recipe, target.manifest, None, store)
 
 
@@ -133,10 +135,15 @@ MISTAKES: dict[str, tuple[Callable[[Workshop], Any], list[str], list[str]]] = {
         [PACKAGE, "ARTIFACT_URI_NOT_VALID", "S3_ARTIFACT_URI_NOT_VALID"],
         ["COMPONENT_RECIPE_ERROR"],
     ),
-    "a Docker image": (
-        recipe(artifacts="{URI: 'docker:alpine:3'}"),
-        [PACKAGE, "ARTIFACT_URI_NOT_VALID", "UNSUPPORTED_ARTIFACT_SCHEME"],
+    "an image that is none": (
+        recipe(artifacts="{URI: 'docker:Alpine:3'}"),
+        [PACKAGE, "ARTIFACT_URI_NOT_VALID", "DOCKER_ARTIFACT_URI_NOT_VALID"],
         ["COMPONENT_RECIPE_ERROR"],
+    ),
+    "an image without what images need": (
+        recipe(artifacts="{URI: 'docker:alpine:3'}"),
+        ["MISSING_DOCKER_APPLICATION_MANAGER"],
+        ["REQUEST_ERROR"],
     ),
     "a missing artifact": (
         recipe(artifacts="{URI: 's3://b/f'}"),

@@ -9,8 +9,8 @@ import pytest
 
 from ggl.bus.errors import BusError, ErrorCode
 from ggl.deploymentd import queue as queue_module
-from ggl.deploymentd.queue import INPUTS, TABLE, AlreadyKnown, Canceled, Queue, QueueFull
-from ggl.deploymentd.record import CANCELED, FAILED, IN_PROGRESS, SUCCEEDED, Deployment
+from ggl.deploymentd.queue import INPUTS, TABLE, AlreadyKnown, Canceled, GivesWay, Journal, Queue, QueueFull
+from ggl.deploymentd.record import CANCELED, FAILED, IN_PROGRESS, IOT_JOBS, SUCCEEDED, Deployment
 
 
 class Disk:
@@ -185,3 +185,27 @@ def test_a_write_whose_answer_was_lost_is_recognised_and_what_is_stored_counts()
     queue.refresh(disk, "a")
     assert queue.is_idle
     assert queue.get("a") == restarted(disk).get("a")
+
+
+def test_one_that_waits_for_the_network_gives_way_to_local_ones_and_goes_on_after_them() -> None:
+    disk, queue = Disk(), Queue()
+    queue.add(disk, deployment("job", type=IOT_JOBS), {})
+    queue.add(disk, deployment("later", type=IOT_JOBS), {})
+    queue.update(disk, "job", status=IN_PROGRESS, step="resolve")
+    journal = Journal(queue, disk, "job")
+    journal.sleep(0.01, patiently=True)  # nobody wants to go first
+    for name in ("mine", "mine too"):
+        queue.add(disk, deployment(name), {})
+    assert next_id(queue) == "job"
+    journal.sleep(0.01)
+    with pytest.raises(GivesWay):
+        journal.sleep(60.0, patiently=True)
+    assert next_id(queue) == "mine"
+    queue.update(disk, "mine", status=IN_PROGRESS, step="wait")
+    assert next_id(restarted(disk)) == "mine"
+    queue.update(disk, "mine", status=SUCCEEDED)
+    assert next_id(queue) == "mine too"
+    queue.cancel(disk, "mine too")
+    assert next_id(queue) == "job"
+    queue.update(disk, "job", status=SUCCEEDED)
+    assert next_id(queue) == "later"

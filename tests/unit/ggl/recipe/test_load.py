@@ -147,7 +147,7 @@ def test_what_is_wrong_is_said_with_its_place(changes: dict[str, Any], text: str
         ("s3://bucket", "S3_ARTIFACT_URI_NOT_VALID"),
         ("s3://bucket/", "S3_ARTIFACT_URI_NOT_VALID"),
         ("greengrass:a/..", "ARTIFACT_URI_NOT_VALID"),
-        ("docker:", "ARTIFACT_URI_NOT_VALID"),
+        ("docker:", "DOCKER_ARTIFACT_URI_NOT_VALID"),
     ],
 )
 def test_an_artifact_needs_an_address_we_can_fetch(uri: str | None, code: str) -> None:

@@ -81,7 +81,7 @@ def test_proxy_variables_carry_the_credentials(proxy: dict[str, str], url: str) 
     found = environment({"networkProxy": {"proxy": proxy, "noProxyAddresses": "10.0.0.1,.local"}})
     names = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
     assert {found[name] for name in names} == {url}
-    assert found["NO_PROXY"] == found["no_proxy"] == "localhost,10.0.0.1,.local"
+    assert found["NO_PROXY"] == found["no_proxy"] == "localhost,127.0.0.1,10.0.0.1,.local"
 
 
 def test_no_proxy_variables_without_a_proxy() -> None:
@@ -90,4 +90,4 @@ def test_no_proxy_variables_without_a_proxy() -> None:
 
 
 def test_the_credential_endpoint_is_never_reached_through_the_proxy() -> None:
-    assert environment({"networkProxy": {"proxy": {"url": "http://p"}}})["NO_PROXY"] == "localhost"
+    assert environment({"networkProxy": {"proxy": {"url": "http://p"}}})["NO_PROXY"] == "localhost,127.0.0.1"

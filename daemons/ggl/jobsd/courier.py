@@ -1,0 +1,118 @@
+"""Brings reports to AWS IoT, one at a time, in order: the next one goes when the one before was answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ggl.bus.errors import BusError
+from ggl.jobsd.assignment import Assignment, Report
+from ggl.log import get_logger
+
+if TYPE_CHECKING:
+    from ggl.bus.loop import Loop, Timer
+    from ggl.jobsd.link import Done, Failed
+
+ANSWER_SECONDS = 30.0
+"""From when AWS IoT has the report to its answer."""
+RETRY_SECONDS = 60.0
+SETTLING_SECONDS = 5.0
+
+_log = get_logger("jobsd")
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A report, and what it is of."""
+
+    assignment: Assignment
+    report: Report
+
+
+class Courier:
+    """``choose`` gives the next report that may go, if any; ``send`` sends it."""
+
+    def __init__(
+        self, loop: Loop, choose: Callable[[], Parcel | None], send: Callable[[Parcel, Done, Failed], None]
+    ) -> None:
+        self._loop = loop
+        self._choose = choose
+        self._send = send
+        self._parcel: Parcel | None = None
+        self._delivered = False
+        self._timer: Timer | None = None
+
+    def poke(self) -> None:
+        """Something may have to be sent."""
+        if self._parcel is not None or self._timer is not None:
+            return
+        parcel = self._choose()
+        if parcel is None:
+            return
+        self._parcel, self._delivered = parcel, False
+
+        def done() -> None:
+            if self._parcel is parcel:
+                self._delivered = True
+                self._wait(ANSWER_SECONDS)
+
+        def failed(error: BusError) -> None:
+            if self._parcel is parcel:
+                _log.warning("%s of %s cannot be reported yet: %s", _status(parcel), _label(parcel), error)
+                self.retry(parcel.report.token)
+
+        self._send(parcel, done, failed)
+
+    def settled(self, token: str) -> None:
+        """The report ``token`` needs no sending any more, or anew."""
+        if self._parcel is not None and self._parcel.report.token == token:
+            self._clear()
+
+    def retry(self, token: str) -> None:
+        """The report ``token`` was not taken: send it again after a while."""
+        if self._parcel is not None and self._parcel.report.token == token:
+            self._clear()
+            self._wait(RETRY_SECONDS)
+
+    def connected(self, resumed: bool) -> None:
+        """There is a new connection. What AWS IoT had not got is still on its way; to what it had got an answer may
+        come right now. If not, and this is not the session of before, none will any more."""
+        if self._parcel is None:
+            self._again()
+        elif self._delivered and not resumed:
+            self._cancel_timer()
+            self._timer = self._loop.call_later(SETTLING_SECONDS, self._again)
+
+    def _again(self) -> None:
+        self._clear()
+        self.poke()
+
+    def _wait(self, seconds: float) -> None:
+        self._timer = self._loop.call_later(seconds, self._time_is_up)
+
+    def _time_is_up(self) -> None:
+        self._timer = None
+        if self._parcel is None:
+            self.poke()
+            return
+        _log.warning("AWS IoT has not answered the report %s of %s", _status(self._parcel), _label(self._parcel))
+        self._parcel = None
+        self._wait(RETRY_SECONDS - ANSWER_SECONDS)
+
+    def _clear(self) -> None:
+        self._parcel = None
+        self._cancel_timer()
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def _status(parcel: Parcel) -> str:
+    return parcel.report.outcome.status
+
+
+def _label(parcel: Parcel) -> str:
+    return parcel.assignment.label

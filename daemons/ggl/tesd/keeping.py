@@ -1,0 +1,95 @@
+"""What outlives this daemon: the ports that components were told, and the credentials, in a file of the run directory.
+
+Only the runtime's user can read it. Times are those of the clock that began with the boot, so a file of an earlier boot
+has ports, but no credentials.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgpack
+
+from ggl.log import get_logger
+from ggl.tesd.cache import Answer, Entry
+from ggl.values import InvalidValue, get_dict, get_float, get_list, get_str
+
+FILE = "credentials"
+"""In the run directory."""
+MAX_SIZE = 65536
+MAX_PORTS = 8
+"""Ports that are still served for components which were told an earlier one."""
+_log = get_logger("tesd")
+
+
+class Kept(NamedTuple):
+    """``ports``: the last one is that of today. ``identity``: what the credentials were given for."""
+
+    ports: tuple[int, ...] = ()
+    identity: str = ""
+    good: Entry | None = None
+
+
+def now() -> float:
+    """Seconds since the boot, those asleep included."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def load(path: Path) -> Kept:
+    """What is kept in the file ``path``, if anything. One that cannot be used counts for nothing."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return Kept()
+    with open(fd, "rb") as file:
+        if os.fstat(fd).st_uid != os.geteuid():
+            _log.error("%s is not used: it belongs to another user", path)
+            return Kept()
+        content = file.read(MAX_SIZE + 1)
+    try:
+        return _decode(msgpack.unpackb(content))
+    except (InvalidValue, ValueError, TypeError, msgpack.exceptions.UnpackException):
+        _log.error("%s is not used: it is damaged", path)
+        return Kept()
+
+
+def save(path: Path, kept: Kept) -> None:
+    """Replace the file ``path``. Raises ``OSError``."""
+    data = {
+        "ports": list(kept.ports),
+        "identity": kept.identity,
+        "boot": _boot(),
+        "good": None if kept.good is None else kept.good._asdict() | {"answer": kept.good.answer._asdict()},
+    }
+    temporary = path.with_name(f".{path.name}.new")
+    try:
+        temporary.unlink()  # its mode might be another one
+    except FileNotFoundError:
+        pass
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    with open(fd, "wb") as file:
+        file.write(msgpack.packb(data))
+    temporary.replace(path)
+
+
+def _decode(data: Any) -> Kept:
+    if not isinstance(data, Mapping):
+        raise InvalidValue("it is no map")
+    ports = get_list(data, "ports")
+    if len(ports) > MAX_PORTS or not all(type(port) is int and 0 < port < 65536 for port in ports):
+        raise InvalidValue("'ports' are none")
+    good = get_dict(data, "good", None) if get_str(data, "boot") == _boot() else None
+    entry = good and Entry(Answer.from_dict(get_dict(good, "answer")), get_float(good, "until"), get_float(good, "end"))
+    return Kept(tuple(ports), get_str(data, "identity"), entry or None)
+
+
+def _boot() -> str:
+    """What tells one boot of the device from the next."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""

@@ -1,0 +1,254 @@
+"""A device and its cloud: what an operator deploys arrives, works, is changed, taken back and removed, and is told."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import pytest
+
+from tests.cloud.aws import Cloud
+from tests.integration.conftest import wait_until
+from tests.integration.device import Device
+
+pytestmark = pytest.mark.process_host
+
+READER, TALKER = "com.example.Reader", "com.example.Talker"
+TOPIC = "site/Thing1/readings"
+TES = "aws.greengrass.TokenExchangeService"
+
+READ = """
+import boto3, pathlib, time
+s3 = boto3.client("s3")
+while True:
+    content = s3.get_object(Bucket="settings", Key="current")["Body"].read()
+    pathlib.Path("settings.new").write_bytes(content)
+    pathlib.Path("settings.new").rename("settings")
+    time.sleep(0.2)
+"""
+TALK = """
+import json, sys, time
+from awsiot.greengrasscoreipc.clientv2 import GreengrassCoreIPCClientV2
+
+ipc = GreengrassCoreIPCClientV2()
+ipc.subscribe_to_iot_core(
+    topic_name="site/Thing1/orders", qos="1",
+    on_stream_event=lambda event: ipc.publish_to_iot_core(
+        topic_name="site/Thing1/done", qos="1", payload=event.message.payload
+    ),
+)
+number = 0
+while True:
+    number += 1
+    payload = json.dumps({"version": sys.argv[1], "mode": sys.argv[2], "number": number})
+    ipc.publish_to_iot_core(topic_name="site/Thing1/readings", qos="1", payload=payload.encode())
+    time.sleep(0.2)
+"""
+ACCESS = {
+    "aws.greengrass.ipc.mqttproxy": {
+        "talk": {
+            "policyDescription": "Its readings go up, orders come down.",
+            "operations": ["aws.greengrass#PublishToIoTCore", "aws.greengrass#SubscribeToIoTCore"],
+            "resources": ["site/Thing1/*"],
+        }
+    }
+}
+
+
+def publish_reader(aws: Cloud, version: str = "1.0.0") -> None:
+    """Reads an object of S3 over and over, with the credentials that the runtime gives it."""
+    run = {
+        "Setenv": aws.environment(),
+        "run": f"exec {sys.executable} -u {{artifacts:path}}/read.py",
+    }
+    aws.components.put(
+        READER, version, lifecycle=run, depends={TES: "^2.0.0"}, artifacts={"read.py": READ.encode()}, store="s3"
+    )
+
+
+def publish_talker(aws: Cloud, version: str = "1.0.0", lifecycle: Any = None) -> None:
+    """Publishes its version to IoT Core over and over, through the official SDK, and does what is ordered there."""
+    run = {"run": f"exec {sys.executable} -u {{artifacts:path}}/talk.py {version} {{configuration:/mode}}"}
+    aws.components.put(
+        TALKER,
+        version,
+        lifecycle=lifecycle or run,
+        depends={READER: ">=1.0.0 <2.0.0"},
+        defaults={"mode": "plain", "accessControl": ACCESS},
+        artifacts={"talk.py": TALK.encode()},
+        store="s3",
+    )
+
+
+def heard(aws: Cloud, **wanted: str) -> dict[str, Any]:
+    """The next reading, from now on, that says so."""
+    seen = len(aws.mqtt.messages(TOPIC))
+    readings = aws.mqtt.wait_for_count(TOPIC, seen + 1)
+    while not wanted.items() <= readings[-1].json().items():
+        readings = aws.mqtt.wait_for_count(TOPIC, len(readings) + 1)
+    found: dict[str, Any] = readings[-1].json()
+    return found
+
+
+def details(execution: dict[str, Any]) -> tuple[str, list[str], list[str]]:
+    """Detailed status, error stack and error types of a job."""
+    told = execution["statusDetails"]
+    return (
+        told["detailed-deployment-status"],
+        json.loads(told.get("deployment-error-stack", "[]")),
+        json.loads(told.get("deployment-error-types", "[]")),
+    )
+
+
+def test_the_life_of_two_components(aws: Cloud, cloud_device: Device) -> None:
+    aws.s3.put("settings", "current", b"first")
+    publish_reader(aws)
+    publish_talker(aws)
+
+    # They come, the one that is depended on first, and do what they are for.
+    job = aws.jobs.deploy({TALKER: "1.0.0"})
+    assert aws.jobs.wait(job)["status"] == "SUCCEEDED"
+    assert aws.jobs.history(job) == [
+        ("IN_PROGRESS", {}),
+        ("SUCCEEDED", {"detailed-deployment-status": "SUCCESSFUL"}),
+    ]
+    assert heard(aws)["version"] == "1.0.0"
+    wait_until(lambda: cloud_device.work(READER, "settings"), lambda text: text == "first")
+    aws.s3.put("settings", "current", b"second")
+    wait_until(lambda: cloud_device.work(READER, "settings"), lambda text: text == "second")
+    assert aws.credentials.count == 1, "one set of credentials is enough for the deployment and the component"
+    aws.mqtt.publish("site/Thing1/orders", "shine")
+    aws.mqtt.wait_for("site/Thing1/done", lambda message: message.payload == b"shine")
+    told = aws.fleet.wait("THING_GROUP_DEPLOYMENT")
+    arn = aws.jobs.execution(job)["jobDocument"]["configurationArn"]
+    components = {each["componentName"]: each for each in told["components"]}
+    assert {name: (each["version"], each["isRoot"]) for name, each in components.items() if name != TES} == {
+        READER: ("1.0.0", False),
+        TALKER: ("1.0.0", True),
+    }
+    assert components[TALKER]["fleetConfigArns"] == [arn]
+    assert told["deploymentInformation"]["fleetConfigurationArnForStatus"] == arn
+    assert told["deploymentInformation"]["status"] == "SUCCEEDED"
+
+    # The root is updated, and given another configuration; what it depends on goes on undisturbed.
+    publish_talker(aws, "1.1.0")
+    reader = cloud_device.pid(READER)
+    entry = {"version": "1.1.0", "configurationUpdate": {"merge": {"mode": "loud"}}}
+    assert aws.jobs.wait(aws.jobs.deploy({TALKER: entry}))["status"] == "SUCCEEDED"
+    heard(aws, version="1.1.0", mode="loud")
+    assert cloud_device.pid(READER) == reader
+
+    # An update that does not run is taken back.
+    publish_talker(aws, "1.2.0", {"run": "exit 3"})
+    execution = aws.jobs.wait(aws.jobs.deploy({TALKER: "1.2.0"}))
+    assert execution["status"] == "FAILED"
+    status, stack, types = details(execution)
+    assert status == "FAILED_ROLLBACK_COMPLETE"
+    assert stack == ["DEPLOYMENT_FAILURE", "COMPONENT_UPDATE_ERROR", "COMPONENT_BROKEN"]
+    assert types == ["USER_COMPONENT_ERROR"]
+    assert TALKER in execution["statusDetails"]["deployment-failure-cause"]
+    heard(aws, version="1.1.0", mode="loud")
+    failed = aws.fleet.wait(accept=lambda update: update.get("deploymentInformation", {}).get("status") == "FAILED")
+    assert failed["deploymentInformation"]["statusDetails"]["detailedStatus"] == "FAILED_ROLLBACK_COMPLETE"
+    assert cloud_device.pid(READER) == reader
+
+    # Nothing is left of them in the end.
+    assert aws.jobs.wait(aws.jobs.deploy({}))["status"] == "SUCCEEDED"
+    assert set(cloud_device.health()) & {READER, TALKER} == set()
+    gone = aws.fleet.wait(accept=lambda update: any(c["status"] == "UNINSTALLED" for c in update["components"]))
+    assert {c["componentName"] for c in gone["components"] if c["status"] == "UNINSTALLED"} >= {READER, TALKER}
+    numbers = [update["sequenceNumber"] for update in aws.fleet.updates()]
+    assert numbers == sorted(set(numbers))
+
+
+@pytest.mark.parametrize(
+    ("trouble", "codes"),
+    [
+        ("no such component", ["NO_AVAILABLE_COMPONENT_VERSION"]),
+        ("wrong digest", ["ARTIFACT_DOWNLOAD_ERROR", "ARTIFACT_CHECKSUM_MISMATCH"]),
+        ("not in the bucket", ["ARTIFACT_DOWNLOAD_ERROR"]),
+        ("unknown capability", ["NUCLEUS_MISSING_REQUIRED_CAPABILITIES"]),
+    ],
+)
+def test_a_job_that_cannot_be_done_changes_nothing(
+    aws: Cloud, cloud_device: Device, trouble: str, codes: list[str]
+) -> None:
+    component = aws.components.put("com.example.A", artifacts={"a.txt": b"what it should be"}, store="s3")
+    assert aws.jobs.wait(aws.jobs.deploy({"com.example.A": "1.0.0"}))["status"] == "SUCCEEDED"
+    pid, generation = cloud_device.pid("com.example.A"), cloud_device.generation()
+    component = aws.components.put("com.example.A", "1.0.1", artifacts={"a.txt": b"what it should be"}, store="s3")
+    bucket, _, key = component.recipe["Manifests"][0]["Artifacts"][0]["URI"].removeprefix("s3://").partition("/")
+    version = "1.0.1"
+    more: dict[str, Any] = {}
+    if trouble == "no such component":
+        version = "9.0.0"
+    elif trouble == "wrong digest":
+        aws.s3.client.put_object(Bucket=bucket, Key=key, Body=b"what it is not!!!")
+    elif trouble == "not in the bucket":
+        aws.s3.client.delete_object(Bucket=bucket, Key=key)
+    else:
+        more = {"requiredCapabilities": ["TIME_TRAVEL"]}
+    execution = aws.jobs.wait(aws.jobs.deploy({"com.example.A": version}, **more))
+    assert execution["status"] == "FAILED"
+    status, stack, _ = details(execution)
+    assert status == "FAILED_NO_STATE_CHANGE"
+    assert stack[0] == "DEPLOYMENT_FAILURE"
+    assert set(codes) <= set(stack), stack
+    assert (cloud_device.pid("com.example.A"), cloud_device.generation()) == (pid, generation)
+
+
+def test_a_job_is_canceled_while_it_downloads(aws: Cloud, cloud_device: Device) -> None:
+    aws.components.put("com.example.Slow", artifacts={"a.bin": bytes(1_000_000)}, store="s3")
+    aws.components.put("com.example.Next")
+    aws.network.limit(20_000, "services")
+    slow = aws.jobs.deploy({"com.example.Slow": "1.0.0"}, group="slow")
+    deployment = aws.jobs.execution(slow)["jobDocument"]["deploymentId"]
+    aws.jobs.wait(slow, "IN_PROGRESS")
+    cloud_device.reaches(deployment, "download")
+    aws.jobs.cancel(slow)
+    assert cloud_device.outcome_after_all(deployment)["status"] == "CANCELED"
+    aws.network.limit(0, "services")
+    after = aws.jobs.deploy({"com.example.Next": "1.0.0"}, group="other")
+    assert aws.jobs.wait(after)["status"] == "SUCCEEDED"
+    assert aws.jobs.execution(slow)["status"] == "CANCELED"
+    assert set(cloud_device.health()) & {"com.example.Slow", "com.example.Next"} == {"com.example.Next"}
+    assert [update["status"] for update in aws.jobs.updates(slow)] == ["IN_PROGRESS"]
+
+
+def test_jobs_wait_for_each_other(aws: Cloud, cloud_device: Device) -> None:
+    names = [f"com.example.N{number}" for number in range(4)]
+    for name in names:
+        aws.components.put(name)
+    jobs = [aws.jobs.deploy({name: "1.0.0"}, group=f"group{name[-1]}") for name in names]
+    for job in jobs:
+        assert aws.jobs.wait(job)["status"] == "SUCCEEDED"
+        assert [update["status"] for update in aws.jobs.updates(job)] == ["IN_PROGRESS", "SUCCEEDED"]
+    assert set(cloud_device.health()) >= set(names)
+
+
+def test_a_deployment_to_this_thing_alone(aws: Cloud, cloud_device: Device) -> None:
+    aws.components.put("com.example.Group")
+    aws.components.put("com.example.Alone")
+    assert aws.jobs.wait(aws.jobs.deploy({"com.example.Group": "1.0.0"}))["status"] == "SUCCEEDED"
+    arn = aws.shadow.deploy({"com.example.Alone": "1.0.0"})
+    reported = aws.shadow.wait(lambda seen: seen.get("status") in ("SUCCEEDED", "FAILED"))
+    assert reported["status"] == "SUCCEEDED"
+    assert reported["fleetConfigurationArnForStatus"] == arn
+    assert reported["statusDetails"]["detailedStatus"] == "SUCCESSFUL"
+    assert set(cloud_device.health()) >= {"com.example.Group", "com.example.Alone"}
+    assert aws.fleet.wait("THING_DEPLOYMENT")["deploymentInformation"]["fleetConfigurationArnForStatus"] == arn
+    said = [update["state"]["reported"]["status"] for update in aws.shadow.updates()]
+    assert said == ["IN_PROGRESS", "SUCCEEDED"]
+
+
+def test_a_document_that_is_too_large_for_a_job(aws: Cloud, cloud_device: Device) -> None:
+    from tests.cloud.documents import document
+
+    aws.components.put("com.example.A", defaults={"text": ""})
+    update = {"merge": {"text": "x" * 100_000}}
+    whole = document({"com.example.A": {"version": "1.0.0", "configurationUpdate": update}}, "thinggroup/heaters")
+    aws.components.join("Thing1", "heaters")
+    execution = aws.jobs.wait(aws.jobs.create(aws.components.large(whole)))
+    assert execution["status"] == "SUCCEEDED", execution
+    assert len(cloud_device.config("com.example.A", "configuration", "text")) == 100_000

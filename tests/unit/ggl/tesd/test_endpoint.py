@@ -1,0 +1,162 @@
+"""The port itself, with real sockets: whoever connects does no harm."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from threading import Thread
+
+import pytest
+
+from ggl.bus import Loop
+from ggl.tesd import endpoint as module
+from ggl.tesd.endpoint import MAX_CONNECTIONS, Connection, Endpoint
+from ggl.tesd.http import MAX_HEAD, PATH
+
+REQUEST = b"GET " + PATH + b" HTTP/1.1\r\nAuthorization: %s\r\n\r\n"
+SECONDS = 30.0
+
+
+class Server:
+    """Answers the token ``wait`` never, all others at once, with themselves."""
+
+    def __init__(self) -> None:
+        self.loop = Loop()
+        self.endpoint = Endpoint(self.loop, 0, self._ask)
+        self.waiting: list[Connection] = []
+        self._thread = Thread(target=self.loop.run)
+        self._thread.start()
+
+    def _ask(self, token: str, connection: Connection) -> None:
+        if token == "wait":
+            self.waiting.append(connection)
+        else:
+            connection.answer(200, token.encode())
+
+    def call(self, work: Callable[[], object]) -> None:
+        self.loop.call_soon_threadsafe(work)
+
+    def close(self) -> None:
+        self.call(self.endpoint.close)
+        self.call(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
+
+    def connect(self, host: str = "127.0.0.1") -> socket.socket:
+        return socket.create_connection((host, self.endpoint.port), SECONDS)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server()
+    yield server
+    server.close()
+
+
+def rest(sock: socket.socket) -> bytes:
+    found = b""
+    while data := sock.recv(65536):
+        found += data
+    return found
+
+
+def body(sock: socket.socket) -> bytes:
+    return rest(sock).partition(b"\r\n\r\n")[2]
+
+
+def test_one_answer_and_the_end(server: Server) -> None:
+    with server.connect() as sock:
+        sock.sendall(REQUEST % b"one")
+        assert body(sock) == b"one"
+
+
+def test_loopback_only_in_both_families(server: Server) -> None:
+    addresses = {sock.getsockname()[0] for sock in server.endpoint._sockets}
+    assert addresses <= {"127.0.0.1", "::1"}
+    assert "127.0.0.1" in addresses
+    for address in addresses:
+        with server.connect(address) as sock:
+            sock.sendall(REQUEST % b"x")
+            assert body(sock) == b"x"
+
+
+def test_a_request_may_come_in_pieces(server: Server) -> None:
+    with server.connect() as sock:
+        for byte in REQUEST % b"slow":
+            sock.sendall(bytes((byte,)))
+        assert body(sock) == b"slow"
+
+
+def test_whoever_sends_more_gets_one_answer_all_the_same(server: Server) -> None:
+    with server.connect() as sock:
+        sock.sendall(REQUEST % b"first" + REQUEST % b"second" + b"x" * 20000)
+        assert body(sock) == b"first"
+
+
+@pytest.mark.parametrize("data", [b"x" * (MAX_HEAD + 1), REQUEST % (b"x" * MAX_HEAD)])
+def test_what_is_too_long_is_not_read(server: Server, data: bytes) -> None:
+    with server.connect() as sock:
+        sock.sendall(data)
+        assert rest(sock).startswith(b"HTTP/1.1 431 ")
+
+
+def test_whoever_is_silent_makes_room_for_others(server: Server) -> None:
+    silent = [server.connect() for _ in range(MAX_CONNECTIONS + 20)]
+    with server.connect() as sock:
+        sock.sendall(REQUEST % b"busy")
+        assert body(sock) == b"busy"
+    assert silent[0].recv(1) == b""
+    for sock in silent:
+        sock.close()
+
+
+def test_whoever_waits_for_an_answer_is_not_sent_away(server: Server) -> None:
+    waiting = [server.connect() for _ in range(MAX_CONNECTIONS)]
+    for sock in waiting:
+        sock.sendall(REQUEST % b"wait")
+    with server.connect() as late:
+        # Its turn comes after theirs: nobody of those was cut off when it was.
+        while len(server.waiting) < MAX_CONNECTIONS:
+            with server.connect() as sock:
+                sock.recv(1)
+        late.settimeout(SECONDS)
+    server.call(lambda: [each.answer(200, b"done") for each in server.waiting])
+    for sock in waiting:
+        assert body(sock) == b"done"
+        sock.close()
+
+
+def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr(module, "HEAD_SECONDS", 0.05)
+    monkeypatch.setattr(module, "DRAIN_SECONDS", 0.05)
+    server = Server()
+    try:
+        with server.connect() as sock:
+            sock.sendall(REQUEST % b"wait")
+            assert rest(sock).startswith(b"HTTP/1.1 504 ")
+        with server.connect() as sock:
+            sock.sendall(b"GET ")
+            assert rest(sock) == b""
+        server.waiting[0].answer(200, b"too late")
+    finally:
+        server.close()
+
+
+def test_a_client_that_has_gone_is_no_matter(server: Server) -> None:
+    sock = server.connect()
+    sock.sendall(REQUEST % b"wait")
+    while not server.waiting:
+        with server.connect() as other:
+            other.sendall(REQUEST % b"x")
+            body(other)
+    sock.close()
+    server.call(lambda: server.waiting[0].answer(200, b"x" * 1000))
+    with server.connect() as other:
+        other.sendall(REQUEST % b"y")
+        assert body(other) == b"y"
+
+
+def test_a_port_that_is_in_use_is_an_error(server: Server) -> None:
+    with pytest.raises(OSError, match="in use"):
+        Endpoint(server.loop, server.endpoint.port, lambda token, connection: None)
