@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ggl.bus import BusError
+from ggl.bus import BusError, ErrorCode
 from gglcli.client import connect
 from gglcli.output import Cell, State, age, duration
+
+if TYPE_CHECKING:
+    from ggl.bus import Client
 
 MQTT = "aws_iot_mqtt"
 DAEMON = "iotcored"
@@ -22,12 +25,34 @@ SOON = 30 * 86400
 """Seconds before the end of the certificate from which on people are warned."""
 
 
-def cloud_of(daemons: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """The connection to AWS IoT Core; ``None`` when the device has none, of which the daemon that is to hold it makes
-    sure at its start by leaving."""
+def read_cloud(daemons: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """``cloud``: the connection to AWS IoT Core, ``None`` when the device has none. ``last_deployment``: the one whose
+    status changed last, ``None`` when there was none yet. Both are ``None`` when the configuration daemon, who knows,
+    is not well."""
     state = next((entry["state"] for entry in daemons if entry["daemon"] == DAEMON), "idle")
-    if state == "idle":
-        return None
+    thing = last = None
+    try:
+        with connect(CONFIG) as config:
+            last = _ask(config, "get", {"table": LAST, "key": LAST})
+            if state != "idle":
+                thing = _ask(config, "read", {"key_path": ["system", "thingName"]})
+    except BusError:
+        pass
+    # Without a thing the daemon is about to leave, which a question would keep it from.
+    return {"cloud": _connection_of(state) if thing else None, "last_deployment": last}
+
+
+def _ask(config: Client, method: str, params: dict[str, Any]) -> Any:
+    try:
+        return config.call(method, params)
+    except BusError as error:
+        if error.code == ErrorCode.NOENTRY:
+            return None
+        raise
+
+
+def _connection_of(state: str) -> dict[str, Any] | None:
+    """``state`` is that of the daemon which holds the connection."""
     if state != "running":
         return _cloud({"last_error": f"{DAEMON} is {state}"})
     try:
@@ -35,7 +60,7 @@ def cloud_of(daemons: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
             status = client.call("status")
     except BusError as error:
         return _cloud({"last_error": error.message})
-    return _cloud(status) if status.get("configured") else None
+    return None if status.get("missing") else _cloud(status)
 
 
 def _cloud(status: Mapping[str, Any]) -> dict[str, Any]:
@@ -49,16 +74,6 @@ def _cloud(status: Mapping[str, Any]) -> dict[str, Any]:
         "last_error": status.get("last_error") or "",
         "certificate_expires": status.get("certificate_expires", 0),
     }
-
-
-def last_deployment() -> dict[str, Any] | None:
-    """The deployment whose status changed last; ``None``: there was none yet, or the one who knows is not well."""
-    try:
-        with connect(CONFIG) as client:
-            found = client.call("get", {"table": LAST, "key": LAST})
-    except BusError:
-        return None
-    return found if isinstance(found, dict) else None
 
 
 def cloud_rows(status: Mapping[str, Any]) -> list[tuple[str, Cell]]:

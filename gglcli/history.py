@@ -1,4 +1,7 @@
-"""What was deployed: one deployment by its name, all of them as a table, one in every detail."""
+"""What was deployed: one deployment by its name, all of them as a table, one in every detail.
+
+A deployment from the cloud has, as ``cloud``, what the cloud knows of it.
+"""
 
 from __future__ import annotations
 
@@ -6,42 +9,59 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gglcli.client import command, connect
+from gglcli.cloud_deployments import assignments, may_have_assignments, told, with_cloud
 from gglcli.deployment import INTERFACE, OUTCOMES, generation_of, shown_status
 from gglcli.errors import INVALID, NOT_FOUND, CliError
 from gglcli.output import Block, Cell, Fields, Id, State, Table, Text, Time, duration
 
 LAST = "last"
-TYPES = {"LOCAL": "local", "DOCUMENT": "document", "IOT_JOBS": "job", "SHADOW": "shadow", "ROLLBACK": "rollback"}
+TYPES = {"LOCAL": "local", "DOCUMENT": "document", "IOT_JOBS": "job", "SHADOW": "thing", "ROLLBACK": "rollback"}
 """Where a deployment came from, in a word."""
 
 
-def find(text: str) -> dict[str, Any]:
-    """The deployment with the id ``text``, or the only one whose id begins so, or the last. Raises ``CliError``."""
+def everything() -> list[dict[str, Any]]:
+    """All deployments that are known, oldest first."""
     with connect(INTERFACE) as client:
         deployments = client.call("list")
+    return with_cloud(deployments, assignments() if may_have_assignments(deployments) else [])
+
+
+def find(text: str) -> dict[str, Any]:
+    """The deployment or job with the id ``text``, or the only one whose id begins so, or the last. Raises
+    ``CliError``."""
+    deployments = everything()
     if text == LAST and not deployments:
         raise CliError("nothing has been deployed yet", NOT_FOUND)
     if text == LAST:
-        last: dict[str, Any] = deployments[-1]
-        return last
-    found = [entry for entry in deployments if entry["deployment_id"].startswith(text)]
-    exact = [entry for entry in found if entry["deployment_id"] == text]
+        return deployments[-1]
+    found = [entry for entry in deployments if any(name.startswith(text) for name in _names(entry))]
+    exact = [entry for entry in found if text in _names(entry)]
     if len(exact or found) == 1:
-        one: dict[str, Any] = (exact or found)[0]
-        return one
+        return (exact or found)[0]
+    if exact and text not in {entry["deployment_id"] for entry in exact}:
+        return exact[-1]  # a job that was queued more than once
     why = f"several deployments begin with '{text}'" if found else f"there is no deployment '{text}'"
     raise CliError(why, INVALID if found else NOT_FOUND, hint=f"'{command('deploy list')}' shows what there is")
+
+
+def _names(entry: Mapping[str, Any]) -> list[str]:
+    cloud = entry.get("cloud") or {}
+    return [name for name in (entry["deployment_id"], cloud.get("job_id")) if name]
 
 
 def table(deployments: Sequence[Mapping[str, Any]]) -> Table:
     rows: list[list[Cell]] = [
         [
-            *(Id(entry["deployment_id"]), State(shown_status(entry)), origin(entry), generation_of(entry)),
+            *(Id(next(iter(_names(entry)), "")), State(shown_status(entry)), origin(entry), generation_of(entry)),
             *(Time(entry["created"]), roots_text(entry.get("roots") or {}) or entry.get("name")),
+            told(entry["cloud"]) if entry.get("cloud") else None,
         ]
         for entry in deployments
     ]
-    return Table(["DEPLOYMENT", "STATUS", "TYPE", "GENERATION", "AGE", "WHAT"], rows, empty="no deployments")
+    heads = ["DEPLOYMENT", "STATUS", "TYPE", "GENERATION", "AGE", "WHAT", "CLOUD"]
+    if not any(entry.get("cloud") for entry in deployments):
+        heads, rows = heads[:-1], [row[:-1] for row in rows]
+    return Table(heads, rows, empty="no deployments")
 
 
 def origin(entry: Mapping[str, Any]) -> str:
@@ -68,6 +88,8 @@ def details(deployment: Mapping[str, Any]) -> list[Block]:
         ("requested by", deployment.get("requested_by")),
         ("created", Time(deployment["created"])),
     ]
+    if cloud := deployment.get("cloud"):
+        rows[-1:-1] = [("job", cloud["job_id"]), ("target", cloud["target"]), ("cloud", told(cloud))]
     if deployment.get("name"):
         rows.insert(1, ("name", deployment["name"]))
     if generation_of(deployment) is not None:

@@ -75,9 +75,8 @@ def read(host: Client, health: Client | None = None) -> dict[str, Any]:
     healthy = all(entry["state"] != "BROKEN" for entry in components) and all(
         entry["state"] != "failed" for entry in daemons
     )
-    from gglcli.cloud import cloud_of, last_deployment
+    from gglcli.cloud import read_cloud
 
-    cloud = cloud_of(daemons)
     return {
         "runtime": {
             "state": "running",
@@ -91,8 +90,7 @@ def read(host: Client, health: Client | None = None) -> dict[str, Any]:
         "daemons": sorted(daemons, key=lambda entry: str(entry["daemon"])),
         "components": components,
         "recovering": recovering(),
-        "cloud": cloud,
-        "last_deployment": last_deployment(),
+        **read_cloud(daemons),
     }
 
 

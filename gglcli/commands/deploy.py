@@ -13,7 +13,7 @@ from gglcli.client import call, command
 from gglcli.deployment import INTERFACE, OVER, create, data_of, finish, follow, outcome
 from gglcli.errors import INVALID, USAGE, CliError
 from gglcli.framework import new_group, subcommand
-from gglcli.history import details, find, table
+from gglcli.history import details, everything, find, table
 from gglcli.output import Text
 from gglcli.parameters import not_empty, seconds
 from gglcli.preview import show_preview
@@ -58,7 +58,9 @@ UpTimeout = Annotated[
 ]
 Deployment = Annotated[
     str,
-    typer.Argument(metavar="DEPLOYMENT", callback=not_empty, help="Its id, the unique beginning of it, or 'last'."),
+    typer.Argument(
+        metavar="DEPLOYMENT", callback=not_empty, help="Its id or job id, the unique beginning of it, or 'last'."
+    ),
 ]
 
 
@@ -238,11 +240,14 @@ def list_deployments(
 ) -> None:
     """List the deployments, newest last.
 
+    Those from the cloud are of type job (for a thing group) or thing (for this device alone); the last column says
+    what the cloud knows of them.
+
     Examples:
       ggl deploy list
       ggl deploy list -n 1 --json | jq -r '.[0].status'
     """
-    known = call(INTERFACE, "list")
+    known = everything()
     deployments = known[max(0, len(known) - limit) :]
     output.show([data_of(each) for each in deployments], table(deployments))
 
@@ -281,6 +286,8 @@ def wait(
 @subcommand(app, "cancel")
 def cancel(deployment_id: Deployment) -> None:
     """Cancel a deployment that waits, or that has not begun to change anything.
+
+    One from the cloud as well: its job is reported as REJECTED then, since only the cloud itself cancels jobs.
 
     The exit status is 5 when it is too late: it changes the device already, or is over.
 

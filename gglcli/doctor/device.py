@@ -16,7 +16,7 @@ from ggl.version import NUCLEUS, NUCLEUS_ALIAS
 from gglcli import client
 from gglcli.trees import find, plain
 
-BUS_TIMEOUT = 30.0
+BUS_TIMEOUT = 10.0
 """Seconds for what a daemon answers from memory; it may have to be started first."""
 MQTT = "aws_iot_mqtt"
 TOKENS = "aws_iot_tes"
@@ -40,6 +40,13 @@ class Device:
     settings: Settings | None = None
     problem: str = ""
     mqtt: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def down(self) -> str:
+        """Why the runtime cannot be asked; empty when it can."""
+        if self.running:
+            return ""
+        return "the runtime may not be used by this user" if self.forbidden else "the runtime is not running"
 
     @property
     def provisioned(self) -> bool:

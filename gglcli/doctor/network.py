@@ -21,7 +21,7 @@ from gglcli.doctor.certificates import AMAZON, ROOT_CA_URL
 from gglcli.doctor.configuration import set_nucleus
 from gglcli.doctor.device import Device
 from gglcli.doctor.files import local
-from gglcli.doctor.finding import Finding, failure, ok, skipped
+from gglcli.doctor.finding import OK, Finding, failure, ok, skipped
 
 STEP_TIMEOUT = 10.0
 """Seconds for a TCP connection or a TLS handshake; answers from the other end of the world come in two."""
@@ -82,10 +82,10 @@ def reach(device: Device, settings: Settings, to: Endpoint) -> Iterator[Finding]
     except InvalidValue:
         yield skipped(f"TCP {where}", "the proxy is not usable (see proxy)")
         return
-    if through is None or through.scheme != "socks5":
-        found = _name(to, through.host if through else to.host)
+    if through is None:  # else it is the proxy that looks the name up
+        found = _name(to)
         yield found
-        if found.status != "ok":
+        if found.status != OK:
             return
     try:
         sock = connect(to.host, to.port, settings.proxy, STEP_TIMEOUT)
@@ -97,10 +97,10 @@ def reach(device: Device, settings: Settings, to: Endpoint) -> Iterator[Finding]
         yield _handshake(settings, to, sock)
 
 
-def _name(to: Endpoint, host: str) -> Finding:
-    title = f"name {host}"
+def _name(to: Endpoint) -> Finding:
+    title = f"name {to.host}"
     try:
-        found = socket.getaddrinfo(host, to.port, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(to.host, to.port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
         if error.errno == socket.EAI_AGAIN:
             return failure(
@@ -154,6 +154,8 @@ def _without_certificate(settings: Settings, to: Endpoint, sock: socket.socket, 
 
 def _refused(settings: Settings, to: Endpoint, title: str, error: OSError) -> Finding:
     """The handshake failed, and not for the server's certificate. Does it without ours?"""
+    if isinstance(error, TimeoutError):
+        return failure(title, f"no answer in {STEP_TIMEOUT:g} s", _tcp_remedy(to, "", bool(settings.proxy.url)))
     try:
         sock = connect(to.host, to.port, settings.proxy, STEP_TIMEOUT)
         with sock, server_trust(settings.identity.root_ca).wrap_socket(sock, server_hostname=to.host):

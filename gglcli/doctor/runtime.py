@@ -10,7 +10,6 @@ from gglcli.doctor.device import Device
 from gglcli.doctor.finding import Finding, failure, ok, skipped, warning
 from gglcli.status import CORE_PREFIX, daemon_state, reason_text, recovering
 
-DOWN = "the runtime is not running"
 UNITS = ("ggl.*", SYSTEMD_TARGET)
 SECONDS = 20.0
 """For the service manager to answer."""
@@ -23,12 +22,12 @@ def runtime(device: Device) -> Iterator[Finding]:
     elif device.running:
         yield ok("runtime", f"it is up, at {device.root.state} ({device.host} host)")
     else:
-        yield failure("runtime", f"{DOWN}, at {device.root.state}", start_hint())
+        yield failure("runtime", f"{device.down}, at {device.root.state}", start_hint())
 
 
 def daemons(device: Device) -> Iterator[Finding]:
     if not device.running:
-        yield skipped("daemons", DOWN)
+        yield skipped("daemons", device.down)
         return
     core = [unit for unit in device.units if str(unit["name"]).startswith(CORE_PREFIX)]
     well = True
@@ -51,7 +50,7 @@ def daemons(device: Device) -> Iterator[Finding]:
 
 def components(device: Device) -> Iterator[Finding]:
     if not device.running:
-        yield skipped("components", DOWN)
+        yield skipped("components", device.down)
         return
     well = True
     for component in sorted(device.components, key=lambda each: str(each["component"])):

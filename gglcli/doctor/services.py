@@ -22,7 +22,7 @@ from gglcli import client
 from gglcli.client import command
 from gglcli.doctor.configuration import CREDENTIALS, DATA, DESCRIBE, set_nucleus
 from gglcli.doctor.device import MQTT, TOKENS, Device
-from gglcli.doctor.finding import Finding, failure, ok, skipped, warning
+from gglcli.doctor.finding import OK, Finding, failure, ok, skipped, warning
 from gglcli.doctor.machine import SLACK
 from gglcli.doctor.network import STEP_TIMEOUT, Endpoint, activate, reach
 from gglcli.output import age
@@ -40,16 +40,11 @@ def mqtt(device: Device) -> Iterator[Finding]:
         yield skipped("AWS IoT Core", device.why_no_cloud())
         return
     state = device.mqtt
-    if state.get("connected"):
-        since = f" for {age(int(state['since']))}" if state.get("since") else ""
-        yield ok("AWS IoT Core", f"connected{since} to {state.get('endpoint') or settings.data_endpoint}")
-        if times := state.get("takeovers"):
-            yield _taken_over(settings, f"{times} times this connection was taken over")
-        if device.network:
-            yield from _subscriptions(settings)
-        return
+    connected = bool(state.get("connected"))
+    since = f" for {age(int(state['since']))}" if state.get("since") else ""
+    held = ok("AWS IoT Core", f"connected{since} to {state.get('endpoint') or settings.data_endpoint}")
     if not device.network:
-        yield skipped("AWS IoT Core", "not connected; not tried (--offline)")
+        yield held if connected else skipped("AWS IoT Core", "not connected; not tried (--offline)")
         return
     try:
         port = number(settings.mqtt, "port", MQTT_PORT, 1, 65535)
@@ -58,16 +53,21 @@ def mqtt(device: Device) -> Iterator[Finding]:
         yield failure("AWS IoT Core", str(error), set_nucleus("mqtt/port", str(MQTT_PORT)))
         return
     alpn = (MQTT_ALPN,) if port == HTTPS_PORT else ()
-    to = Endpoint("iotDataEndpoint", host, port, f"{DESCRIBE} {DATA}", alpn)
+    # Also when there is a connection: one that was cut in silence is noticed by nobody for a minute.
     last = None
-    for last in reach(device, settings, to):
+    for last in reach(device, settings, Endpoint("iotDataEndpoint", host, port, f"{DESCRIBE} {DATA}", alpn)):
         yield last
-    if last is None or last.status != "ok":
+    if last is None or last.status != OK:
         return
-    if not device.running:
+    if connected:
+        yield held
+        if times := state.get("takeovers"):
+            yield _taken_over(settings, f"{times} times this connection was taken over")
+        yield from _subscriptions(settings)
+    elif not device.running:
         yield skipped("AWS IoT Core", "the connection is the runtime's, which is not running")
-        return
-    yield _trial(settings, state)
+    else:
+        yield _trial(settings, state)
 
 
 def _trial(settings: Settings, state: Mapping[str, Any]) -> Finding:
@@ -82,19 +82,18 @@ def _trial(settings: Settings, state: Mapping[str, Any]) -> Finding:
             TRIAL + STEP_TIMEOUT,
         )
     except BusError as error:
-        code, separator, text = error.message.partition(": ")
-        if not separator:
-            code, text = "", error.message
+        code, _, text = error.message.partition(": ")
         if code == "MISSING_MQTT_CONNECT_POLICY":
             return failure(title, text, _connect_policy(settings))
         if code == "TLS_HANDSHAKE_FAILURE":
             return failure(title, text, activate(settings))
-        return failure(title, text, command("logs iotcored"))
+        return failure(title, text if code == "MQTT_CONNECTION_FAILED" else error.message, command("logs iotcored"))
     if "taken over" in last.lower():
         return _taken_over(settings, last)
     if last:
         detail = f"a trial connects, the runtime does not: {last}"
-        return failure(title, detail, f"{_connect_policy(settings)}; {command('logs iotcored')}")
+        remedy = f"see whether another device, or another runtime, is {settings.identity.thing_name} as well"
+        return failure(title, detail, f"{remedy}; {_connect_policy(settings)}; {command('logs iotcored')}")
     return warning(title, "a trial connects, the runtime is not connected yet", command("status --watch"))
 
 
@@ -145,7 +144,7 @@ def credentials(device: Device) -> Iterator[Finding]:
     last = None
     for last in reach(device, settings, Endpoint("iotCredEndpoint", host, port, f"{DESCRIBE} {CREDENTIALS}")):
         yield last
-    if last is None or last.status != "ok":
+    if last is None or last.status != OK:
         return
     if not device.running:
         yield skipped("AWS credentials", "they are fetched by the runtime, which is not running")
@@ -159,7 +158,8 @@ def _role(settings: Settings) -> Finding:
     try:
         client.call(TOKENS, "try_endpoint", asked, TRIAL + STEP_TIMEOUT)
     except BusError as error:
-        text = error.message.partition(": ")[2] or error.message
+        code, _, text = error.message.partition(": ")
+        text = text if code.startswith("CREDENTIAL_ENDPOINT_") else error.message
         return failure(title, text, _role_remedy(settings, text))
     return ok(title, f"the role alias {alias} gives them")
 
@@ -195,7 +195,7 @@ def data_plane(device: Device) -> Iterator[Finding]:
     last = None
     for last in reach(device, settings, to):
         yield last
-    if last is None or last.status != "ok":
+    if last is None or last.status != OK:
         return
     from urllib.parse import quote
 

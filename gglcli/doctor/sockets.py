@@ -30,7 +30,7 @@ def sockets(device: Device) -> Iterator[Finding]:
         yield failure("socket paths", detail, "use a root with a shorter path")
         return
     if not device.running:
-        yield skipped("sockets", "the runtime is not running")
+        yield skipped("sockets", device.down)
         return
     missing = [path for path in paths if not _is_socket(path)]
     restart = f"{command('down')}; {command('up')}"

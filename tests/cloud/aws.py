@@ -38,16 +38,20 @@ HOSTS = ("localhost", "127.0.0.1")
 
 
 class Cloud:
-    """AWS as one device sees it. See the package for how to use it."""
+    """AWS as one device sees it. See the package for how to use it.
 
-    def __init__(self, folder: Path) -> None:
+    ``host``: the name of all endpoints. One below ``.test`` is known to the stand-in's proxies alone.
+    """
+
+    def __init__(self, folder: Path, host: str = "localhost") -> None:
         self.folder = folder
+        self.host = host
         folder.mkdir(parents=True, exist_ok=True)
         # A UNIX socket's path is short, which those that tests are given are not.
         self._short = Path(tempfile.mkdtemp(prefix="aws-"))
         self.authority = Authority(folder / "certificates")
         self.ca: Path = self.authority.certificate
-        self._server_files = self.authority.server(HOSTS)
+        self._server_files = self.authority.server((*HOSTS, host))
         self._devices: dict[str, DeviceFiles] = {}
         self._loop = Loop()
         broker = Broker(self._short, self.authority, self._server_files)
@@ -75,7 +79,7 @@ class Cloud:
 
         self.credentials = Credentials(self._device_server, self.faults, ROLE_ALIAS)
         files = Files(self._file_server)
-        files.address = f"https://localhost:{self.network.gates['files'].port}"
+        files.address = f"https://{host}:{self.network.gates['files'].port}"
         self.files = files
         self.components = Components(self._device_server, files, lambda *what: self.s3.put(*what).uri)
         self.services = Services(self._service_server)
@@ -100,7 +104,8 @@ class Cloud:
         files = self.authority.server([host], file="front")
         tls = server_context(str(files.certificate), str(files.key), str(self.ca))
         ports: dict[str, Callable[[], int]] = {MQTT: self._broker_port, HTTP: lambda: self._device_server.port}
-        self.network.gates["alpn"] = Front(self._loop, host, tls, ports, self._devices)
+        self.front = Front(self._loop, host, tls, ports, self._devices)
+        self.network.gates["alpn"] = self.front
         return {
             "iotDataEndpoint": host,
             "mqtt": {"port": 443},
@@ -144,10 +149,10 @@ class Cloud:
         gates = self.network.gates
         configuration: dict[str, Any] = {
             "awsRegion": REGION,
-            "iotDataEndpoint": "localhost",
-            "iotCredEndpoint": f"localhost:{gates['credentials'].port}",
+            "iotDataEndpoint": self.host,
+            "iotCredEndpoint": f"{self.host}:{gates['credentials'].port}",
             "iotRoleAlias": ROLE_ALIAS,
-            "greengrassDataPlaneEndpoint": "localhost",
+            "greengrassDataPlaneEndpoint": self.host,
             "greengrassDataPlanePort": gates["data-plane"].port,
             "mqtt": {"port": gates["mqtt"].port},
         }
@@ -166,9 +171,10 @@ class Cloud:
 
     def environment(self) -> dict[str, str]:
         """What the runtime is to have in its environment, for the SDKs to find the other services here."""
-        # By address, so that the SDKs do not put the names of buckets before it.
+        # By address, the SDKs do not put the names of buckets before it.
+        host = "127.0.0.1" if self.host == "localhost" else self.host
         return {
-            "AWS_ENDPOINT_URL": f"https://127.0.0.1:{self.network.gates['services'].port}",
+            "AWS_ENDPOINT_URL": f"https://{host}:{self.network.gates['services'].port}",
             "AWS_CA_BUNDLE": str(self.ca),
         }
 

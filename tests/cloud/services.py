@@ -104,8 +104,8 @@ class Services:
 
     def _pass_on(self, request: Request, _: re.Match[str]) -> Response:
         headers = {name: value for name, value in request.headers.items() if name not in _NOT_PASSED_ON}
-        headers.pop("content-length", None)
-        headers.pop("expect", None)
+        for name in ("content-length", "expect", "host"):  # in a host's name, moto looks for that of a bucket
+            headers.pop(name, None)
         try:
             return _ask(self.port(), request.method, request.target, request.body, headers)
         except (OSError, http.client.HTTPException) as error:

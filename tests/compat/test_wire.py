@@ -254,9 +254,9 @@ SUBSCRIPTIONS: list[tuple[Callable[[Served], None], Headers]] = [
 def test_the_runtime_ends_a_subscription(
     scene: Scene, open_wire: Wire, finish: Callable[[Served], None], expected: Headers
 ) -> None:
-    served = Served(scene, "SubscribeToIoTCoreConnectionStatus", {"response": {}})
-    open_wire.request(1, "SubscribeToIoTCoreConnectionStatus")
-    assert open_wire.receive() == (message(1, "SubscribeToIoTCoreConnectionStatusResponse"), b"{}")
+    served = Served(scene, "SubscribeToCertificateUpdates", {"response": {}})
+    open_wire.request(1, "SubscribeToCertificateUpdates")
+    assert open_wire.receive() == (message(1, "SubscribeToCertificateUpdatesResponse"), b"{}")
     finish(served)
     headers, payload = open_wire.receive()
     assert headers == expected

@@ -8,173 +8,31 @@ test-cloud-long``: a minute).
 from __future__ import annotations
 
 import os
-import pwd
 import random
-import sys
-import tempfile
+import signal
 import threading
-import time
-from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from contextlib import suppress
 
 import pytest
 
 from ggl.deploymentd.record import STEPS
-from tests.cloud.aws import Cloud, cloud
 from tests.cloud.broker import require_mosquitto
-from tests.integration.conftest import running, wait_until
-from tests.integration.device import OVER, Device
+from tests.integration.chaos import NEEDS_CLOUD, OUTAGE_SECONDS, OUTCOME, PATIENCE, WORKER, Lab, counting_device
+from tests.integration.conftest import wait_until
+from tests.integration.device import OVER
 
 pytestmark = pytest.mark.process_host
 
-OUTAGE_SECONDS = float(os.environ.get("GGL_OUTAGE_SECONDS", "0.5"))
-PATIENCE = 120.0 + OUTAGE_SECONDS
-OUTCOME = "outcome"
-NEEDS_CLOUD = ("ingest", "resolve", "download")
-"""The stages after which something is still to come from the cloud."""
-
-WORKER, SETTING, COUNTER = "com.example.Worker", "com.example.Setting", "com.example.Counter"
-COUNTED = "site/count"
-COUNT = """
-import itertools, time
-from awsiot.greengrasscoreipc.clientv2 import GreengrassCoreIPCClientV2
-
-ipc = GreengrassCoreIPCClientV2()
-for number in itertools.count(1):
-    ipc.publish_to_iot_core(topic_name="site/count", qos="1", payload=str(number).encode())
-    time.sleep(0.02)
-"""
-ACCESS = {
-    "aws.greengrass.ipc.mqttproxy": {
-        "count": {
-            "policyDescription": "May count.",
-            "operations": ["aws.greengrass#PublishToIoTCore"],
-            "resources": ["site/count"],
-        }
-    }
-}
-QUICK = {"minimumReconnectDelaySeconds": 1, "maximumReconnectDelaySeconds": 1}
-"""Else a device that loses its connection so often waits for up to two minutes."""
-
-
-class Lab:
-    """A device, on which a component counts aloud all the time, and its cloud."""
-
-    def __init__(self, aws: Cloud, device: Device, pause: Path) -> None:
-        self.aws = aws
-        self.device = device
-        self.pause = pause
-        self.reached = pause.with_name(pause.name + ".reached")
-        self.round = 0
-        self.outages = 0
-
-    def deploy(self) -> str:
-        """The next version of a component with every kind of step, and a setting for one that stays."""
-        self.round += 1
-        version = f"1.0.{self.round}"
-        once = {step: f"echo {version} >> {step}" for step in ("install", "bootstrap")}
-        self.aws.components.put(
-            WORKER,
-            version,
-            lifecycle={**once, "run": "exec sleep 1000"},
-            artifacts={"data": version.encode() * 1000},
-            store="s3",
-        )
-        setting = {"version": "1.0.0", "configurationUpdate": {"merge": {"round": self.round}}}
-        return self.aws.jobs.deploy({WORKER: version, SETTING: setting}, group="chaos")
-
-    def deployment_of(self, job: str) -> str:
-        identifier: str = self.aws.jobs.execution(job)["jobDocument"]["deploymentId"]
-        return identifier
-
-    def deploy_and_pause(self, step: str) -> str:
-        """Deploy, and stop the deployment where it has written down that it comes to ``step``."""
-        self.pause.write_text(step)
-        job = self.deploy()
-        wait_until(self.reached.exists, seconds=PATIENCE)
-        return job
-
-    def go_on(self) -> None:
-        self.reached.unlink()
-
-    def completed_offline(self, job: str) -> None:
-        outcome = self.device.outcome_after_all(self.deployment_of(job), PATIENCE)
-        assert outcome["status"] == "SUCCEEDED", outcome
-        assert self.aws.jobs.execution(job)["status"] != "SUCCEEDED"
-
-    def outlast(self) -> None:
-        """The time for which the outage lasts when everything has been done that can be."""
-        self.outages += 1
-        time.sleep(OUTAGE_SECONDS)
-
-    def check(self, job: str) -> None:
-        """The job was done once, and told once."""
-        execution = self.aws.jobs.wait(job, seconds=PATIENCE)
-        assert execution["status"] == "SUCCEEDED", execution
-        said = [status for status, _ in self.aws.jobs.history(job)]
-        # That it has begun is said again when nobody has confirmed it.
-        assert list(dict.fromkeys(said)) == ["IN_PROGRESS", "SUCCEEDED"] and said.count("SUCCEEDED") == 1, said
-        version = f"1.0.{self.round}"
-        for step in ("install", "bootstrap"):
-            lines = self.device.work(WORKER, step).split()
-            assert lines.count(version) == 1, lines
-        assert self.device.health()[WORKER]["version"] == version
-        assert self.device.config(SETTING, "configuration", "round") == self.round
-        deployment = self.deployment_of(job)
-        self.aws.fleet.wait(
-            "THING_GROUP_DEPLOYMENT",
-            lambda update: update["deploymentInformation"]["deploymentId"] == deployment,
-            seconds=PATIENCE,
-        )
-
-    def check_count(self) -> None:
-        """Of what the component said, everything has come, in order; the rest of an outage perhaps once more."""
-        seen = [int(message.payload) for message in self.aws.mqtt.messages(COUNTED)]
-        now = max(seen, default=0)
-        self.aws.mqtt.wait_for(COUNTED, lambda message: int(message.payload) > now, PATIENCE)
-        seen = [int(message.payload) for message in self.aws.mqtt.messages(COUNTED)]
-        first = list(dict.fromkeys(seen))
-        assert first == list(range(1, len(first) + 1))
-        again = sum(times - 1 for times in Counter(seen).values())
-        assert again <= 5 * self.outages, "of those that had not been acknowledged, at most"
-
-    def check_fleet(self) -> None:
-        """Each message about the fleet has a number of its own; who sends one twice sends the same."""
-        by_number: dict[int, set[str]] = {}
-        for message in self.aws.mqtt.messages("$aws/things/Thing1/greengrassv2/health/json"):
-            by_number.setdefault(message.json()["sequenceNumber"], set()).add(message.payload.decode())
-        assert all(len(payloads) == 1 for payloads in by_number.values())
-        assert list(by_number) == sorted(by_number)
+LONG = OUTAGE_SECONDS > 10
+ROUNDS = 40 if LONG else 4
 
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     require_mosquitto()
-    with (
-        tempfile.TemporaryDirectory(prefix="ggl-") as folder,
-        pytest.MonkeyPatch.context() as patch,
-        cloud(Path(folder) / "aws") as aws,
-    ):
-        pause = Path(folder) / "pause"
-        patch.setenv("PYTHONPATH", str(Path(__file__).parents[1] / "cloud" / "pauses"))
-        patch.setenv("GGL_TEST_PAUSE", str(pause))
-        for name, value in aws.environment().items():
-            patch.setenv(name, value)
-        nucleus: dict[str, Any] = {"runWithDefault": {"posixUser": pwd.getpwuid(os.geteuid()).pw_name}, "mqtt": QUICK}
-        with running(lambda root: aws.write_boot_file(root, **nucleus)) as runtime:
-            device = Device(runtime, Path(folder))
-            aws.components.put(SETTING, defaults={"round": 0})
-            run = {"run": f"exec {sys.executable} -u {{artifacts:path}}/count.py"}
-            aws.components.put(
-                COUNTER, lifecycle=run, defaults={"accessControl": ACCESS}, artifacts={"count.py": COUNT.encode()}
-            )
-            lab = Lab(aws, device, pause)
-            job = aws.jobs.deploy({COUNTER: "1.0.0", SETTING: "1.0.0"}, group="counters")
-            assert aws.jobs.wait(job)["status"] == "SUCCEEDED"
-            aws.mqtt.wait_for(COUNTED)
-            yield lab
+    with counting_device() as lab:
+        yield lab
 
 
 @pytest.fixture(autouse=True)
@@ -199,8 +57,13 @@ def test_the_broker_dies(lab: Lab, step: str) -> None:
     lab.check(job)
 
 
-@pytest.mark.parametrize("silently", [False, True], ids=["cut", "stalled"])
-@pytest.mark.parametrize("step", [*STEPS, OUTCOME])
+@pytest.mark.parametrize(
+    ("step", "silently"),
+    [
+        *((step, False) for step in (*STEPS, OUTCOME)),
+        *((step, True) for step in ((*STEPS, OUTCOME) if LONG else ("ingest", "download", "start", OUTCOME))),
+    ],
+)
 def test_the_network_is_lost(lab: Lab, step: str, silently: bool) -> None:
     job = lab.deploy_and_pause(step)
     lab.aws.network.cut(silently=silently)
@@ -231,27 +94,84 @@ def test_the_device_restarts_before_it_could_tell_the_outcome(lab: Lab) -> None:
     lab.device.runtime.up()
     lab.outlast()
     lab.aws.network.restore()
-    lab.check(job)
+    lab.check(job, ("bootstrap",))  # a component is installed with each start of the runtime
 
 
+def test_a_job_is_canceled_while_the_device_is_away(lab: Lab) -> None:
+    before = lab.device.health()[WORKER]["version"]
+    job = lab.deploy_and_pause("resolve")
+    lab.aws.network.cut()
+    lab.go_on()
+    lab.outlast()
+    lab.aws.jobs.cancel(job)
+    lab.aws.network.restore()
+    outcome = lab.device.outcome_after_all(lab.deployment_of(job), PATIENCE)
+    assert outcome["status"] == "CANCELED"
+    assert lab.aws.jobs.execution(job)["status"] == "CANCELED"
+    assert {update["status"] for update in lab.aws.jobs.updates(job)} <= {"IN_PROGRESS"}
+    assert lab.device.health()[WORKER]["version"] == before
+    lab.check(lab.deploy())
+
+
+def test_why_it_failed_is_told_after_all(lab: Lab) -> None:
+    before = lab.device.health()[WORKER]["version"]
+    job = lab.deploy_and_pause("start", run="exit 3")
+    lab.aws.network.cut()
+    lab.go_on()
+    outcome = lab.device.outcome_after_all(lab.deployment_of(job), PATIENCE)
+    assert outcome["detailed_status"] == "FAILED_ROLLBACK_COMPLETE"
+    lab.device.runtime.down()
+    lab.device.runtime.up()
+    lab.outlast()
+    lab.aws.network.restore()
+    execution = lab.aws.jobs.wait(job, seconds=PATIENCE)
+    assert execution["status"] == "FAILED"
+    assert execution["statusDetails"]["detailed-deployment-status"] == "FAILED_ROLLBACK_COMPLETE"
+    assert WORKER in execution["statusDetails"]["deployment-failure-cause"]
+    assert lab.device.health()[WORKER]["version"] == before
+
+
+@pytest.mark.parametrize("step", [*STEPS, OUTCOME] if LONG else ["ingest", "download", "start", "commit", OUTCOME])
+def test_the_device_loses_its_power_while_it_is_offline(lab: Lab, step: str) -> None:
+    job = lab.deploy_and_pause(step)
+    lab.aws.network.cut()
+    runtime = lab.device.runtime
+    for pid in [runtime.up(), *runtime.processes()]:  # the supervisor first, so that nothing is started anew
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    lab.go_on()
+    runtime.up()
+    if step not in NEEDS_CLOUD:
+        lab.completed_offline(job)
+    lab.outlast()
+    lab.aws.network.restore()
+    lab.check(job, ())  # the step that was interrupted is done again
+
+
+@pytest.mark.skipif(not LONG, reason="a device waits for minutes before it asks or tells again")
 def test_answers_of_the_cloud_get_lost(lab: Lab) -> None:
     lab.aws.jobs.ignore_next(1, "get")
     lab.aws.jobs.reject_next("InternalError")
-    lab.aws.jobs.reject_next("RequestThrottled")
+    lab.aws.jobs.lose_next_reply(1)
     job = lab.deploy()
+    lab.aws.jobs.wait(job, seconds=900.0)
     lab.check(job)
 
 
 def test_a_stormy_day(lab: Lab) -> None:
-    """Jobs come while the connection comes and goes at any moment."""
+    """Jobs come while the connection comes and goes at any moment, and what holds it is killed now and then."""
     over = threading.Event()
     chance = random.Random(os.environ.get("GGL_SEED", "1"))
     jobs = []
 
     def storm() -> None:
         while not over.wait(chance.uniform(0.2, 1.5)):
-            kind = chance.choice(("cut", "stalled", "dropped", "broker"))
-            if kind == "dropped":
+            kind = chance.choice(("cut", "stalled", "dropped", "broker", "iotcored", "jobsd"))
+            if kind in ("iotcored", "jobsd"):
+                pid = lab.device.runtime.pid_of(kind)
+                if pid:
+                    lab.device.runtime.kill(pid)
+            elif kind == "dropped":
                 lab.aws.network.drop_connections()
             elif kind == "broker":
                 lab.aws.network.kill_broker()
@@ -266,7 +186,7 @@ def test_a_stormy_day(lab: Lab) -> None:
     thread = threading.Thread(target=storm)
     thread.start()
     try:
-        for _ in range(4):
+        for _ in range(ROUNDS):
             jobs.append(lab.deploy())
             wait_until(lambda: lab.aws.jobs.execution(jobs[-1])["status"] in OVER, seconds=PATIENCE)
             lab.check(jobs[-1])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ggl.paths import Root
+from ggl.host.told import who_wants_to_know
 from tests.cloud.aws import Cloud
 from tests.integration.conftest import Runtime, wait_until
 from tests.integration.device import NUCLEUS, SLEEP, Device
@@ -170,6 +170,13 @@ def test_another_run_of_the_runtime_is_a_launch_but_another_iotcored_is_not(aws:
     assert numbers(aws) == sorted(set(numbers(aws)))
 
 
+def test_with_other_settings_of_the_connection_all_is_told(aws: Cloud, cloud_runtime: Runtime) -> None:
+    launched(aws, cloud_runtime)
+    write(cloud_runtime, 50_000, *NUCLEUS, "mqtt", "keepAliveTimeoutMs")
+    assert aws.fleet.wait("NETWORK_RECONFIGURE")["messageType"] == "COMPLETE"
+    assert "RECONNECT" not in triggers(aws)
+
+
 def test_numbers_grow_though_the_daemon_is_killed_in_the_middle(aws: Cloud, cloud_device: Device) -> None:
     runtime = cloud_device.runtime
     launched(aws, runtime)
@@ -233,13 +240,10 @@ def test_a_device_without_a_cloud_is_not_bothered(device: Device) -> None:
     device.recipe("Bad", "{run: 'exit 1'}")
     device.deploy({"Bad": "1.0.0"})
     assert device.runtime.unit("ggl.core.fleetstatusd")["started"] is False
-    device.runtime.call("gg_host", "start", {"names": ["ggl.core.fleetstatusd"]})
+    start_daemon(device.runtime)
+    wait_until(lambda: device.runtime.pid_of("fleetstatusd"), lambda pid: pid == 0)
+    assert who_wants_to_know(device.runtime.root) == []
+    write(device.runtime, "Thing1", "system", "thingName")  # provisioning has only begun
+    start_daemon(device.runtime)
     wait_until(lambda: device.runtime.pid_of("fleetstatusd"), lambda pid: pid == 0)
     assert device.runtime.log("ggl.core.fleetstatusd") == ""
-    assert read_or_nothing(device.runtime.root) == []
-
-
-def read_or_nothing(root: Root) -> list[str]:
-    """Who wants to hear of components."""
-    directory = root.run / "told-of-components"
-    return [path.name for path in directory.iterdir()] if directory.exists() else []

@@ -11,7 +11,8 @@ import pytest
 from tests.cloud.aws import Cloud
 from tests.cloud.documents import document
 from tests.integration.conftest import wait_until
-from tests.integration.device import Device
+from tests.integration.device import NUCLEUS, Device
+from tests.integration.test_cli import Ggl
 
 pytestmark = pytest.mark.process_host
 
@@ -88,6 +89,16 @@ def test_when_all_is_done_it_leaves_and_knows_what_there_was(aws: Cloud, device:
     assert (known["name"], known["target"]) == ("weekly", "thinggroup/heaters")
     assert (known["stage"], known["status"], known["reported"]) == ("OVER", "SUCCEEDED", "SUCCEEDED")
     assert list((device.runtime.root.state / "jobs").iterdir()) == []
+
+
+def test_the_command_line_shows_it(aws: Cloud, device: Device) -> None:
+    job = aws.jobs.deploy({"App": "1.0.0"}, componentUpdatePolicy=SKIP)
+    aws.jobs.wait(job, "SUCCEEDED", seconds=120)
+    wait_until(lambda: of_job(device, job)["reported"], lambda reported: reported == "SUCCEEDED")
+    ggl = Ggl(device.runtime.root.state)
+    (shown,) = ggl("deploy", "list", "--json").json
+    assert (shown["type"], shown["cloud"]["job_id"], shown["cloud"]["reported"]) == ("IOT_JOBS", job, "SUCCEEDED")
+    assert "thinggroup/heaters" in ggl("deploy", "show", job[:8]).out
 
 
 def test_a_failure_is_reported_with_its_reasons_after_the_way_back(aws: Cloud, device: Device) -> None:
@@ -250,6 +261,17 @@ def test_an_old_revision_is_rejected(aws: Cloud, device: Device) -> None:
     assert json.loads(details["deployment-error-stack"]) == ["DEPLOYMENT_REJECTED", "REJECTED_STALE_DEPLOYMENT"]
 
 
+def test_a_move_to_another_endpoint_is_reported_where_it_came_from(aws: Cloud, device: Device) -> None:
+    entry = {"version": "2.0.0", "configurationUpdate": {"merge": {"iotDataEndpoint": "127.0.0.1"}}}
+    job = aws.jobs.deploy({NUCLEUS[1]: entry}, componentUpdatePolicy=SKIP)
+    aws.jobs.wait(job, "SUCCEEDED", seconds=120)
+    known = wait_until(lambda: of_job(device, job), lambda seen: seen["reported"] == "SUCCEEDED", 60)
+    assert known["source_endpoint"].startswith("localhost:")
+    assert status(device)["endpoint"] == "127.0.0.1"
+    assert [content["status"] for content in aws.jobs.updates(job)] == ["IN_PROGRESS", "SUCCEEDED"]
+    gone(device)
+
+
 # -- the shadow --------------------------------------------------------------------------------------------------------
 
 
@@ -296,8 +318,13 @@ def test_one_that_is_canceled_in_the_cloud(aws: Cloud, device: Device) -> None:
     aws.shadow.wait(lambda seen: seen["status"] == "CANCELED")
 
 
-def test_a_shadow_that_changes_under_the_report(aws: Cloud, device: Device) -> None:
+def test_a_shadow_that_changes_under_the_report(aws: Cloud, device: Device, tmp_path: Path) -> None:
+    gated(aws, "Slow", tmp_path / "gate")
+    arn = aws.shadow.deploy({"Slow": "1.0.0"}, componentUpdatePolicy=SKIP)
+    aws.shadow.wait(lambda seen: seen.get("status") == "IN_PROGRESS")
+    gets = sum(kind == "get" for kind, _name, _content in aws.shadow.requests)
     aws.shadow.reject_next(409)
-    arn = aws.shadow.deploy({"App": "1.0.0"}, componentUpdatePolicy=SKIP)
-    aws.shadow.wait(lambda seen: seen.get("status") == "SUCCEEDED", seconds=120)
-    assert aws.shadow.reported()["fleetConfigurationArnForStatus"] == arn
+    (tmp_path / "gate").touch()
+    reported = aws.shadow.wait(lambda seen: seen.get("status") == "SUCCEEDED", seconds=120)
+    assert reported["fleetConfigurationArnForStatus"] == arn
+    assert sum(kind == "get" for kind, _name, _content in aws.shadow.requests) > gets

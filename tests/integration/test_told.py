@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
-from ggl.host.told import want_to_know, who_wants_to_know
+from ggl.host.told import DIRECTORY, want_to_know, who_wants_to_know
 from tests.integration.conftest import Runtime, wait_until
 from tests.integration.device import SLEEP, Device
+
+
+def want(runtime: Runtime) -> None:
+    """As the daemon does it, which may run as another user than the tests."""
+    want_to_know(runtime.root, "fleetstatusd", wanted=True)
+    owner = runtime.root.run.stat()
+    os.chown(runtime.root.run / DIRECTORY, owner.st_uid, owner.st_gid)
 
 
 def is_told(runtime: Runtime) -> Any:
@@ -18,7 +26,7 @@ def test_who_wants_to_know_is_told_of_every_error_of_a_component(device: Device)
     device.recipe("App", "{run: 'while ! test -e fail; do sleep 0.05; done; exit 3'}")
     device.succeed({"App": "1.0.0"})
     assert device.runtime.pid_of("fleetstatusd") == 0
-    want_to_know(device.runtime.root, "fleetstatusd", wanted=True)
+    want(device.runtime)
     (device.runtime.root.work / "App/fail").touch()
     assert is_told(device.runtime)
     wait_until(lambda: device.state("App"), lambda state: state == "BROKEN")
@@ -28,6 +36,6 @@ def test_and_of_what_people_do_with_one(device: Device) -> None:
     device.recipe("App", SLEEP)
     device.succeed({"App": "1.0.0"})
     for method in ("restart", "stop", "start"):
-        want_to_know(device.runtime.root, "fleetstatusd", wanted=True)
+        want(device.runtime)
         device.runtime.call("gg_host", method, {"names": ["ggl.App"]})
         assert is_told(device.runtime)

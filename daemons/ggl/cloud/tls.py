@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 MAX_FILE = 1024 * 1024
 """Bytes of a file with a certificate or a key."""
 PKCS11 = "pkcs11:"
+HANDLE = "handle:"
+"""How other nuclei name keys in a TPM."""
 _PROVIDER_LABEL = "PKCS#11 PROVIDER URI"
 _PROVIDER_DESCRIPTION = b"PKCS#11 Provider URI v1.0"
 _OTHER_KEY = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
@@ -53,6 +55,11 @@ def client_context(identity: Identity, alpn: Sequence[str] = ()) -> ssl.SSLConte
     _check_pem(certificate, "system.certificateFilePath", "CERTIFICATE-----", "a certificate")
     if key.startswith(PKCS11):
         _load_token_key(context, certificate, key)
+    elif key.startswith(HANDLE):
+        raise BadCredentials(
+            f"system.privateKeyPath ({key}): keys cannot be named by the handle of a TPM here; use a PKCS#11 module "
+            "for it, and a pkcs11: URI"
+        )
     else:
         _check_pem(key, "system.privateKeyPath", "PRIVATE KEY-----", "a private key")
         _load(context, certificate, key, key)
@@ -131,6 +138,8 @@ def _load(context: ssl.SSLContext, certificate: str, path: str, key: str) -> Non
     """``path`` is what OpenSSL reads, ``key`` what the configuration calls it."""
 
     def encrypted() -> NoReturn:
+        if key.startswith(PKCS11):
+            raise BadCredentials(f"the private key {key} needs a PIN: add '?pin-source=file:PATH' to its URI")
         raise BadCredentials(f"the private key {key} is encrypted: the device needs one without a passphrase")
 
     try:
@@ -143,7 +152,7 @@ def _load(context: ssl.SSLContext, certificate: str, path: str, key: str) -> Non
             ) from None
         if key.startswith(PKCS11):
             raise BadCredentials(
-                f"OpenSSL cannot use the private key {key.partition('?')[0]}: its provider for PKCS#11 must be active "
+                f"OpenSSL cannot use the private key {key}: its provider for PKCS#11 must be active "
                 f"(OPENSSL_CONF), and the token must have the key ({_reason(error)})"
             ) from None
         raise BadCredentials(
@@ -155,9 +164,15 @@ def _load_token_key(context: ssl.SSLContext, certificate: str, uri: str) -> None
     fd = os.memfd_create("key", os.MFD_CLOEXEC)
     try:
         os.write(fd, provider_pem(uri))
-        _load(context, certificate, f"/proc/self/fd/{fd}", uri)
+        _load(context, certificate, f"/proc/self/fd/{fd}", without_pin(uri))
     finally:
         os.close(fd)
+
+
+def without_pin(uri: str) -> str:
+    """The URI of a token's object, as it may be shown."""
+    parts = uri.partition("?")[0].split(";")
+    return ";".join(part for part in parts if not part.startswith("pin-"))
 
 
 def provider_pem(uri: str) -> bytes:

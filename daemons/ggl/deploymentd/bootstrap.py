@@ -17,7 +17,7 @@ from ggl.log import get_logger
 
 if TYPE_CHECKING:
     from ggl.deploymentd.activation import Activation
-    from ggl.deploymentd.queue import Journal
+    from ggl.deploymentd.journal import Journal
     from ggl.deploymentd.runtime import Runtime
     from ggl.host.unit import Unit
 

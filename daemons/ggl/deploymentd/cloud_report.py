@@ -21,7 +21,7 @@ _log = get_logger("deployment")
 def tell_over(runtime: Runtime, deployment: Deployment) -> None:
     """By the way on which it came. A device without a cloud has nobody to tell; word that is lost is made up for."""
     try:
-        if not runtime.current().thing_name:
+        if not runtime.thing_name():
             return
     except BusError as error:
         _log.warning("the cloud is not told at once that deployment %s is over: %s", deployment.deployment_id, error)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ggl.cloud.settings import load
-from ggl.deploymentd.dataplane import DataPlane
+from ggl.deploymentd.dataplane import TIMEOUT, DataPlane
 from ggl.log import get_logger
 from ggl.values import InvalidValue
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from ggl.deploymentd.record import Deployment
     from ggl.deploymentd.runtime import Runtime
     from ggl.paths import Root
+
+LOCAL_TIMEOUT = 10.0
+"""Seconds that one call may take while somebody waits in front of the device."""
 
 _log = get_logger("deployment")
 
@@ -42,4 +45,4 @@ def cloud_of(root: Root, runtime: Runtime, deployment: Deployment | None) -> Clo
     # A deployment from the cloud waits for the connection; somebody in front of the device need not wait for nothing.
     waits = deployment is not None and not deployment.is_local
     online = waits or runtime.connection().get("connected") is True
-    return Cloud(DataPlane(settings), online)
+    return Cloud(DataPlane(settings, lambda: load(root), TIMEOUT if waits else LOCAL_TIMEOUT), online)

@@ -14,7 +14,7 @@ from ggl.deploymentd.errors import DeploymentError
 from ggl.log import get_logger
 
 if TYPE_CHECKING:
-    from ggl.deploymentd.queue import Journal
+    from ggl.deploymentd.journal import Journal
     from ggl.deploymentd.runtime import Runtime
 
 INTERFACE = "gg_consent"

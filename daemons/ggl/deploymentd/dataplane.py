@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ggl.values import InvalidValue
@@ -63,10 +63,15 @@ class CloudError(Exception):
 
 
 class DataPlane:
-    """Calls of one device. Belongs to one thread."""
+    """Calls of one device. Belongs to one thread. ``load`` gives the settings of now, which are looked at again after a
+    call without an answer: somebody may have mended them."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, load: Callable[[], Settings] | None = None, timeout: float = TIMEOUT
+    ) -> None:
         self.settings = settings
+        self._load = load
+        self._timeout = timeout
         self._base = ""
         self._context: ssl.SSLContext | None = None
 
@@ -95,10 +100,11 @@ class DataPlane:
             data = json.dumps(body, separators=(",", ":")).encode()
             sent["Content-Type"] = "application/json"
         try:
-            response = https.request(method, url, context, self.settings.proxy, sent, data, TIMEOUT)
+            response = https.request(method, url, context, self.settings.proxy, sent, data, self._timeout)
         except https.TooLarge as error:
             raise CloudError(BAD, str(error)) from None
         except https.NoAnswer as error:
+            self._context = None
             raise CloudError(NETWORK, str(error)) from None
         if response.status != 200:
             raise failure(response.status, response.text)
@@ -119,7 +125,7 @@ class DataPlane:
 
         try:
             context = public_trust() if url.startswith("https:") else None
-            response = https.request("GET", url, context, self.settings.proxy, timeout=TIMEOUT, limit=limit)
+            response = https.request("GET", url, context, self.settings.proxy, timeout=self._timeout, limit=limit)
         except https.TooLarge as error:
             raise CloudError(BAD, str(error), 0, "DEPLOYMENT_DOCUMENT_SIZE_EXCEEDED") from None
         except https.NoAnswer as error:
@@ -139,6 +145,8 @@ class DataPlane:
 
         if self._context is None:
             try:
+                if self._base and self._load is not None:
+                    self.settings = self._load()
                 host, port = endpoints.data_plane(self.settings)
                 self._context = client_context(self.settings.identity, endpoints.https_alpn(port))
             except InvalidValue as error:

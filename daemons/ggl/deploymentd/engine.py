@@ -35,7 +35,7 @@ from ggl.deploymentd.commit import commit_operations, leave_operations
 from ggl.deploymentd.document import ROLLBACK
 from ggl.deploymentd.errors import DeploymentError, Rejected
 from ggl.deploymentd.preparation import Prepared, count, prepare
-from ggl.deploymentd.queue import ACTIVATIONS, Canceled, GivesWay, Journal, forget, now, put
+from ggl.deploymentd.queue import ACTIVATIONS, Canceled, GivesWay, forget, now, put
 from ggl.deploymentd.record import (
     ACTIVATING,
     FAILED_NO_STATE_CHANGE,
@@ -53,6 +53,7 @@ from ggl.log import get_logger
 from ggl.values import InvalidValue
 
 if TYPE_CHECKING:
+    from ggl.deploymentd.journal import Journal
     from ggl.deploymentd.record import Deployment
     from ggl.deploymentd.runtime import Runtime
     from ggl.paths import Root
@@ -239,7 +240,7 @@ class Engine:
 
     def _fail(self, error: Exception) -> None:
         deployment = self._deployment
-        failure = outcome.failure_of(error, deployment)
+        failure = outcome.failure_of(error, deployment, self._arns(error))
         if deployment.canceling and not deployment.is_activating:
             self._end(**outcome.cancellation())  # as was promised
         elif not deployment.is_activating:
@@ -253,6 +254,12 @@ class Engine:
             self._go_back(failure, self._activation)
         else:
             self._go_on(dict(deployment.failure) or failure)
+
+    def _arns(self, error: Exception) -> dict[str, str]:
+        """What the cloud calls the components, if some of them are why the deployment failed."""
+        if not isinstance(error, DeploymentError) or not error.broken or self._deployment.is_local:
+            return {}
+        return {name: arn for (name, _version), arn in self._runtime.current().arns.items()}
 
     def _must_go_back(self, deployment: Deployment) -> bool:
         if deployment.policy == ROLLBACK or deployment.attempts > MAX_ATTEMPTS:

@@ -108,14 +108,24 @@ def error_stack(codes: Iterable[str], first: str = DEPLOYMENT_FAILURE) -> tuple[
     return tuple(dict.fromkeys((first, *codes)))
 
 
-def error_types(codes: Iterable[str], *, local: bool = True) -> tuple[str, ...]:
-    """The types of ``codes``, without those that only contain others. ``local``: the deployment was made here."""
-    return tuple(dict.fromkeys(kind for code in codes if (kind := _type(code, local))))
+def error_types(codes: Iterable[str], *, local: bool = True, arns: Iterable[str] = ()) -> tuple[str, ...]:
+    """The types of ``codes``, without those that only contain others. ``local``: the deployment was made here; ``arns``
+    are those of the components that failed, where they come from the cloud."""
+    kinds = ["USER_COMPONENT_ERROR"] if local else [_owner(arn) for arn in arns] or ["COMPONENT_ERROR"]
+    found: list[str] = []
+    for code in codes:
+        if code in _OF_A_COMPONENT:
+            found += kinds
+        elif code in _OF_THE_DOCUMENT:
+            found.append("NUCLEUS_ERROR" if local else "CLOUD_SERVICE_ERROR")
+        elif code in _TYPE_OF:
+            found.append(_TYPE_OF[code])
+    return tuple(dict.fromkeys(found))
 
 
-def _type(code: str, local: bool) -> str:
-    if code in _OF_THE_DOCUMENT:
-        return "NUCLEUS_ERROR" if local else "CLOUD_SERVICE_ERROR"
-    if code in _OF_A_COMPONENT:
-        return "USER_COMPONENT_ERROR" if local else "COMPONENT_ERROR"
-    return _TYPE_OF.get(code, "")
+def _owner(arn: str) -> str:
+    """Whose component has ``arn``; its fifth part is the account."""
+    account = arn.split(":")[4:5]
+    if account == ["aws"]:
+        return "AWS_COMPONENT_ERROR"
+    return "USER_COMPONENT_ERROR" if account and account[0].isdigit() else "COMPONENT_ERROR"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Mapping
 from typing import Any
 
 from ggl.bus.errors import BusError, ErrorCode
@@ -36,6 +37,7 @@ _MESSAGES = {
     FAILED_UNABLE_TO_ROLLBACK: "failed, and what ran before could not be brought back",
 }
 _DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+_NONE: Mapping[str, str] = {}
 _LISTS = ("error_stack", "error_types", "broken")
 _log = get_logger("deployment")
 
@@ -60,14 +62,17 @@ def failed(detailed_status: str, failure: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def failure_of(error: Exception, deployment: Deployment) -> dict[str, Any]:
-    """What the record says about ``error``: cause, error_stack, error_types, broken. Fit for the disk."""
+def failure_of(error: Exception, deployment: Deployment, arns: Mapping[str, str] = _NONE) -> dict[str, Any]:
+    """What the record says about ``error``: cause, error_stack, error_types, broken. Fit for the disk.
+
+    ``arns``: what the cloud calls the components, by name."""
     codes, cause, broken = _read(error)
+    known = [arns.get(component, "") for component in broken]
     first = DEPLOYMENT_REJECTED if isinstance(error, Rejected) else DEPLOYMENT_FAILURE
     return {
         "cause": cause,
         "error_stack": list(error_stack(codes, first)),
-        "error_types": list(error_types(codes, local=deployment.is_local)),
+        "error_types": list(error_types(codes, local=deployment.is_local, arns=known)),
         "broken": list(broken),
     }
 

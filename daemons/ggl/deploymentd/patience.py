@@ -17,7 +17,7 @@ from ggl.log import get_logger
 
 if TYPE_CHECKING:
     from ggl.deploymentd.dataplane import DataPlane
-    from ggl.deploymentd.queue import Journal
+    from ggl.deploymentd.journal import Journal
 
 T = TypeVar("T")
 
@@ -76,7 +76,10 @@ def for_deployment(journal: Journal, cloud: DataPlane | None, online: bool) -> P
 
     def wait(seconds: float, text: str) -> None:
         # Waiting is no failed attempt at anything, however often the device is switched off meanwhile.
-        journal.write(message=text, attempts=0)
+        if journal.deployment.attempts:
+            journal.write(message=text, attempts=0)
+        else:
+            journal.note(message=text)
         # Nor is it a reason why nothing else could be deployed on a device that is offline.
         journal.sleep(seconds, patiently=not journal.deployment.is_local)
 

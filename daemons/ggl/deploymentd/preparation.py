@@ -31,8 +31,8 @@ from ggl.values import InvalidValue, get_float, get_int, get_str
 if TYPE_CHECKING:
     from ggl.deploymentd.activation import Activation
     from ggl.deploymentd.current import Current
+    from ggl.deploymentd.journal import Journal
     from ggl.deploymentd.patience import Patience
-    from ggl.deploymentd.queue import Journal
     from ggl.deploymentd.runtime import Runtime
     from ggl.paths import Root
 

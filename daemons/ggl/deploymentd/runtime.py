@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from ggl.bus.client import Client, Subscription, connect
+from ggl.bus.client import Client, connect
 from ggl.bus.errors import BusError, ErrorCode
 from ggl.deploymentd.current import SERVICES, Current
 from ggl.deploymentd.errors import DeploymentError
 from ggl.deploymentd.generation import IMAGES, SUMMARIES, Generations, Image, key_of, read_generations
+from ggl.deploymentd.health_watch import HealthWatch
 from ggl.host import client as host
 from ggl.host.status import UnitStatus
 from ggl.host.unit import Unit
@@ -64,8 +65,12 @@ class Runtime:
     def current(self) -> Current:
         """What is deployed now."""
         services = self._read("read_with_timestamps", {"key_path": [SERVICES]})
+        return Current(services if isinstance(services, dict) else {}, self.thing_name())
+
+    def thing_name(self) -> str:
+        """Empty: this device is none of AWS IoT."""
         thing = self._read("read", {"key_path": ["system", "thingName"]})
-        return Current(services if isinstance(services, dict) else {}, thing if isinstance(thing, str) else "")
+        return thing if isinstance(thing, str) else ""
 
     # -- records (``queue.Records``) ---------------------------------------------------------------------------------
 
@@ -258,48 +263,3 @@ class Runtime:
                 _log.info("%s, trying again in %g s", error, delay)
                 time.sleep(delay)
                 delay = min(delay * 2, 2.0)
-
-
-class HealthWatch:
-    """The healths of all components as they change."""
-
-    def __init__(self, root: Root, closing: Callable[[], bool]) -> None:
-        self._root = root
-        self._closing = closing
-        self._client: Client | None = None
-        self._subscription: Subscription | None = None
-
-    def __enter__(self) -> HealthWatch:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._drop()
-
-    def next(self, timeout: float) -> list[dict[str, Any]]:
-        """The healths that are news: all of them at first and after an interruption, later one at a time. Empty when
-        ``timeout`` seconds pass without any. Raises ``BusError`` NOCONN when this process is about to end."""
-        deadline = time.monotonic() + timeout
-        delay = 0.05
-        while True:
-            try:
-                if self._subscription is None:
-                    self._client = connect("gg_health", self._root)
-                    self._subscription = self._client.subscribe("subscribe")
-                    return list(self._subscription.result)
-                return [self._subscription.next(max(0.001, deadline - time.monotonic()))]
-            except (BusError, StopIteration) as error:
-                code = error.code if isinstance(error, BusError) else ErrorCode.NOCONN
-                if self._closing():
-                    raise BusError(ErrorCode.NOCONN, "this process is about to end") from None
-                if self._subscription is not None and code == ErrorCode.TIMEOUT:
-                    return []
-                self._drop()
-                if time.monotonic() + delay > deadline:
-                    return []
-                time.sleep(delay)
-                delay = min(delay * 2, 2.0)
-
-    def _drop(self) -> None:
-        if self._client is not None:
-            self._client.close()
-        self._client = self._subscription = None

@@ -16,7 +16,7 @@ from ggl.log import get_logger
 
 if TYPE_CHECKING:
     from ggl.deploymentd.activation import Activation
-    from ggl.deploymentd.queue import Journal
+    from ggl.deploymentd.journal import Journal
     from ggl.deploymentd.runtime import Runtime
     from ggl.deploymentd.staging import Staging
     from ggl.host.status import UnitStatus

@@ -23,7 +23,7 @@ from ggl.version import NUCLEUS
 
 if TYPE_CHECKING:
     from ggl.deploymentd.current import Current
-    from ggl.deploymentd.queue import Journal
+    from ggl.deploymentd.journal import Journal
     from ggl.deploymentd.runtime import Runtime
 
 MQTT, TOKENS = "aws_iot_mqtt", "aws_iot_tes"

@@ -11,7 +11,8 @@ from ggl.bus.errors import BusError
 from ggl.bus.trail import current, new_trail
 from ggl.deploymentd import cleanup
 from ggl.deploymentd.engine import Engine
-from ggl.deploymentd.queue import GivesWay, Journal
+from ggl.deploymentd.journal import Journal
+from ggl.deploymentd.queue import GivesWay
 from ggl.deploymentd.runtime import Runtime
 from ggl.deploymentd.staging import orphans, staging_of
 from ggl.log import get_logger

@@ -30,9 +30,9 @@ from ggl.log import get_logger
 if TYPE_CHECKING:
     from ggl.fleetstatusd.runtime import Facts, Runtime
 
-CONNECTED, DEPLOYED, LOOK, ALL = "connected", "deployed", "look", "all"
-"""Why to look: the connection was made; a deployment is over; the process has started, or something has happened to a
-component; all is to be told, due or not."""
+CONNECTED, DEPLOYED, CHANGED, STARTED, MISSED, ALL = "connected", "deployed", "changed", "started", "missed", "all"
+"""Why to look: the connection was made; a deployment is over; something has happened to a component; this process has
+started; word of one of these may have been lost; all is to be told, due or not."""
 START_SECONDS = 60.0
 """What components get to come up before the launch is told."""
 RECONNECT_GAP = 60_000
@@ -54,9 +54,10 @@ class NotTold(Exception):
 
 @dataclass(frozen=True)
 class Again:
-    """When to look again. ``seconds``: after so many; else it is for the caller to choose: something is on its way."""
+    """To look again. ``seconds``: after so many; else it is for the caller to choose: something is on its way."""
 
     seconds: float | None = None
+    why: str = CHANGED
 
 
 class Reporter:
@@ -83,7 +84,7 @@ class Reporter:
         try:
             return self._tell(set(why))
         except NotTold as error:
-            return Again() if error.may_pass else None
+            return Again(why=MISSED) if error.may_pass else None
 
     def _tell(self, why: set[str]) -> Again | None:
         instance, known = self._runtime.instance(), self._runtime.state()
@@ -92,14 +93,14 @@ class Reporter:
         connected = launched or CONNECTED in why
         if launched:
             self._launch(instance, first=known is None)
-        if connected or DEPLOYED in why or LOOK in why:
+        if connected or why & {DEPLOYED, MISSED}:
             self._deployments(were_offline=connected)
         if connected and not launched:
             self._reconnected()
-        if ALL in why or (LOOK in why and self._is_due()):
+        if ALL in why or (STARTED in why and self._is_due()):
             self._send(CADENCE, self._runtime.entries())
             self._runtime.keep_periodic(self._clock())
-        return self._changes() if LOOK in why else None
+        return self._changes() if launched or why & {CHANGED, MISSED} else None
 
     # -- one kind of update each -------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ggl.bus.request import Method
 from ggl.fleetstatusd.deployments import TRIGGERS
 from ggl.fleetstatusd.payload import CADENCE, STATUS_CHANGE
-from ggl.fleetstatusd.reporter import ALL, CONNECTED, DEPLOYED, LOOK, Again, Reporter
+from ggl.fleetstatusd.reporter import ALL, CHANGED, CONNECTED, DEPLOYED, MISSED, STARTED, Again, Reporter
 from ggl.fleetstatusd.runtime import Runtime
 from ggl.log import get_logger
 from ggl.values import InvalidValue, get_str
@@ -25,7 +25,7 @@ RETRY_SECONDS = (10.0, 30.0, 60.0)
 SETTLE_SECONDS = (5.0, 10.0, 20.0, 40.0, 80.0, 160.0)
 """Between two looks while components are on their way from one state to another."""
 
-_WHY = {**dict.fromkeys(TRIGGERS, DEPLOYED), STATUS_CHANGE: LOOK, CADENCE: ALL}
+_WHY = {**dict.fromkeys(TRIGGERS, DEPLOYED), STATUS_CHANGE: CHANGED, CADENCE: ALL}
 _log = get_logger("fleetstatusd")
 
 
@@ -40,7 +40,7 @@ class Service:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._why = {LOOK}
+        self._why = {STARTED}
         """What there is to look for at once, or a moment after the start."""
         self._postponed: set[str] = set()
         self._busy = False
@@ -51,16 +51,18 @@ class Service:
     def methods(self) -> dict[str, Method]:
         return {
             "mqtt_connected": Method(lambda _request, _params: self._look(CONNECTED)),
-            "component_changed": Method(lambda _request, _params: self._look(LOOK)),
+            "component_changed": Method(lambda _request, _params: self._look(CHANGED)),
             "send_fleet_status_update": Method(self._send_update),
         }
 
     def begin(self) -> None:
-        """Look whether something was missed, or is due."""
+        """Unless a message comes now, it was the host that wants it to look whether something was missed."""
         self._context.hold()
 
         def due() -> None:
             self._context.release()
+            if STARTED in self._why:
+                self._why.add(MISSED)
             self._start()
 
         self._context.loop.call_later(FIRST_SECONDS, due)
@@ -130,9 +132,9 @@ class Service:
 
     def _again(self, again: Again) -> None:
         if again.seconds is not None:
-            self._look_later(again.seconds, {LOOK})
+            self._look_later(again.seconds, {again.why})
         elif self._unsettled < len(SETTLE_SECONDS):
-            self._look_later(SETTLE_SECONDS[self._unsettled], {LOOK})
+            self._look_later(SETTLE_SECONDS[self._unsettled], {again.why})
             self._unsettled += 1
 
 

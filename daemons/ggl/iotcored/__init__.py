@@ -21,7 +21,9 @@ method                 parameters                                   result
 ``status``                                                          configured, missing (keys), connected, since
                                                                     (ms), endpoint, port, version, client_ids,
                                                                     subscriptions, spool (messages, bytes, limit,
-                                                                    storage), last_error, next_try (ms, or 0)
+                                                                    storage), last_error, next_try (ms, or 0), thing,
+                                                                    certificate_expires (ms, or 0), takeovers (by
+                                                                    other clients with the same id)
 ``try_endpoint``       endpoint, port, timeout_ms (both optional)   ``{}``: the device can connect there
 ``publish_once``       endpoint, port, topic, payload, qos, ...     ``{}`` when it is published there, over a
                                                                     connection of its own
@@ -37,7 +39,9 @@ the reason in the text; BUSY too many subscriptions. The texts of ``try_endpoint
 code and a colon: MQTT_CONNECTION_FAILED, TLS_HANDSHAKE_FAILURE, MISSING_MQTT_CONNECT_POLICY, MQTT_PUBLISH_FAILED.
 
 Daemons whose ``mqtt_filters`` are in the catalogue get what comes for them as calls of ``mqtt_message`` (topic,
-payload) on their first interface, in order; those that are ``told_of_connection`` get ``mqtt_connected`` (session_present: the
-broker kept what came meanwhile; first: since iotcored was started). The IPC operations ``PublishToIoTCore``,
-``SubscribeToIoTCore`` and ``SubscribeToIoTCoreConnectionStatus`` are served here as well.
+payload) on their first interface, in order; those that are ``told_of_connection`` get ``mqtt_connected``
+(session_present: the broker kept what came meanwhile; first: since iotcored was started).
+
+The IPC operations ``PublishToIoTCore``, ``SubscribeToIoTCore`` and ``SubscribeToIoTCoreConnectionStatus`` are served
+here as well.
 """

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 RETRY_REFUSED = 120.0
 """Seconds after which subscriptions that the broker has refused are tried again, and up to ten more."""
+DRAIN_SECONDS = 2.0
+"""That messages in memory get when the runtime stops."""
 
 _log = get_logger("mqtt")
 
@@ -73,7 +75,6 @@ class Hub:
         self._connections = 0
         self._unkept: list[Callable[[], None]] = []
         self._retrying = False
-        self._stopped = False
         self.sender.use(target, self._open_spool(target))
         self._make_line(0)
         self._subscribe_daemons()
@@ -151,8 +152,14 @@ class Hub:
             for line in self._line_list:
                 line.use(target, known)
 
+    def drain(self) -> None:
+        """Before this process ends: let the broker have what it can take in a moment, and the disk what it must keep."""
+        if self.connected and self.sender.unsent and self.kept:
+            self.loop.call_later(DRAIN_SECONDS, self.loop.stop)
+            self.sender.when_empty = self.loop.stop
+            self.loop.run()
+
     def stop(self) -> None:
-        self._stopped = True
         for line in self._line_list:
             line.stop()
         self.sender.spool.close()

@@ -53,7 +53,8 @@ class Line:
         self._back_off = FullJitter(target.first_delay, target.last_delay)
         self._timer: Timer | None = None
         self._said: set[str] = set()
-        self._takeovers = 0
+        self.takeovers = 0
+        """How often another client has connected with this client id."""
         self._connect()
 
     @property
@@ -134,14 +135,14 @@ class Line:
     def _say(self, loss: Loss, delay: float) -> None:
         """A device that is out of reach for long says so once, and then only what is new about it."""
         if loss.code == TAKEN_OVER:
-            self._takeovers += 1
-            if self._takeovers & (self._takeovers - 1) == 0:
+            self.takeovers += 1
+            if self.takeovers & (self.takeovers - 1) == 0:
                 _log.error(
                     "another client has connected to %s as '%s' and taken this connection over (%d times so far): "
                     "system.thingName and certificate must not be used by two devices, or two runtimes",
                     self._target.address,
                     self.client_id,
-                    self._takeovers,
+                    self.takeovers,
                 )
         elif loss.text not in self._said and len(self._said) < MAX_REASONS:
             self._said.add(loss.text)

@@ -28,6 +28,8 @@ FIRST_PAUSE, LAST_PAUSE = 0.5, 60.0
 RESERVED = "$aws/"
 OVERHEAD = 64
 """Bytes of a packet besides topic and payload, roughly."""
+SHORTEST_WAIT = 0.001
+"""Seconds. A bucket that lacks next to nothing is not worth more looks."""
 COMMIT_SECONDS = 1.0
 """After which it is on the disk as well that messages have been sent."""
 MAX_SAID = 10
@@ -44,6 +46,7 @@ class Sender:
 
     def __init__(self, loop: Loop, lines: Callable[[], list[Line]]) -> None:
         self.spool: Spool = MemorySpool(0)
+        self.when_empty: Callable[[], None] | None = None
         self._loop = loop
         self._lines = lines
         self._target: Target | None = None
@@ -157,6 +160,7 @@ class Sender:
                 break
             self._next = None
             self._send_over(line, entry)
+        wait = max(wait, SHORTEST_WAIT)
         if self._timer is None or self._timer.due > now + wait:
             if self._timer is not None:
                 self._timer.cancel()
@@ -240,6 +244,8 @@ class Sender:
             outcome = self._outcomes.pop(entry.number, None)
             if outcome is not None:
                 outcome(why)
+        if self.when_empty is not None and not self.unsent:
+            self.when_empty()
 
     def _commit(self) -> None:
         self._committing = False

@@ -87,8 +87,9 @@ class Service:
         from ggl.iotcored.joining import deliver
         from ggl.iotcored.target import target_of
 
+        self._settings = settings
         target = target_of(settings)
-        self._settings, self._problem = settings, ""
+        self._problem = ""
         if self._hub is None:
             self._context.hold()
             self._hub = Hub(self._context, target, deliver, self._connection_changed)
@@ -104,6 +105,7 @@ class Service:
 
     def _close(self) -> None:
         if self._hub is not None:
+            self._hub.drain()
             self._hub.stop()
 
     def configuration_changed(self, _request: Request, _params: dict[str, Any]) -> None:

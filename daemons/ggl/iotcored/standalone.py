@@ -62,20 +62,24 @@ class Standalone:
     def link_up(self, link: Link, _session_present: bool) -> None:
         if self._message is None:
             self._succeeded = True
-            link.close("it works", forget_session=True)
+            self._leave(link, "it works")
         else:
             link.publish(self._message, 0)
             if not self._message.qos:
                 self._succeeded = True
-                self._loop.call_soon(lambda: link.close("it is published", forget_session=True))
+                self._leave(link, "it is published")
 
     def link_published(self, link: Link, _token: int, code: int, text: str) -> None:
         if code in ACCEPTED:
             self._succeeded = True
-            link.close("it is published", forget_session=True)
+            self._leave(link, "it is published")
         else:
             self._finish(f"{PUBLISH_FAILED}: the broker has not taken the message: {text}")
-            link.close("it is refused", forget_session=True)
+            self._leave(link, "it is refused")
+
+    def _leave(self, link: Link, why: str) -> None:
+        # Not from within the library: its callbacks hold a lock.
+        self._loop.call_soon(lambda: link.close(why, forget_session=True))
 
     def link_down(self, _link: Link, loss: Loss) -> None:
         if self._timer is not None:

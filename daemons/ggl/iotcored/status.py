@@ -23,11 +23,20 @@ def status_of(hub: Hub | None, settings: Settings, problem: str) -> dict[str, An
         "client_ids": [],
         "subscriptions": 0,
         "spool": {"messages": 0, "bytes": 0, "limit": 0, "storage": ""},
+        "thing": settings.identity.thing_name,
+        "certificate_expires": 0,
+        "takeovers": 0,
         "last_error": problem,
         "next_try": 0,
     }
     if hub is None:
         return status
+    from ggl.cloud.tls import BadCredentials, certificate_facts  # loads nothing that a connection has not loaded
+
+    try:
+        expires = certificate_facts(settings.identity.certificate).not_after * 1000
+    except BadCredentials:
+        expires = 0  # which ``last_error`` says
     line, spool = hub.main, hub.sender.spool
     waits = line.next_try - time.monotonic() if line.next_try else 0.0
     return status | {
@@ -44,6 +53,8 @@ def status_of(hub: Hub | None, settings: Settings, problem: str) -> dict[str, An
             "limit": hub.target.spool.limit,
             "storage": spool.storage,
         },
+        "certificate_expires": expires,
+        "takeovers": line.takeovers,
         "last_error": line.last_loss.text if line.last_loss is not None and not line.up else "",
         "next_try": round((time.time() + waits) * 1000) if waits > 0 else 0,
     }

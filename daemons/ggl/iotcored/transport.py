@@ -26,8 +26,10 @@ class TooLarge(ConnectionError):
 
 
 class Transport:
-    """``sock`` is connected, and does not block. What went wrong is kept in ``error``. ``on_write`` is called when there
-    is something to be sent, ``on_close`` before the socket is closed."""
+    """``sock`` is connected, and does not block. What went wrong is kept in ``error``.
+
+    ``on_write`` is called when there is something to be sent, ``on_close`` before the socket is closed.
+    """
 
     __slots__ = ("_at", "_input", "_on_close", "_on_write", "_output", "_sock", "error")
 

@@ -16,11 +16,12 @@ mqtt_connected    session_present (whether AWS IoT goes on     nothing; for iotc
 list                                                           the last deployments from the cloud, oldest first
 ================  ===========================================  ====================================================
 
-An item of ``list``: ``type`` (IOT_JOBS or SHADOW), ``job_id`` or ``configuration_arn``, ``deployment_id``, ``name``,
-``target``, ``queued_at`` (seconds), ``received`` and ``finished`` (milliseconds since the epoch, 0: not yet), ``stage``
-(WAITING, TAKEN or OVER), ``status`` (of the deployment), ``withdrawn`` (AWS IoT does not want it any more),
-``reported`` (the last state that AWS IoT has acknowledged), ``pending`` (the states that it has not, in order),
-``refused`` (why it did not take one), ``source_endpoint``, ``trail``.
+An item of ``list``: ``type`` (IOT_JOBS or SHADOW), ``job_id`` or ``configuration_arn``, ``deployment_id``,
+``request_id`` (which the deployment of it has, too), ``name``, ``target``, ``queued_at`` (seconds), ``received`` and
+``finished`` (milliseconds since the epoch, 0: not yet), ``stage`` (WAITING, TAKEN or OVER), ``status`` (of the
+deployment), ``withdrawn`` (AWS IoT does not want it any more), ``reported`` (the last state that AWS IoT has
+acknowledged), ``pending`` (the states that it has not, in order), ``refused`` (why it did not take one),
+``source_endpoint``, ``trail``.
 
 What the states mean for AWS IoT: a job is IN_PROGRESS when the deployment begins, then SUCCEEDED, FAILED or REJECTED
 with details. One that is canceled in the cloud is canceled here, unless it changes the device already, and not reported

@@ -100,8 +100,12 @@ class Assignment:
         shown = self.to_dict()
         for name in ("number", "round", "document", "reports", "key", "mute"):
             del shown[name]
-        job_id = self.key if self.type == JOB else ""
-        return {**shown, "job_id": job_id, "pending": [report.outcome.status for report in self.reports]}
+        return {
+            **shown,
+            "job_id": self.key if self.type == JOB else "",
+            "request_id": self.request_id,
+            "pending": [report.outcome.status for report in self.reports],
+        }
 
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> Assignment:

@@ -51,8 +51,8 @@ class Book:
         self._on_change = on_change
         self._carrier = Carrier(loop, deployments, lambda: store.present, self.change, token)
         self._couriers = {
-            JOB: Courier(loop, lambda: self._next(JOB), self._send),
-            SHADOW: Courier(loop, lambda: self._next(SHADOW), self._send),
+            JOB: Courier(loop, lambda: self._next(JOB), self._send, lambda: link.connected),
+            SHADOW: Courier(loop, lambda: self._next(SHADOW), self._send, lambda: link.connected),
         }
         self.shadow_version = 0
         """Of the shadow, as far as it is known; without it nothing can be reported there."""

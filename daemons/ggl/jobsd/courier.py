@@ -34,11 +34,16 @@ class Courier:
     """``choose`` gives the next report that may go, if any; ``send`` sends it."""
 
     def __init__(
-        self, loop: Loop, choose: Callable[[], Parcel | None], send: Callable[[Parcel, Done, Failed], None]
+        self,
+        loop: Loop,
+        choose: Callable[[], Parcel | None],
+        send: Callable[[Parcel, Done, Failed], None],
+        is_connected: Callable[[], bool],
     ) -> None:
         self._loop = loop
         self._choose = choose
         self._send = send
+        self._is_connected = is_connected
         self._parcel: Parcel | None = None
         self._delivered = False
         self._timer: Timer | None = None
@@ -55,13 +60,14 @@ class Courier:
         def done() -> None:
             if self._parcel is parcel:
                 self._delivered = True
-                self._wait(ANSWER_SECONDS)
+                self._in(ANSWER_SECONDS, self._unanswered)
 
         def failed(error: BusError) -> None:
             if self._parcel is parcel:
                 _log.warning("%s of %s cannot be reported yet: %s", _status(parcel), _label(parcel), error)
                 self.retry(parcel.report.token)
 
+        self._in(RETRY_SECONDS, self._overdue)
         self._send(parcel, done, failed)
 
     def settled(self, token: str) -> None:
@@ -72,39 +78,44 @@ class Courier:
     def retry(self, token: str) -> None:
         """The report ``token`` was not taken: send it again after a while."""
         if self._parcel is not None and self._parcel.report.token == token:
-            self._clear()
-            self._wait(RETRY_SECONDS)
+            self._parcel = None
+            self._in(RETRY_SECONDS, self._again)
 
     def connected(self, resumed: bool) -> None:
         """There is a new connection. What AWS IoT had not got is still on its way; to what it had got an answer may
         come right now. If not, and this is not the session of before, none will any more."""
         if self._parcel is None:
             self._again()
-        elif self._delivered and not resumed:
-            self._cancel_timer()
-            self._timer = self._loop.call_later(SETTLING_SECONDS, self._again)
+        elif not self._delivered:
+            self._in(RETRY_SECONDS, self._overdue)
+        elif not resumed:
+            self._in(SETTLING_SECONDS, self._again)
 
     def _again(self) -> None:
         self._clear()
         self.poke()
 
-    def _wait(self, seconds: float) -> None:
-        self._timer = self._loop.call_later(seconds, self._time_is_up)
-
-    def _time_is_up(self) -> None:
+    def _overdue(self) -> None:
+        """It should be there by now. Without a connection it need not: the next one is when it will be sent."""
         self._timer = None
-        if self._parcel is None:
-            self.poke()
-            return
-        _log.warning("AWS IoT has not answered the report %s of %s", _status(self._parcel), _label(self._parcel))
-        self._parcel = None
-        self._wait(RETRY_SECONDS - ANSWER_SECONDS)
+        if self._is_connected() and self._parcel is not None:
+            _log.warning("the report %s of %s was lost on its way", _status(self._parcel), _label(self._parcel))
+            self._again()
+
+    def _unanswered(self) -> None:
+        if self._parcel is not None:
+            _log.warning("AWS IoT has not answered the report %s of %s", _status(self._parcel), _label(self._parcel))
+            self._parcel = None
+        self._in(RETRY_SECONDS - ANSWER_SECONDS, self._again)
+
+    def _in(self, seconds: float, callback: Callable[[], None]) -> None:
+        """The one thing that time will bring."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(seconds, callback)
 
     def _clear(self) -> None:
         self._parcel = None
-        self._cancel_timer()
-
-    def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -106,10 +106,8 @@ class Desk:
                 self._jobs.ask()  # not what this daemon has asked for: no truth, but a hint
             return
         if not arrival.accepted:
-            refusal = refusal_of(message)
-            _log.warning("AWS IoT does not tell the next job: %s", refusal)
-            if refusal.is_passing:
-                self._jobs.later()
+            _log.warning("AWS IoT does not tell the next job yet: %s", refusal_of(message))
+            self._jobs.later()
             return
         execution = execution_of(message)
         verdict = judge_job(execution, self._store.present.values(), self._store.past, self._known_when_asked)
@@ -179,10 +177,9 @@ class Desk:
         if refusal.is_missing:
             while (parcel := self._book.first(SHADOW)) is not None:
                 self._book.refused(parcel, str(refusal))  # a report would make one that nobody has asked for
-        elif refusal.is_passing:
-            self._shadow.later()
         else:
-            _log.warning("AWS IoT does not tell the deployment shadow: %s", refusal)
+            _log.warning("AWS IoT does not tell the deployment shadow yet: %s", refusal)
+            self._shadow.later()
 
     def _shadow_report_answer(self, arrival: Arrival, message: Mapping[str, Any]) -> None:
         parcel = self._book.find(SHADOW, token_of(message))

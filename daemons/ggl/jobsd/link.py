@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ggl.bus.errors import BusError, ErrorCode
+from ggl.cloud.endpoints import host_port
 from ggl.log import get_logger
 
 if TYPE_CHECKING:
@@ -87,6 +88,16 @@ class Link:
         """With ``qos`` 1, ``done`` is called when AWS IoT has the message, else when it has been sent."""
         params = {"topic": topic, "payload": encode(message), "qos": qos, "wait": qos > 0}
         self._mqtt.call("publish", params, lambda _result: done(), failed, timeout=PUBLISH_SECONDS)
+
+    def ask_endpoint(self, answered: Callable[[str], None], failed: Failed) -> None:
+        """The endpoint that the device is connected to, as ``host:port``; empty: to none that is known."""
+
+        def read(status: Any) -> None:
+            found = status if isinstance(status, dict) else {}
+            host, port = found.get("endpoint"), found.get("port")
+            answered(host_port(host, port) if isinstance(host, str) and isinstance(port, int) else "")
+
+        self._mqtt.call("status", {}, read, failed)
 
     def publish_once(self, endpoint: str, topic: str, message: Mapping[str, Any], done: Done, failed: Failed) -> None:
         """Send it to another endpoint, over a connection of its own."""

@@ -9,28 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ggl.bus.errors import BusError, ErrorCode
+from ggl.bus.errors import BusError
 from ggl.jobsd.assignment import JOB
 from ggl.jobsd.courier import Parcel
 from ggl.jobsd.outcome import IN_PROGRESS, job_details, shadow_details
 from ggl.jobsd.shadow import report as shadow_report
 from ggl.jobsd.topics import Topics
-from ggl.values import InvalidValue
 
 if TYPE_CHECKING:
-    from ggl.bus.loop import Loop
     from ggl.jobsd.link import Done, Failed, Link
-    from ggl.paths import Root
 
 MAX_TRIES = 60
 """How often a report to the endpoint of before is tried, once a minute; it may be gone for good."""
 
 
 class Sending:
-    def __init__(self, loop: Loop, link: Link, root: Root) -> None:
-        self._loop = loop
+    def __init__(self, link: Link) -> None:
         self._link = link
-        self._root = root
         self._tries: dict[str, int] = {}
 
     def send(self, parcel: Parcel, version: int, done: Done, failed: Failed, settle: Callable[[str], None]) -> None:
@@ -42,10 +37,8 @@ class Sending:
             self._link.publish(topic, message, 1, done, failed)
             return
 
-        def read(endpoint: Any, error: BaseException | None) -> None:
-            if error is not None:
-                failed(error if isinstance(error, BusError) else BusError(ErrorCode.CONFIG, str(error)))
-            elif endpoint == source:
+        def send_to(present: str) -> None:
+            if present == source:
                 self._link.publish(topic, message, 1, done, failed)
             elif parcel.report.outcome.status == IN_PROGRESS:
                 settle("the device has moved to another endpoint")
@@ -61,16 +54,7 @@ class Sending:
             else:
                 failed(error)
 
-        self._loop.run_blocking(self._endpoint, read)
-
-    def _endpoint(self) -> str:
-        """The present endpoint. Raises ``BusError``."""
-        from ggl.cloud.settings import load
-
-        try:
-            return load(self._root).data_endpoint
-        except InvalidValue as error:
-            raise BusError(ErrorCode.CONFIG, str(error)) from None
+        self._link.ask_endpoint(send_to, failed)
 
 
 def message_of(parcel: Parcel, topics: Topics, version: int) -> tuple[str, dict[str, Any]]:

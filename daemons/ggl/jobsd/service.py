@@ -45,7 +45,7 @@ class Service:
             self._store,
             self._link,
             Remote(loop, "gg_deployment", root),
-            Sending(loop, self._link, root),
+            Sending(self._link),
             self._changed,
         )
         self._held = False

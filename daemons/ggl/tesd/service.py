@@ -13,7 +13,9 @@ from ggl.log import get_logger
 from ggl.tesd.cache import Answer, Entry
 from ggl.tesd.child import Child
 from ggl.tesd.endpoint import ANSWER_SECONDS, Connection, Endpoint
+from ggl.tesd.errands import ask_at, look_at
 from ggl.tesd.keeping import FILE, MAX_PORTS, Kept, load, now, save
+from ggl.tesd.replies import answer, result, verdict
 from ggl.tesd.source import ASK_SECONDS, Source
 from ggl.values import get_str
 
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from ggl.bus.loop import Timer
     from ggl.bus.request import Request
     from ggl.daemon import Context
-    from ggl.paths import Root
 
 LOOK_SECONDS = 60
 """For reading the configuration."""
@@ -65,11 +66,16 @@ class Service:
         """Those who wait for the port."""
         self._asked = now()
         """When somebody asked for it last."""
+        self._trials: set[Child] = set()
+        """Of other endpoints."""
         self._looking: Child | None = None
         self._look_again = False
         self._port_is_known = False
         """Whether it is the port that the configuration wants."""
         self._timer: Timer | None = None
+        self._ipc = Remote(context.loop, "gg_ipc", context.root)
+        self._checking = 0
+        """Requests whose tokens are being checked."""
         self._refused = 0
         context.at_exit(self._close)
         kept = load(self._path)
@@ -100,14 +106,16 @@ class Service:
         endpoint, role_alias = get_str(params, "endpoint"), get_str(params, "role_alias", "")
 
         def tried(result: dict[str, Any] | None) -> None:
+            self._trials.discard(trial)
             answer = Answer.from_dict(result or {"status": 0, "text": "no answer in time"})
-            request.finish(lambda: _verdict(answer))
+            request.finish(lambda: verdict(answer))
 
-        work = partial(_ask_at, self._context.root, endpoint, role_alias)
+        work = partial(ask_at, self._context.root, endpoint, role_alias)
         try:
-            Child(self._loop, work, tried, ASK_SECONDS)
+            trial = Child(self._loop, work, tried, ASK_SECONDS)
         except OSError as error:
             raise BusError(ErrorCode.NOMEM, f"no process can be started: {error.strerror}") from None
+        self._trials.add(trial)
         return request.defer()
 
     def configuration_changed(self, _request: Request, _params: dict[str, Any]) -> None:
@@ -124,7 +132,7 @@ class Service:
 
         def got(entry: Entry) -> None:
             timer.cancel()
-            request.finish(lambda: _result(entry.answer, formatted))
+            request.finish(lambda: result(entry.answer, formatted))
 
         timer = self._loop.call_later(ANSWER_SECONDS, late)
         self._source.obtain(got)
@@ -134,21 +142,31 @@ class Service:
 
     def _ask(self, token: str, connection: Connection) -> None:
         """Somebody with ``token`` wants credentials."""
-        ipc = Remote(self._loop, "gg_ipc", self._context.root)
+        self._checking += 1
 
         def known(component: Any) -> None:
-            self._loop.call_soon(ipc.close)
+            self._checked()
             if component is None:
                 self._refuse(connection)
             else:
-                self._source.obtain(lambda entry: _answer(connection, entry))
+                self._source.obtain(lambda entry: answer(connection, entry))
 
         def failed(error: BusError) -> None:
-            self._loop.call_soon(ipc.close)
+            self._checked()
             _log.warning("whose token it is cannot be found out: %s", error)
             connection.answer(500, b"the token cannot be checked now")
 
-        ipc.call("component_of", {"token": token}, known, failed)
+        self._ipc.call("component_of", {"token": token}, known, failed)
+
+    def _checked(self) -> None:
+        """A connection that is not needed would keep the IPC daemon from leaving."""
+        self._checking -= 1
+        if not self._checking:
+            self._loop.call_soon(self._leave_ipc)
+
+    def _leave_ipc(self) -> None:
+        if not self._checking:
+            self._ipc.close()
 
     def _refuse(self, connection: Connection) -> None:
         self._refused += 1
@@ -211,7 +229,7 @@ class Service:
             return
         active = next(reversed(self._endpoints), 0)
         try:
-            self._looking = Child(self._loop, partial(_look_at, self._context.root, active), self._looked, LOOK_SECONDS)
+            self._looking = Child(self._loop, partial(look_at, self._context.root, active), self._looked, LOOK_SECONDS)
         except OSError:
             self._looked(None)
 
@@ -222,7 +240,7 @@ class Service:
             self._look()
             return
         asking, self._asking = self._asking, []
-        if found is None:
+        if not found:
             for request in asking:
                 request.fail(BusError(ErrorCode.RETRY, "the configuration cannot be read now"))
             self._loop.call_later(LOOK_AGAIN_SECONDS, self._look)
@@ -274,48 +292,5 @@ class Service:
 
     def _close(self) -> None:
         self._source.close()
-        if self._looking is not None:
-            self._looking.kill()
-
-
-def _look_at(root: Root, active_port: int) -> dict[str, Any]:
-    from ggl.tesd.setting import look  # loaded by the child, like what comes next: it is large
-
-    return look(root, active_port)
-
-
-def _ask_at(root: Root, endpoint: str, role_alias: str) -> dict[str, Any]:
-    from ggl.tesd.question import ask_at
-
-    return ask_at(root, endpoint, role_alias)
-
-
-def _answer(connection: Connection, entry: Entry) -> None:
-    if entry.status == 200:
-        connection.answer(200, entry.answer.body.encode(), "application/json")
-    else:
-        connection.answer(entry.status, entry.answer.text.encode())
-
-
-def _result(answer: Answer, formatted: bool) -> dict[str, str]:
-    credentials = answer.credentials
-    if not credentials:
-        code = ErrorCode.CONFIG if answer.local else ErrorCode.REMOTE if answer.status else ErrorCode.NOCONN
-        raise BusError(code, answer.text)
-    if not formatted:
-        return dict(credentials)
-    return {
-        "AccessKeyId": credentials["accessKeyId"],
-        "SecretAccessKey": credentials["secretAccessKey"],
-        "Token": credentials["sessionToken"],
-        "Expiration": credentials["expiration"],
-    }
-
-
-def _verdict(answer: Answer) -> None:
-    """Raises ``BusError`` unless there are credentials."""
-    if answer.local:
-        raise BusError(ErrorCode.CONFIG, answer.text)
-    if not answer.credentials:
-        kind = "AUTH_FAILURE" if 400 <= answer.status < 500 else "SERVER_ERROR"
-        raise BusError(ErrorCode.REMOTE, f"CREDENTIAL_ENDPOINT_{kind}: {answer.text}")
+        for child in (*self._trials, *filter(None, [self._looking])):
+            child.kill()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ggl.log import get_logger
 from ggl.tesd.cache import Answer, Cache, Entry
 from ggl.tesd.child import Child
+from ggl.tesd.errands import ask
 from ggl.tesd.keeping import now
 from ggl.values import InvalidValue
 
@@ -88,7 +89,7 @@ class Source:
         if self._child is not None:
             return
         try:
-            self._child = Child(self._loop, partial(_ask, self._root), self._fetched, ASK_SECONDS)
+            self._child = Child(self._loop, partial(ask, self._root), self._fetched, ASK_SECONDS)
         except OSError as error:
             self._take({"status": 0, "text": f"no process can be started: {error.strerror}", "local": True})
 
@@ -127,9 +128,3 @@ class Source:
         self._timer = None
         if self._used:
             self._fetch()
-
-
-def _ask(root: Root) -> dict[str, Any]:
-    from ggl.tesd.question import ask  # loaded by the child: it is large
-
-    return ask(root)

@@ -11,6 +11,7 @@ from tests.compat.cases import (
     components,
     configuration,
     deployments,
+    iot_core,
     messages,
     policies,
     runtime,
@@ -25,5 +26,6 @@ CASES: tuple[Case, ...] = (
     *deployments.CASES,
     *runtime.CASES,
     *cloud.CASES,
+    *iot_core.CASES,
     *streams.CASES,
 )

@@ -21,10 +21,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "GetSecretValue": {"secretId": "arn:aws:secretsmanager:x", "versionStage": "AWSCURRENT"},
     "GetThingShadow": {"thingName": "Thing"},
     "ListNamedShadowsForThing": {"thingName": "Thing", "pageSize": 5},
-    "PublishToIoTCore": {"topicName": "a/b", "qos": "1", "payload": "AAEC", "retain": True},
     "SubscribeToCertificateUpdates": {"certificateOptions": {"certificateType": "SERVER"}},
-    "SubscribeToIoTCore": {"topicName": "a/#", "qos": "0"},
-    "SubscribeToIoTCoreConnectionStatus": {},
     "UpdateThingShadow": {"thingName": "Thing", "payload": DOCUMENT},
     "VerifyClientDeviceIdentity": {"credential": {"clientDeviceCertificate": PEM}},
 }  # fmt: skip
@@ -38,10 +35,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
     },
     "GetThingShadow": {"payload": DOCUMENT},
     "ListNamedShadowsForThing": {"results": ["a", "b"], "timestamp": 1_700_000_000.0, "nextToken": "n"},
-    "PublishToIoTCore": {},
     "SubscribeToCertificateUpdates": {},
-    "SubscribeToIoTCore": {},
-    "SubscribeToIoTCoreConnectionStatus": {},
     "UpdateThingShadow": {"payload": DOCUMENT},
     "VerifyClientDeviceIdentity": {"isValidClientDevice": True},
 }  # fmt: skip
@@ -50,14 +44,6 @@ EVENTS: dict[str, dict[str, Any]] = {
     "SubscribeToCertificateUpdates": {
         "certificateUpdate": {"privateKey": PEM, "publicKey": PEM, "certificate": PEM, "caCertificates": [PEM, PEM]}
     },
-    "SubscribeToIoTCore": {
-        "message": {
-            "topicName": "a/b", "payload": "AAEC", "retain": False, "payloadFormat": "1", "contentType": "x",
-            "userProperties": [{"key": "k", "value": "ü"}], "messageExpiryIntervalSeconds": 5,
-            "correlationData": "/w==", "responseTopic": "r",
-        }
-    },
-    "SubscribeToIoTCoreConnectionStatus": {"connectionStatusEvent": {"status": "CONNECTED"}},
 }  # fmt: skip
 
 ERRORS = {

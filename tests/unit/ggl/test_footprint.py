@@ -65,7 +65,7 @@ def test_the_supervisor_does_not_load(module: str, loaded: set[str]) -> None:
 @pytest.mark.parametrize(
     "module",
     [
-        *(daemon.module for daemon in DAEMONS if daemon.shared or daemon.name == "telemetryd"),
+        *(daemon.module for daemon in DAEMONS if daemon.shared or daemon.name in ("telemetryd", "tesd")),
         "ggl.host.systemd.service",
         "ggl.host.systemd.step_start",
     ],

@@ -68,6 +68,8 @@ class Runtime:
     """What an attempt to cancel comes to."""
     records: dict[str, Any] = field(default_factory=dict)
     """What the configuration store keeps for other daemons, by table."""
+    jobs: list[dict[str, Any]] = field(default_factory=list)
+    """What the cloud has assigned to the device."""
     mqtt: dict[str, Any] = field(default_factory=dict)
     """What the daemon that holds the connection to AWS IoT Core says of it."""
     fold_case: bool = False
@@ -110,6 +112,7 @@ class Runtime:
                 "get": Method(lambda *_: self.deployments[-1]),
                 "subscribe": Method(self._deployment_stream),
             },
+            "gg_jobs": {"list": Method(lambda *_: self.jobs)},
             "aws_iot_mqtt": {"status": Method(lambda *_: self.mqtt)},
             "gg_odd": {
                 name.lower(): Method(lambda _r, _p, name=name: _fail(ErrorCode(name)))  # type: ignore[misc]

@@ -121,7 +121,7 @@ CONNECTED = {
 
 
 def test_a_device_without_a_cloud_shows_nothing_of_one(ggl, runtime) -> None:
-    runtime.add_unit("ggl.core.iotcored")
+    runtime.add_unit("ggl.core.iotcored", active_state="active")  # it has found that there is nothing to do, and leaves
     result = ggl("status", "--json").json
     assert result["cloud"] is None
     assert result["last_deployment"] is None
@@ -131,6 +131,7 @@ def test_a_device_without_a_cloud_shows_nothing_of_one(ggl, runtime) -> None:
 
 def test_a_connected_device_shows_to_what_and_as_whom(ggl, runtime) -> None:
     runtime.add_unit("ggl.core.iotcored", active_state="active")
+    runtime.config = {"system": {"thingName": "Pump7"}}
     runtime.mqtt = dict(CONNECTED)
     runtime.records["last-deployment"] = {"deployment_id": "d-1", "status": "FAILED", "finished": 1_795_315_200_000}
     result = ggl("status", "--json").json
@@ -152,6 +153,7 @@ def test_a_connected_device_shows_to_what_and_as_whom(ggl, runtime) -> None:
 
 def test_an_offline_device_shows_why_and_is_healthy(ggl, runtime) -> None:
     runtime.add_unit("ggl.core.iotcored", active_state="active")
+    runtime.config = {"system": {"thingName": "Pump7"}}
     soon = int((time.time() + 20 * 86400) * 1000)
     runtime.mqtt = {
         **CONNECTED,
@@ -168,4 +170,5 @@ def test_an_offline_device_shows_why_and_is_healthy(ggl, runtime) -> None:
 
 def test_a_daemon_that_ends_again_and_again_is_said_to(ggl, runtime) -> None:
     runtime.add_unit("ggl.core.iotcored", active_state="activating", sub_state="auto-restart")
+    runtime.config = {"system": {"thingName": "Pump7"}}
     assert ggl("status", "--json").json["cloud"]["last_error"] == "iotcored is restarting"

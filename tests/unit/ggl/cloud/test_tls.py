@@ -97,6 +97,17 @@ def test_a_key_in_a_token_needs_a_provider(certificates: Certificates) -> None:
     assert body == b"\x30\x43\x1a\x19PKCS#11 Provider URI v1.0\x0c\x26" + uri.encode()
 
 
+def test_no_message_tells_the_pin_of_a_token(certificates: Certificates) -> None:
+    uri = "pkcs11:token=t;pin-value=1234;object=o?pin-value=1234&module-name=m"
+    text = refused(replace(certificates.device, private_key=uri))
+    assert "pkcs11:token=t;object=o:" in text
+    assert "1234" not in text
+
+
+def test_a_key_named_by_the_handle_of_a_tpm(certificates: Certificates) -> None:
+    assert "pkcs11: URI" in refused(replace(certificates.device, private_key="handle:0x81000002"))
+
+
 def test_what_a_certificate_says(certificates: Certificates) -> None:
     facts = certificate_facts(certificates.device.certificate)
 

@@ -16,7 +16,8 @@ from ggl.deploymentd.current import Current
 from ggl.deploymentd.engine import MAX_ATTEMPTS, Engine
 from ggl.deploymentd.errors import DeploymentError
 from ggl.deploymentd.generation import IMAGES, Generation, Generations, Image
-from ggl.deploymentd.queue import ACTIVATIONS, Journal, Queue
+from ggl.deploymentd.journal import Journal
+from ggl.deploymentd.queue import ACTIVATIONS, Queue
 from ggl.deploymentd.record import Deployment
 from ggl.paths import find_root
 
@@ -44,6 +45,9 @@ class Runtime:
 
     def current(self) -> Current:
         return Current()
+
+    def thing_name(self) -> str:
+        return ""
 
     def units(self) -> dict[str, Any]:
         return {}

@@ -309,3 +309,15 @@ def test_a_code_and_a_type_is_said_once() -> None:
 )
 def test_every_kind_of_fault(code: str, kind: str) -> None:
     assert error_types(["CLOUD_API_ERROR", code, "IO_ERROR"]) == (kind,)
+
+
+def test_whose_fault_a_component_is_follows_from_the_account_in_its_arn() -> None:
+    def kinds(*arns: str, local: bool = False) -> tuple[str, ...]:
+        return error_types(["COMPONENT_UPDATE_ERROR", "COMPONENT_BROKEN"], local=local, arns=arns)
+
+    arn = "arn:aws:greengrass:eu-west-1:{}:components:A:versions:1.0.0"
+    assert kinds(arn.format("aws")) == ("AWS_COMPONENT_ERROR",)
+    assert kinds(arn.format("123456789012")) == ("USER_COMPONENT_ERROR",)
+    assert kinds(arn.format("aws"), "") == ("AWS_COMPONENT_ERROR", "COMPONENT_ERROR")
+    assert kinds() == ("COMPONENT_ERROR",)
+    assert kinds(arn.format("aws"), local=True) == ("USER_COMPONENT_ERROR",)

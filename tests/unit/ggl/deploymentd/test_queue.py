@@ -9,7 +9,8 @@ import pytest
 
 from ggl.bus.errors import BusError, ErrorCode
 from ggl.deploymentd import queue as queue_module
-from ggl.deploymentd.queue import INPUTS, TABLE, AlreadyKnown, Canceled, GivesWay, Journal, Queue, QueueFull
+from ggl.deploymentd.journal import Journal
+from ggl.deploymentd.queue import INPUTS, LAST, TABLE, AlreadyKnown, Canceled, GivesWay, Queue, QueueFull
 from ggl.deploymentd.record import CANCELED, FAILED, IN_PROGRESS, IOT_JOBS, SUCCEEDED, Deployment
 
 
@@ -209,3 +210,19 @@ def test_one_that_waits_for_the_network_gives_way_to_local_ones_and_goes_on_afte
     assert next_id(queue) == "job"
     queue.update(disk, "job", status=SUCCEEDED)
     assert next_id(queue) == "later"
+
+
+def test_the_one_whose_status_changed_last_is_a_record_for_those_who_ask_often() -> None:
+    disk, queue = Disk(), Queue()
+    for name in ("z", "a"):
+        queue.add(disk, deployment(name), {})
+    queue.update(disk, "z", status=SUCCEEDED, finished=2000)
+    queue.update(disk, "a", message="only words")
+    assert disk.get(LAST, LAST) == {
+        "deployment_id": "z",
+        "name": "",
+        "type": "LOCAL",
+        "status": SUCCEEDED,
+        "created": 1000,
+        "finished": 2000,
+    }

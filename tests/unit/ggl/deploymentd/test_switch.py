@@ -10,7 +10,7 @@ from ggl.bus.errors import BusError, ErrorCode
 from ggl.deploymentd.configuration import Stamped
 from ggl.deploymentd.current import Current
 from ggl.deploymentd.errors import DeploymentError
-from ggl.deploymentd.switch import Switch, find_switch, try_out
+from ggl.deploymentd.switch import Switch, confirm, find_switch, try_out
 from ggl.version import NUCLEUS, NUCLEUS_ALIAS
 
 HERE: dict[str, Any] = {
@@ -40,6 +40,14 @@ class FakeRuntime:
     def __init__(self, error: BusError | None = None) -> None:
         self.error = error
         self.tried: list[tuple[str, dict[str, Any]]] = []
+        self.statuses: list[dict[str, Any]] = []
+        self.configuration = Current()
+
+    def current(self) -> Current:
+        return self.configuration
+
+    def connection(self) -> dict[str, Any]:
+        return self.statuses[0]
 
     def try_endpoint(self, interface: str, params: dict[str, Any], timeout: float) -> None:
         self.tried.append((interface, params))
@@ -130,3 +138,42 @@ def test_an_endpoint_that_cannot_be_used_fails_with_what_is_wrong(text: str, cod
 def test_nobody_to_try_it_is_no_verdict() -> None:
     with pytest.raises(BusError):
         trial(FakeRuntime(BusError(ErrorCode.NOCONN, "away")), switch(HERE, THERE))
+
+
+class FakeJournal:
+    """``sleep`` gets the runtime to its next status."""
+
+    def __init__(self, runtime: FakeRuntime) -> None:
+        self.runtime = runtime
+        self.slept = 0
+
+    def note(self, **_changes: Any) -> None:
+        pass
+
+    def sleep(self, _seconds: float) -> None:
+        self.slept += 1
+        self.runtime.statuses.append(self.runtime.statuses.pop(0))
+
+
+def confirmation(timeout_ms: int, *statuses: dict[str, Any]) -> int:
+    """How often was slept before the connection was seen."""
+    there = {**THERE, "mqtt": {"standaloneMqttTimeoutMs": timeout_ms}}
+    runtime = FakeRuntime()
+    runtime.configuration = Current({NUCLEUS: {"configuration": stamped(there)}})
+    runtime.statuses = list(statuses)
+    journal = FakeJournal(runtime)
+    confirm(runtime, journal)  # type: ignore[arg-type]
+    return journal.slept
+
+
+def test_the_deployment_waits_until_the_device_is_connected_at_the_new_endpoint() -> None:
+    old = {"connected": True, "endpoint": HERE["iotDataEndpoint"], "port": 8883}
+    new = {"connected": True, "endpoint": THERE["iotDataEndpoint"], "port": 8883}
+    assert confirmation(60_000, {}, old, {**new, "connected": False}, {**new, "port": 443}, new) == 4
+
+
+def test_the_deployment_fails_when_there_is_no_connection_in_time() -> None:
+    away = {"connected": False, "endpoint": THERE["iotDataEndpoint"], "last_error": "nobody answers"}
+    with pytest.raises(DeploymentError, match="nobody answers") as caught:
+        confirmation(1, away)
+    assert caught.value.codes == ("MQTT_CONNECTION_FAILED",)

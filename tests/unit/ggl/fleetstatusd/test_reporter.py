@@ -11,7 +11,7 @@ from ggl.bus.errors import BusError, ErrorCode
 from ggl.fleetstatusd.cadence import INTERVAL
 from ggl.fleetstatusd.components import Entry
 from ggl.fleetstatusd.payload import Device
-from ggl.fleetstatusd.reporter import ALL, CONNECTED, DEPLOYED, LOOK, Again, Reporter
+from ggl.fleetstatusd.reporter import ALL, CHANGED, CONNECTED, DEPLOYED, MISSED, STARTED, Again, Reporter
 from ggl.fleetstatusd.runtime import Facts, Runtime
 from ggl.fleetstatusd.state import State
 
@@ -107,13 +107,13 @@ def device() -> Made:
 def test_a_device_without_a_cloud_and_one_that_is_offline_tell_nothing() -> None:
     made = Made()
     made.provisioned = False
-    assert made.told(CONNECTED, DEPLOYED, LOOK, ALL) == []
+    assert made.told(CONNECTED, DEPLOYED, CHANGED, STARTED, MISSED, ALL) == []
     made.provisioned, made.connected = True, False
-    assert made.told(CONNECTED, DEPLOYED, LOOK, ALL) == []
+    assert made.told(CONNECTED, DEPLOYED, CHANGED, STARTED, MISSED, ALL) == []
     assert made.sequence == 0
 
 
-@pytest.mark.parametrize("why", [CONNECTED, DEPLOYED, LOOK])
+@pytest.mark.parametrize("why", [CONNECTED, DEPLOYED, CHANGED, MISSED])
 def test_the_launch_comes_first_whatever_the_reason_to_look_is(why: str) -> None:
     made = Made()
     made.deployed("before", "LOCAL")
@@ -149,28 +149,28 @@ def test_with_other_settings_of_the_connection_all_is_told(device: Made) -> None
 
 def test_a_component_that_breaks_is_told_and_that_it_is_well_again(device: Made) -> None:
     device.states["App"] = "BROKEN"
-    assert device.told(LOOK) == [("COMPONENT_STATUS_CHANGE", ["App"])]
+    assert device.told(CHANGED) == [("COMPONENT_STATUS_CHANGE", ["App"])]
     device.now += 10_000
     device.states["App"] = "STARTING"
-    assert device.look(LOOK) == Again()
+    assert device.look(CHANGED) == Again()
     device.states["App"] = "RUNNING"
-    assert device.told(LOOK) == [("COMPONENT_STATUS_CHANGE", ["App"])]
-    assert device.told(LOOK) == []
+    assert device.told(CHANGED) == [("COMPONENT_STATUS_CHANGE", ["App"])]
+    assert device.told(CHANGED) == []
 
 
 def test_changes_of_components_keep_three_seconds_from_any_update(device: Made) -> None:
     device.told(CONNECTED)
     device.now += 1_000
     device.states["App"] = "ERRORED"
-    assert device.look(LOOK) == Again(2.0)
+    assert device.look(CHANGED) == Again(2.0)
     device.now += 2_000
-    assert device.told(LOOK) == [("COMPONENT_STATUS_CHANGE", ["App"])]
+    assert device.told(CHANGED) == [("COMPONENT_STATUS_CHANGE", ["App"])]
 
 
 def test_during_a_deployment_only_components_in_error_are_told(device: Made) -> None:
     device.deploying = True
     device.states |= {"App": "BROKEN", "New": "STARTING", "Other": "ERRORED"}
-    assert device.told(LOOK) == [("COMPONENT_STATUS_CHANGE", ["Other"])]
+    assert device.told(CHANGED) == [("COMPONENT_STATUS_CHANGE", ["Other"])]
     device.deploying = False
     device.deployed("d", "LOCAL")
     device.states |= {"New": "RUNNING", "Other": "RUNNING"}
@@ -211,8 +211,9 @@ def test_the_trigger_of_a_deployment_is_the_way_on_which_it_came(device: Made, k
 
 def test_a_deployment_is_told_once_and_made_up_for_when_word_of_it_was_lost(device: Made) -> None:
     device.deployed("one", "IOT_JOBS")
-    assert device.told(LOOK) == [("THING_GROUP_DEPLOYMENT", [])]
-    assert device.told(LOOK, DEPLOYED) == []
+    assert device.told(CHANGED, STARTED) == []
+    assert device.told(MISSED) == [("THING_GROUP_DEPLOYMENT", [])]
+    assert device.told(MISSED, DEPLOYED) == []
     device.now -= DAY  # the clock was set back
     device.deployed("two", "LOCAL")
     device.deployed("canceled", "LOCAL", "CANCELED")
@@ -226,7 +227,7 @@ def test_of_what_ended_offline_only_deployments_from_the_cloud_are_told(device: 
     device.deployed("job", "IOT_JOBS")
     device.deployed("local", "LOCAL")
     device.states["App"] = "BROKEN"
-    assert device.told(DEPLOYED) == device.told(LOOK) == []
+    assert device.told(DEPLOYED) == device.told(MISSED) == []
     device.connected = True
     assert device.told(CONNECTED) == [("THING_GROUP_DEPLOYMENT", ["App"]), ("RECONNECT", [])]
     assert device.told(DEPLOYED) == []
@@ -237,9 +238,9 @@ def test_what_was_not_taken_is_in_the_next_update_under_a_greater_number(device:
     device.states["App"] = "BROKEN"
     device.deployed("d", "LOCAL")
     device.refuses = code
-    assert device.told(DEPLOYED) == []
+    assert device.look(DEPLOYED) == (None if code is ErrorCode.REMOTE else Again(why=MISSED))
     device.refuses = None
-    assert device.told(LOOK) == [("LOCAL_DEPLOYMENT", ["App"])]
+    assert device.told(MISSED) == [("LOCAL_DEPLOYMENT", ["App"])]
     numbers = [each["sequenceNumber"] for each in device.published]
     assert numbers == sorted(set(numbers))
 
@@ -248,14 +249,14 @@ def test_all_is_told_once_a_day_but_not_during_a_deployment(device: Made) -> Non
     launched = device.now - 600_000
     assert device.periodic == launched - DAY // 2
     device.now = device.periodic + DAY - 1
-    assert device.told(LOOK) == []
+    assert device.told(STARTED) == []
     device.now += 1
     device.deploying = True
-    assert device.told(LOOK) == []
+    assert device.told(STARTED) == []
     device.deploying = False
-    assert device.told(CONNECTED, DEPLOYED) == [("RECONNECT", [])]
-    assert device.told(LOOK) == [("CADENCE", ["App", "Other"])]
-    assert device.told(LOOK) == []
+    assert device.told(CONNECTED, DEPLOYED, MISSED) == [("RECONNECT", [])]
+    assert device.told(STARTED) == [("CADENCE", ["App", "Other"])]
+    assert device.told(STARTED) == []
     device.now -= DAY  # the clock was set back: nobody waits for the time that it showed
-    assert device.told(LOOK) == [("CADENCE", ["App", "Other"])]
+    assert device.told(STARTED) == [("CADENCE", ["App", "Other"])]
     assert device.told(ALL) == [("CADENCE", ["App", "Other"])]

@@ -29,6 +29,15 @@ def test_a_component_keeps_its_token_over_a_restart(tmp_path: Path) -> None:
     assert again.component_of(new_token()) is None
 
 
+def test_whose_token_was_shown(tmp_path: Path) -> None:
+    tokens = Tokens(tmp_path / "tokens")
+    of = {tokens.token_of(component): component for component in ("com.example.A", "com.example.B", "com.example.C")}
+    for token, component in of.items():
+        assert tokens.shown(token) == component
+        assert tokens.shown(token[:-1]) is None
+    assert tokens.shown(new_token()) is None
+
+
 def test_the_file_is_nobody_elses(tmp_path: Path) -> None:
     path = tmp_path / "tokens"
     path.touch(mode=0o644)

@@ -53,14 +53,6 @@ class Loop:
     def call_soon(self, callback: Callback) -> None:
         self.call_later(0, callback)
 
-    def run_blocking(self, work: Callback, done: Callback) -> None:
-        try:
-            result = work()
-        except BusError as error:
-            self.call_soon(lambda e=error: done(None, e))
-        else:
-            self.call_soon(lambda: done(result, None))
-
     def next_due(self) -> float | None:
         while self.timers and self.timers[0][2].callback is None:
             heapq.heappop(self.timers)
@@ -369,6 +361,7 @@ class World:
         self.spool: list[tuple[dict[str, Any], Callback]] = []
         self.elsewhere: list[tuple[str, str, dict[str, Any]]] = []
         self.connected = False
+        self.endpoint = "old.example.com"
         self.context: Context | None = None
         self._status: list[Subscription] = []
 
@@ -429,6 +422,8 @@ class World:
             reply(None)
             self._status.append(stream)
             stream.item(self.connected)
+        elif method == "status":
+            reply({"endpoint": self.endpoint, "port": 8883})
         elif method == "publish_once":
             self.elsewhere.append((params["endpoint"], params["topic"], json.loads(params["payload"])))
             reply({})

@@ -307,6 +307,19 @@ def test_what_iotcored_still_has_is_not_sent_again(world: World) -> None:
     assert updates(world) == [("one", "IN_PROGRESS"), ("one", "SUCCEEDED")]
 
 
+def test_a_report_that_is_lost_on_its_way_is_sent_again(world: World) -> None:
+    world.cloud.create("one")
+    world.connect()
+    world.run(deploy=False)
+    world.connected = False
+    world.deployments.step()
+    world.run(deploy=False)
+    world.spool.clear()
+    world.connect()
+    world.run(seconds=120)
+    assert updates(world) == [("one", "IN_PROGRESS"), ("one", "SUCCEEDED")]
+
+
 def test_a_question_without_an_answer_is_asked_again_and_given_up_in_the_end(world: World) -> None:
     world.cloud.lose_answers = 10_000
     world.connect()
@@ -402,19 +415,9 @@ def test_files_that_cannot_be_read_are_removed(world: World) -> None:
     assert world.listed() == []
 
 
-def test_the_outcome_of_a_move_to_another_endpoint_goes_to_the_old_one(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    present = "old.example.com:8883"
-    monkeypatch.setattr("ggl.jobsd.sending.Sending._endpoint", lambda _self: present)
-    world.cloud.create("one")
-    world.connect()
-    world.run(deploy=False)
-    world.deployments.step()
-    world.run(deploy=False)
-    world.disconnect()
-    world.deployments._set(world.deployments.records["d-one"], source_endpoint=present)
-    present = "new.example.com"
+def test_the_outcome_of_a_move_to_another_endpoint_goes_to_the_old_one(world: World) -> None:
+    moving(world)
+    world.endpoint = "new.example.com"
     world.run()
     world.cloud.jobs.clear()
     world.connect()
@@ -425,3 +428,24 @@ def test_the_outcome_of_a_move_to_another_endpoint_goes_to_the_old_one(
     assert message["status"] == "SUCCEEDED"
     assert world.context is None
     assert world.listed()[0]["reported"] == "SUCCEEDED"
+
+
+def test_the_outcome_of_a_move_that_failed_is_reported_as_ever(world: World) -> None:
+    world.deployments.fails.add("d-one")
+    moving(world)
+    world.connect()
+    world.run()
+    assert world.cloud.jobs["one"]["history"] == ["IN_PROGRESS", "FAILED"]
+    assert world.elsewhere == []
+
+
+def moving(world: World) -> None:
+    """A deployment that moves the device to another endpoint has begun; the connection is down."""
+    world.cloud.create("one")
+    world.connect()
+    world.run(deploy=False)
+    world.deployments.step()
+    world.run(deploy=False)
+    world.disconnect()
+    world.deployments._set(world.deployments.records["d-one"], source_endpoint="old.example.com:8883")
+    world.run(deploy=False)

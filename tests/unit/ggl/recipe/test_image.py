@@ -34,8 +34,25 @@ def test_a_reference_is_taken_apart(reference: str, registry: str, name: str, ta
 
 @pytest.mark.parametrize(
     "reference",
-    ["", "Alpine", "-v", "--rm", "a b", "a:", "a@", "a@sha256:12", "a//b", "/a", "a/", "a:b:c", "a.b/C", "x" * 256]
-    + ["-r.io/a", "r.io:port/a", "a;b", "a\0", "a\n", "r.io/a:-x"],
+    [
+        *(
+            "",
+            "Alpine",
+            "-v",
+            "--rm",
+            "a b",
+            "a:",
+            "a@",
+            "a@sha256:12",
+            "a//b",
+            "/a",
+            "a/",
+            "a:b:c",
+            "a.b/C",
+            "x" * 256,
+        ),
+        *("-r.io/a", "r.io:port/a", "a;b", "a\0", "a\n", "r.io/a:-x"),
+    ],
 )
 def test_what_is_no_reference_is_refused(reference: str) -> None:
     assert parse_image(reference) is None

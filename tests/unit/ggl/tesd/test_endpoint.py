@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable, Iterator
 from threading import Thread
 
@@ -35,6 +36,12 @@ class Server:
 
     def call(self, work: Callable[[], object]) -> None:
         self.loop.call_soon_threadsafe(work)
+
+    def until(self, happened: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + SECONDS
+        while not happened():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
 
     def close(self) -> None:
         self.call(self.endpoint.close)
@@ -114,12 +121,9 @@ def test_whoever_waits_for_an_answer_is_not_sent_away(server: Server) -> None:
     waiting = [server.connect() for _ in range(MAX_CONNECTIONS)]
     for sock in waiting:
         sock.sendall(REQUEST % b"wait")
+    server.until(lambda: len(server.waiting) == MAX_CONNECTIONS)
     with server.connect() as late:
-        # Its turn comes after theirs: nobody of those was cut off when it was.
-        while len(server.waiting) < MAX_CONNECTIONS:
-            with server.connect() as sock:
-                sock.recv(1)
-        late.settimeout(SECONDS)
+        assert late.recv(1) == b""
     server.call(lambda: [each.answer(200, b"done") for each in server.waiting])
     for sock in waiting:
         assert body(sock) == b"done"
@@ -146,10 +150,7 @@ def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_client_that_has_gone_is_no_matter(server: Server) -> None:
     sock = server.connect()
     sock.sendall(REQUEST % b"wait")
-    while not server.waiting:
-        with server.connect() as other:
-            other.sendall(REQUEST % b"x")
-            body(other)
+    server.until(lambda: len(server.waiting) == 1)
     sock.close()
     server.call(lambda: server.waiting[0].answer(200, b"x" * 1000))
     with server.connect() as other:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ggl.bus import BusError, ErrorCode
 from ggl.cloud.https import Response
 from ggl.cloud.settings import Identity, Settings
 from ggl.cloud.tls import CertificateFacts
@@ -192,6 +193,30 @@ def test_a_root_ca_that_is_none(device: Device, tmp_path: Path) -> None:
 # -- services --------------------------------------------------------------------------------------------------------
 
 SETTINGS = Settings(identity=Identity("Thing1"), role_alias="Alias")
+
+
+@pytest.mark.parametrize(
+    ("answer", "last_error", "status", "words"),
+    [
+        ("MISSING_MQTT_CONNECT_POLICY: not authorized", "", FAILURE, "iot:Connect on client/Thing1*"),
+        ("TLS_HANDSHAKE_FAILURE: it is revoked", "", FAILURE, "--new-status ACTIVE"),
+        ("MQTT_CONNECTION_FAILED: no answer", "", FAILURE, "ggl logs iotcored"),
+        ("", "Session taken over", FAILURE, "a thing and a certificate of its own"),
+        ("", "the broker closed the connection", FAILURE, "another device"),
+        ("", "", WARNING, "ggl status --watch"),
+    ],
+)
+def test_why_the_runtime_is_not_connected(
+    monkeypatch: pytest.MonkeyPatch, answer: str, last_error: str, status: str, words: str
+) -> None:
+    def call(*_arguments: Any) -> None:
+        if answer:
+            raise BusError(ErrorCode.REMOTE, answer)
+
+    monkeypatch.setattr("gglcli.client.call", call)
+    found = services._trial(SETTINGS, {"last_error": last_error})
+    assert found.status == status
+    assert words in found.remedy
 
 
 @pytest.mark.parametrize(
