@@ -21,7 +21,7 @@ class ClassVar(Written):
     """Of its own, as dataclasses look for it."""
 
 
-Any = BinaryIO = Callable = Generic = IO = Literal = Optional = Protocol = Union = _GenericAlias = Written
+Any = BinaryIO = Callable = Generic = IO = Literal = NoReturn = Optional = Protocol = Union = _GenericAlias = Written
 
 
 def TypeVar(_name: str, *_constraints: object, bound: object = None) -> type:

@@ -19,7 +19,7 @@ from tests.cloud.aws import Cloud, cloud
 from tests.integration.conftest import running, wait_until
 from tests.integration.device import Device
 
-OUTAGE_SECONDS = float(os.environ.get("GGL_OUTAGE_SECONDS", "0.5"))
+OUTAGE_SECONDS = float(os.environ.get("GGL_OUTAGE_SECONDS", "0.2"))
 PATIENCE = 120.0 + OUTAGE_SECONDS
 OUTCOME = "outcome"
 NEEDS_CLOUD = ("ingest", "resolve", "download")

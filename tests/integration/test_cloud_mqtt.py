@@ -139,6 +139,24 @@ def test_a_component_knows_of_the_connection(aws: Cloud, cloud_runtime: Runtime,
         assert stream.next(60) is True
 
 
+def test_a_component_does_not_notice_that_the_daemon_was_killed(
+    aws: Cloud, cloud_runtime: Runtime, component: Any
+) -> None:
+    connected(cloud_runtime)
+    events = Events()
+    component.subscribe_to_iot_core(topic_name="to/+", qos="1", **events.handlers())
+    aws.network.cut("mqtt")
+    disconnected(cloud_runtime)
+    cloud_runtime.kill(cloud_runtime.pid_of("iotcored"))
+    component.publish_to_iot_core(topic_name="from/device", qos="1", payload=b"spooled")
+    aws.network.restore("mqtt")
+    assert aws.mqtt.wait_for("from/device").payload == b"spooled"
+    wait_until(lambda: "goes on after an interruption" in cloud_runtime.log("ggl.core.ipcd"), seconds=60)
+    aws.mqtt.publish("to/device", "again")
+    assert events.next().message.payload == b"again"
+    assert not events.errors
+
+
 # -- losses ----------------------------------------------------------------------------------------------------------
 
 
@@ -225,6 +243,7 @@ def test_what_is_under_way_when_the_runtime_stops_is_sent(aws: Cloud, cloud_runt
             publish(client, "a/b", str(number))
     cloud_runtime.down()
     aws.mqtt.wait_for_count("a/b", 150, seconds=5)
+    wait_until(lambda: aws.mqtt.broker.log.read_text(), lambda log: "Client Thing1 disconnected." in log)
 
 
 # -- the spool on the disk -------------------------------------------------------------------------------------------

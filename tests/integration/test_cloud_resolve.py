@@ -218,6 +218,7 @@ def test_what_a_group_deployed_goes_when_the_device_has_left_it(aws: Cloud, clou
     aws.faults.http(THING_GROUPS, status=403)
     done(job(cloud_device, {"Own": "1.0.0"}, "thing/Thing1"))
     assert "Heat" in cloud_device.health()  # it may not ask, so it does not know
+    wait_until(lambda: cloud_device.runtime.call("aws_iot_mqtt", "status"), lambda status: status["connected"], SECONDS)
     assert cloud_device.succeed()["removed"] == ["Heat"]
     assert set(cloud_device.health()) == {"Cool", "Own", "Mine"}
     assert set(cloud_device.config("DeploymentService", "GroupToRootComponents") or {}) >= {COOLERS, "thinggroup/bench"}

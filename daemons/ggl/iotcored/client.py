@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from ggl.iotcored.library import (
     Properties,
     properties_for,
 )
+from ggl.iotcored.owner import Loss
 
 if TYPE_CHECKING:
     from ggl.iotcored.target import Target
@@ -64,3 +66,14 @@ def reason_text(reason: Any, said: Any) -> str:
     """A reason code in words, with what the broker says about it."""
     text = getattr(said, "ReasonString", "")
     return f"{reason.getName().lower()} ({reason.value:#04x})" + (f": {text[:500]}" if text else "")
+
+
+def broken(error: OSError | None, reason: Any = None) -> Loss:
+    """Why a connection ended without a word from the broker. ``reason``: what the library calls it."""
+    from ggl.cloud.tls import explain
+
+    if error is not None and not isinstance(error, ssl.SSLEOFError):
+        return Loss(f"the connection broke: {explain(error)}", by_broker=isinstance(error, ConnectionError))
+    if reason is not None and reason.getName() == "Keep alive timeout":
+        return Loss("the broker does not answer any more (no reply to a ping)")
+    return Loss("the broker closed the connection", by_broker=True)

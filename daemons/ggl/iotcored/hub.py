@@ -13,7 +13,8 @@ from ggl.iotcored.delivery import Delivery
 from ggl.iotcored.line import Line
 from ggl.iotcored.message import Message, arrived
 from ggl.iotcored.sender import Outcome, Sender
-from ggl.iotcored.spool import MemorySpool, SpoolFull
+from ggl.iotcored.spool import SpoolFull
+from ggl.iotcored.storage import open_spool
 from ggl.iotcored.subscriptions import Subscriber, Subscriptions
 from ggl.iotcored.topics import BadTopic, check_topic
 from ggl.log import get_logger
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from ggl.daemon import Context
     from ggl.iotcored.library import MQTTMessage
     from ggl.iotcored.owner import Loss
-    from ggl.iotcored.spool import Spool
     from ggl.iotcored.target import Target
 
 RETRY_REFUSED = 120.0
@@ -75,7 +75,7 @@ class Hub:
         self._connections = 0
         self._unkept: list[Callable[[], None]] = []
         self._retrying = False
-        self.sender.use(target, self._open_spool(target))
+        self.sender.use(target, open_spool(context.root, target))
         self._make_line(0)
         self._subscribe_daemons()
 
@@ -141,6 +141,7 @@ class Hub:
         else:
             self.sender.use(target, self.sender.spool)
         if before.thing_name != target.thing_name:
+            self._changed(False)
             for line in list(self._lines.values()):
                 self._drop_line(line)
             self._make_line(0)
@@ -153,7 +154,7 @@ class Hub:
                 line.use(target, known)
 
     def drain(self) -> None:
-        """Before this process ends: let the broker have what it can take in a moment, and the disk what it must keep."""
+        """Before this process ends: let the broker have what it can take in a moment."""
         if self.connected and self.sender.unsent and self.kept:
             self.loop.call_later(DRAIN_SECONDS, self.loop.stop)
             self.sender.when_empty = self.loop.stop
@@ -166,19 +167,12 @@ class Hub:
 
     # -- spool -------------------------------------------------------------------------------------------------------
 
-    def _open_spool(self, target: Target, first: int = 1) -> Spool:
-        if not target.spool.disk:
-            return MemorySpool(target.spool.limit, first)
-        from ggl.iotcored.disk import DiskSpool
-
-        return DiskSpool(self._context.root.state / "spool" / "spooler.db", target.spool.limit, first)
-
     def _change_spool(self, target: Target) -> None:
         former = self.sender.spool
         self.sender.stop()
         if former.storage == "Disk":
             former.close()  # what is left in there will be found when it is opened again
-        self.sender.use(target, self._open_spool(target, former.next_number))
+        self.sender.use(target, open_spool(self._context.root, target, former.next_number))
         if former.storage == "Memory" and (lost := self.sender.take_over(former)):
             _log.warning("%d messages that waited are dropped: the new spool has no room for them", lost)
 

@@ -6,14 +6,13 @@ MQTT library has threads of its own, which are not used.
 
 from __future__ import annotations
 
-import ssl
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ggl.bus.loop import READABLE, WRITABLE
 from ggl.iotcored.answers import Answer, Answers
-from ggl.iotcored.client import Client, connect_properties, reason_text
+from ggl.iotcored.client import Client, broken, connect_properties, reason_text
 from ggl.iotcored.library import DISCONNECT, SubscribeOptions, properties_for
 from ggl.iotcored.message import Message, library_properties
 from ggl.iotcored.opening import open_socket, why_not
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 CONNACK_SECONDS = 20.0
 TICK_SECONDS = 1.0
 """Between looks at what the broker has not answered."""
-IDLE_TICK_SECONDS = 10.0
 PACKETS_AT_ONCE = 200
 """After which others on the loop have their turn."""
 
@@ -85,11 +83,10 @@ class Link:
         """Subscribe to ``filters``, each with its QoS."""
         if self._client is None:
             return
+        asked: list[Any] = list(filters)
         if self.mqtt5:
-            options = [(each, SubscribeOptions(qos, retainAsPublished=True)) for each, qos in filters]
-            _rc, mid = self._client.subscribe(options)
-        else:
-            _rc, mid = self._client.subscribe(list(filters))
+            asked = [(each, SubscribeOptions(qos, retainAsPublished=True)) for each, qos in filters]
+        _rc, mid = self._client.subscribe(asked)
         self._expect(mid, answer)
 
     def unsubscribe(self, filters: Sequence[str], answer: Answer) -> None:
@@ -106,13 +103,9 @@ class Link:
             if self.mqtt5 and forget_session:
                 last = properties_for(DISCONNECT)
                 last.SessionExpiryInterval = 0
-            try:
-                self._client.disconnect(properties=last)
-                self._client.loop_write()
-                if self._transport is not None:
-                    self._transport.flush()
-            except OSError:
-                pass  # it is going anyway
+            self._client.on_disconnect = None
+            self._client.disconnect(properties=last)
+            self._client.loop_write()
         self._end(Loss(why))
 
     # -- connecting --------------------------------------------------------------------------------------------------
@@ -140,11 +133,9 @@ class Link:
         said = connect_properties(target) if self.mqtt5 else None
         made.connect_async(target.host, target.port, target.keep_alive, clean_start=self._clean, properties=said)
         self._loop.watch(self._fd, self._ready)
-        self._timer = self._loop.call_later(CONNACK_SECONDS, self._too_late)
+        late = Loss(f"the broker {target.address} did not answer within {CONNACK_SECONDS:g} s")
+        self._timer = self._loop.call_later(CONNACK_SECONDS, lambda: self._end(late))
         made.reconnect()
-
-    def _too_late(self) -> None:
-        self._end(Loss(f"the broker {self._target.address} did not answer within {CONNACK_SECONDS:g} s"))
 
     def _on_connect(self, _client: Any, _data: Any, flags: Any, reason: Any, said: Any) -> None:
         if reason.is_failure:
@@ -210,7 +201,7 @@ class Link:
                 if not done or not made.want_write():
                     break
         except OSError as error:
-            self._end(self._broken(error))
+            self._end(broken(error))
             return
         if done == self._blocked:
             self._blocked = not done
@@ -243,10 +234,7 @@ class Link:
             if not waiting or self._timer.due - time.monotonic() <= TICK_SECONDS:
                 return
             self._timer.cancel()
-        seconds = TICK_SECONDS
-        if not waiting:
-            keep_alive = self._target.keep_alive or IDLE_TICK_SECONDS
-            seconds = min(IDLE_TICK_SECONDS, keep_alive / 4, self._target.ping_timeout / 2 or IDLE_TICK_SECONDS)
+        seconds = TICK_SECONDS if waiting else self._target.idle_tick
         self._timer = self._loop.call_later(seconds, self._tick)
 
     def _tick(self) -> None:
@@ -280,21 +268,12 @@ class Link:
             self._end(Loss(f"the broker ended the connection: {text}", reason.value, by_broker=True))
         else:
             error = self._transport.error if self._transport is not None else None
-            self._end(self._broken(error, reason))
-
-    def _broken(self, error: OSError | None, reason: Any = None) -> Loss:
-        from ggl.cloud.tls import explain
-
-        if error is not None and not isinstance(error, ssl.SSLEOFError):
-            return Loss(f"the connection broke: {explain(error)}", by_broker=isinstance(error, ConnectionError))
-        if reason is not None and reason.getName() == "Keep alive timeout":
-            return Loss("the broker does not answer any more (no reply to a ping)")
-        return Loss("the broker closed the connection", by_broker=True)
+            self._end(broken(error, reason))
 
     def _ended(self) -> bool:
         """Whether it is over, be it that the library has given up without a word."""
         if not self._over and self._client is not None and self._client.socket() is None:
-            self._end(self._broken(None))
+            self._end(broken(None))
         return self._over
 
     def _end(self, loss: Loss) -> None:

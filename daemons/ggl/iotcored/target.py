@@ -16,6 +16,7 @@ ALPN = ("x-amzn-mqtt-ca",)
 """What AWS IoT Core wants to be told on the port that it shares with HTTPS."""
 MAX_IN_FLIGHT = 100
 """Messages that AWS IoT Core takes without having acknowledged them."""
+IDLE_TICK = 10.0
 PROXY_TIMEOUT = 10.0
 """Seconds that a connection through a proxy is given at least."""
 
@@ -69,6 +70,11 @@ class Target:
     @property
     def connect_timeout(self) -> float:
         return max(self.socket_timeout, PROXY_TIMEOUT) if self.proxy.url else self.socket_timeout
+
+    @property
+    def idle_tick(self) -> float:
+        """Seconds between looks at a connection on which nothing is awaited: often enough for the keep-alive."""
+        return min(IDLE_TICK, (self.keep_alive or IDLE_TICK) / 4, self.ping_timeout / 2 or IDLE_TICK)
 
     def elsewhere(self, endpoint: str, port: int | None) -> Target:
         """The same at another endpoint. Raises ``InvalidValue``."""

@@ -6,6 +6,7 @@ what is written in one round of the loop goes out at once; and a broker cannot m
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -86,6 +87,8 @@ class Transport:
         on_close, self._on_close = self._on_close, None
         if on_close is not None:
             on_close()
+            with contextlib.suppress(OSError):
+                self.flush()  # a good-bye, mostly
             self._sock.close()
 
     # -- for the loop ------------------------------------------------------------------------------------------------

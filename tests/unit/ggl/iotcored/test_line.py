@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.unit.ggl.iotcored.virtual import VirtualLoop
 
 
 class FakeLink:
-    made: list["FakeLink"] = []
+    made: ClassVar[list["FakeLink"]] = []
 
     def __init__(self, _loop: Any, owner: Any, target: Target, client_id: str, mqtt5: bool, clean: bool) -> None:
         self.owner, self.target, self.client_id, self.mqtt5, self.clean = owner, target, client_id, mqtt5, clean
