@@ -12,7 +12,7 @@ from ggl.configdb import BadDatabase, read_tree
 from ggl.host.detect import Host, host_of
 from ggl.paths import Root
 from ggl.values import InvalidValue
-from ggl.version import NUCLEUS, NUCLEUS_ALIAS
+from ggl.version import NUCLEUS
 from gglcli import client
 from gglcli.trees import find, plain
 
@@ -114,7 +114,7 @@ def _configuration(root: Root, running: bool, forbidden: bool) -> tuple[dict[str
         if running:
             tree = {
                 "system": _section(["system"]),
-                "services": {name: _section(["services", name]) for name in (NUCLEUS, NUCLEUS_ALIAS)},
+                "services": {NUCLEUS: _section(["services", NUCLEUS])},
             }
         elif forbidden:
             return {}, {}, "the runtime belongs to another user"
@@ -127,11 +127,7 @@ def _configuration(root: Root, running: bool, forbidden: bool) -> tuple[dict[str
     except (BadDatabase, OSError) as error:
         text = error.strerror if isinstance(error, OSError) else None
         return {}, {}, f"the configuration cannot be read: {text or error}"
-    nucleus = {
-        **_part(tree, ["services", NUCLEUS_ALIAS, "configuration"]),
-        **_part(tree, ["services", NUCLEUS, "configuration"]),
-    }
-    return _part(tree, ["system"]), nucleus, ""
+    return _part(tree, ["system"]), _part(tree, ["services", NUCLEUS, "configuration"]), ""
 
 
 def _section(path: list[str]) -> Any:

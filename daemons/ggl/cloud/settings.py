@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ggl.values import InvalidValue
-from ggl.version import NUCLEUS, NUCLEUS_ALIAS
+from ggl.version import NUCLEUS
 
 if TYPE_CHECKING:
     from ggl.paths import Root
@@ -76,8 +76,7 @@ def load(root: Root) -> Settings:
 
     with connect("gg_config", root, TIMEOUT) as config:
         system = _read(config, ["system"])
-        nucleus = _read(config, ["services", NUCLEUS_ALIAS, "configuration"])
-        nucleus |= _read(config, ["services", NUCLEUS, "configuration"])
+        nucleus = _read(config, ["services", NUCLEUS, "configuration"])
     return decode(system, nucleus)
 
 

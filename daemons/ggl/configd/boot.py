@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ggl.configd.alias import value_at
 from ggl.configd.errors import ConfigError
 from ggl.configd.limits import MAX_DEPTH
 from ggl.configd.store import Store, Write
@@ -52,7 +53,7 @@ def boot(store: Store, root: Root) -> None:
         log.error("the configuration starts without its seeds: %s", error)
     for path in boot_files(root.config):
         try:
-            store.apply([Write((), read_boot_file(path), FILE_TIMESTAMP)])
+            store.apply([Write((), value_at([], read_boot_file(path)), FILE_TIMESTAMP)])
         except (BadFile, ConfigError, InvalidValue) as error:
             log.error("boot file %s is left out: %s", path, error)
 

@@ -25,6 +25,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ggl.bus.request import Method
+from ggl.configd.alias import place
 from ggl.configd.change import Event
 from ggl.configd.errors import ConfigError, LimitExceeded, NoEntry, StorageError
 from ggl.configd.limits import check_path
@@ -35,7 +36,6 @@ from ggl.ipc.errors import IpcError, invalid_arguments, not_found, service_error
 from ggl.ipc.handler import ipc_method
 from ggl.log import get_logger
 from ggl.values import InvalidValue, get_str, get_str_list
-from ggl.version import NUCLEUS, NUCLEUS_ALIAS
 
 if TYPE_CHECKING:
     from ggl.bus.request import Request
@@ -143,7 +143,7 @@ def _target(caller: str, request: Mapping[str, Any]) -> tuple[str, list[str], li
 
 
 def _configuration_of(component: str, path: list[str]) -> list[str]:
-    return ["services", NUCLEUS if component == NUCLEUS_ALIAS else component, "configuration", *path]
+    return place(["services", component, "configuration", *path])
 
 
 def _visible(value: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ggl.bus.errors import BusError, ErrorCode
 from ggl.bus.request import Method, Request
 from ggl.configd import ipc
+from ggl.configd.alias import place, value_at
 from ggl.configd.boot import boot
 from ggl.configd.errors import (
     ConfigError,
@@ -96,13 +97,14 @@ def _key_path(params: dict[str, Any]) -> list[str]:
     for key in path:
         if type(key) is not str:
             raise InvalidValue(f"'key_path' must be a list of strings, but holds {describe(key)}")
-    return path
+    return place(path)
 
 
 def _write(params: dict[str, Any]) -> Write:
-    value = _value(params)
+    path = _key_path(params)
+    value = value_at(path, _value(params))
     timestamp = params.get("timestamp")
-    return Write(_key_path(params), value, now() if timestamp is None else get_int(params, "timestamp"))
+    return Write(path, value, now() if timestamp is None else get_int(params, "timestamp"))
 
 
 def _preview(store: Store, params: dict[str, Any]) -> list[dict[str, Any]]:
@@ -146,7 +148,8 @@ def _operation(operation: Any) -> Operation:
     if kind == "delete":
         return Delete(_key_path(operation))
     if kind == "restore":
-        return Restore(_key_path(operation), _value(operation))
+        path = _key_path(operation)
+        return Restore(path, value_at(path, _value(operation)))
     if kind == "put":
         return _put(operation)
     if kind == "drop":

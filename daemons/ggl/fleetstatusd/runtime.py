@@ -17,7 +17,7 @@ from ggl.host.told import want_to_know
 from ggl.log import get_logger
 from ggl.recipe.platform import device_attributes
 from ggl.values import InvalidValue
-from ggl.version import NUCLEUS, NUCLEUS_ALIAS
+from ggl.version import NUCLEUS
 
 if TYPE_CHECKING:
     from ggl.paths import Root
@@ -66,9 +66,7 @@ class Runtime:
         if not wanted:
             return None
         system = self._map("system")
-        nucleus = self._map("services", NUCLEUS_ALIAS, "configuration") | self._map(
-            "services", NUCLEUS, "configuration"
-        )
+        nucleus = self._map("services", NUCLEUS, "configuration")
         overrides = nucleus.get("platformOverride")
         attributes = device_attributes(overrides if isinstance(overrides, dict) else None)
         try:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from ggl.cloud import needs_credentials
 from ggl.host.unit import ONCE_PHASES, Command, Unit
 from ggl.paths import Root
-from ggl.version import NUCLEUS, NUCLEUS_ALIAS
+from ggl.version import NUCLEUS
 
 T = TypeVar("T")
 
@@ -140,9 +140,7 @@ def _common_environment(unit: Unit, root: Root) -> dict[str, str]:
 
     with connect("gg_config", root, 30.0) as config:
         system: dict[str, Any] = _read(config, ["system"], {})
-        nucleus: dict[str, Any] = {}
-        for name in (NUCLEUS_ALIAS, NUCLEUS):
-            nucleus |= _read(config, ["services", name, "configuration"], {})
+        nucleus: dict[str, Any] = _read(config, ["services", NUCLEUS, "configuration"], {})
         # Only whoever names the service as a dependency gets credentials; it serves no port for nobody.
         dependencies: list[Any] = _read(config, ["services", unit.component, "dependencies"], [])
     tes_port = None
