@@ -148,6 +148,7 @@ def test_a_component_does_not_notice_that_the_daemon_was_killed(
     aws.network.cut("mqtt")
     disconnected(cloud_runtime)
     cloud_runtime.kill(cloud_runtime.pid_of("iotcored"))
+    wait_until(lambda: cloud_runtime.pid_of("iotcored"))  # a call that is under way when it is killed would fail
     component.publish_to_iot_core(topic_name="from/device", qos="1", payload=b"spooled")
     aws.network.restore("mqtt")
     assert aws.mqtt.wait_for("from/device").payload == b"spooled"
@@ -480,7 +481,7 @@ def test_people_publish_subscribe_and_look(aws: Cloud, cloud_runtime: Runtime) -
     first, second = (json.loads(line) for line in output.splitlines())
     assert (first["topic"], first["text"], first["user_properties"]) == ("a/b", "hello", [["k", "v"]])
     assert (second["topic"], second["text"], second["qos"]) == ("a/c", "x", 1)
-    assert ggl("mqtt", "status").out.startswith("connected to localhost:")
+    assert ggl("mqtt", "status").out.splitlines()[0].split()[1] == "connected,"
     aws.mqtt.deny("no/#")
     assert "not authorized" in ggl("mqtt", "pub", "no/way", "x", code=1).err
     aws.network.cut("mqtt")

@@ -48,13 +48,14 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="ggl-soak-") as directory:
         root = find_root(f"{directory}/root")
+        players = _Players(root, Path(directory) / "token", options.rate)
         with cloud(Path(directory) / "aws") as aws:
             os.environ.update(aws.environment())
             aws.credentials.lifetime = LIFETIME
             aws.write_boot_file(root)
             launch.start(root)
             try:
-                problems = _soak(root, aws, options)
+                problems = _soak(root, aws, players, options.minutes)
             finally:
                 launch.stop(root)
     for problem in problems:
@@ -63,17 +64,39 @@ def main() -> int:
     return 1 if problems else 0
 
 
-def _soak(root: Root, aws: Cloud, options: argparse.Namespace) -> list[str]:
-    access = {"aws.greengrass.ipc.mqttproxy": ALL}
-    token = install(root, "com.example.Soak", {"accessControl": access})
-    stop = RawArray("b", 1)
+class _Players:
+    """Processes of their own, from before there are threads and sockets here; they begin when there is a token."""
+
+    def __init__(self, root: Root, token: Path, rate: float) -> None:
+        self._token = token
+        self._stop = RawArray("b", 1)
+        self.receiver = Forked(lambda: _receive(root, self._wait(), self._stopped))
+        self.sender = Forked(lambda: _send(root, self._wait(), rate, self._stopped))
+        self.asker = Forked(lambda: _ask(root, self._wait(), self._stopped))
+
+    def begin(self, token: str) -> None:
+        new = self._token.with_suffix(".new")
+        new.write_text(token)
+        new.rename(self._token)
+
+    def stop(self) -> None:
+        self._stop[0] = 1
+
+    def _stopped(self) -> bool:
+        return bool(self._stop[0])
+
+    def _wait(self) -> str:
+        while not self._token.exists():
+            time.sleep(0.05)
+        return self._token.read_text()
+
+
+def _soak(root: Root, aws: Cloud, players: _Players, minutes: float) -> list[str]:
     with connect("aws_iot_mqtt", root) as client:
         status = client.subscribe("connection_status")
         while not status.next(30.0):
             pass
-    receiver = Forked(lambda: _receive(root, token, lambda: bool(stop[0])))
-    sender = Forked(lambda: _send(root, token, options.rate, lambda: bool(stop[0])))
-    asker = Forked(lambda: _ask(root, token, lambda: bool(stop[0])))
+    players.begin(install(root, "com.example.Soak", {"accessControl": {"aws.greengrass.ipc.mqttproxy": ALL}}))
     done = {"cut": 0.0, "kill": 0.0}
 
     def meanwhile(elapsed: float) -> None:
@@ -88,11 +111,11 @@ def _soak(root: Root, aws: Cloud, options: argparse.Namespace) -> list[str]:
             time.sleep(AWAY_SECONDS)
             aws.network.restore()
 
-    samples = growth.sample(root, options.minutes * 60, meanwhile)
-    stop[0] = 1
-    sent = sender.result(Done(failures=["the sender died"]))
-    asked = asker.result(Done(failures=["who asks for credentials died"]))
-    came = receiver.result(Sequence())
+    samples = growth.sample(root, minutes * 60, meanwhile)
+    players.stop()
+    sent = players.sender.result(Done(failures=["the sender died"]))
+    asked = players.asker.result(Done(failures=["who asks for credentials died"]))
+    came = players.receiver.result(Sequence())
     arrived = Sequence()
     deadline = time.monotonic() + CATCH_UP_SECONDS
     numbers: set[int] = set()
@@ -107,7 +130,7 @@ def _soak(root: Root, aws: Cloud, options: argparse.Namespace) -> list[str]:
     problems = [*sent.failures, *asked.failures, *growth.judge(root, samples)]
     if lost := sent.count - len(numbers):
         problems.append(f"{lost} messages were lost")
-    if aws.credentials.count < options.minutes * 60 / LIFETIME:
+    if aws.credentials.count < minutes * 60 / LIFETIME:
         problems.append("the credentials were not renewed")
     return problems
 
