@@ -25,8 +25,6 @@ ROLES = ("publish", "publish", "subscribe", "subscribe", "watch")
 CLOUD_ROLES = ("publish", "publish", "subscribe", "subscribe", "send", "upload")
 SECONDS_BETWEEN = 0.1
 SETTLING_SECONDS = 20.0
-LEAVING_SECONDS = 150.0
-"""Within which every daemon that was only needed to begin has left."""
 UPLOAD_SECONDS = 60.0
 BUCKET = "load"
 TOPIC = "load/cloud"
@@ -34,7 +32,7 @@ _ACCESS = {"aws.greengrass.ipc.pubsub": ALL, "aws.greengrass.ipc.mqttproxy": ALL
 _TOKENS = "aws.greengrass.TokenExchangeService"
 
 
-def start(root: Root, roles: tuple[str, ...] = ROLES, seconds: float = SETTLING_SECONDS) -> list[str]:
+def start(root: Root, roles: tuple[str, ...] = ROLES) -> list[str]:
     """Load and start the components, and let them run for a while; returns the names of their units."""
     units = []
     for number, role in enumerate(roles):
@@ -61,7 +59,7 @@ def start(root: Root, roles: tuple[str, ...] = ROLES, seconds: float = SETTLING_
     names = [unit.name for unit in units]
     with connect(host.INTERFACE, root) as client:
         host.load(client, units, start=names)
-    time.sleep(seconds)
+    time.sleep(SETTLING_SECONDS)
     with connect(host.INTERFACE, root) as client:
         states = {name: (status.active_state, status.restarts) for name, status in host.list_units(client).items()}
     failed = [name for name in names if states[name] != ("active", 0)]

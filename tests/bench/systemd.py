@@ -6,6 +6,7 @@ figures of a boot are left out.
 
 from __future__ import annotations
 
+import grp
 import os
 import platform
 import shutil
@@ -22,16 +23,23 @@ from ggl.bus import connect
 from ggl.catalog import DAEMONS, HOST_INTERFACE
 from ggl.host import client as host
 from ggl.paths import SYSTEM
+from ggl.privilege import RUNTIME_GROUP
 from tests.bench import realistic
+from tests.cloud.aws import cloud
+from tests.integration.conftest import Runtime
 from tests.processes import cost_of
+from tests.system.provisioning import write_settings
 from tests.system.run import CHECKOUT, SANDBOX, SYSTEMD_IS_PID_1, leave_unless_it_can_run
-from tests.system.runtime import on_this_device, processes
+from tests.system.runtime import on_this_device, processes, systemctl
 
 HELLO = CHECKOUT / "docs/examples/hello"
 BOOTS, COMPONENTS = 3, 4
 ROUNDS = 5
 RESTART_DELAY = 1.0
 """Seconds that a component which failed waits before its next try."""
+LEAVING_SECONDS = 100.0
+"""After which every daemon has left that is not needed."""
+AWS = "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE"
 CORE, SERVICE = "ggl.core.", ".service"
 
 
@@ -69,11 +77,29 @@ def _measure() -> None:
             for interface in (*(daemon.interfaces[0] for daemon in DAEMONS), HOST_INTERFACE):
                 stack.enter_context(connect(interface, SYSTEM)).call("bus.ping")
             _memory("process with every daemon resident", _pss())
+        _cloud(runtime, Path(directory) / "aws")
         print("\n| what a user waits for on systemd | seconds |\n|---|---:|")
         print(f"| start of the target, until the databus answers | {statistics.median(starts):.2f} |")
         print(f"| `ggl deploy local` of a changed shell component, to RUNNING | {deployments:.2f} |")
         print(f"| a component is killed, to RUNNING again ({RESTART_DELAY:g} s of it waiting) | {crashes:.2f} |")
         print(f"| processor time of the runtime under the realistic load, a minute | {cpu:.2f} |", flush=True)
+
+
+def _cloud(runtime: Runtime, folder: Path) -> None:
+    """The same device, a thing of the stand-in for AWS from now on."""
+    with cloud(folder) as aws:
+        os.environ |= write_settings(aws, runtime.root.config, grp.getgrnam(RUNTIME_GROUP).gr_gid)
+        systemctl("set-environment", *(f"{name}={value}" for name, value in os.environ.items() if name in AWS))
+        runtime.down()
+        runtime.up()
+        aws.s3.client.create_bucket(Bucket=realistic.BUCKET)
+        aws.fleet.wait("NUCLEUS_LAUNCH")
+        time.sleep(LEAVING_SECONDS)
+        _memory("process of the connected runtime with one component", _pss())
+        names = realistic.start(SYSTEM, realistic.CLOUD_ROLES, LEAVING_SECONDS)
+        _memory("process under the cloud's realistic load", _pss())
+        realistic.stop(SYSTEM, names)
+        systemctl("unset-environment", *AWS)
 
 
 def _systemd_version() -> str:
