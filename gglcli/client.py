@@ -99,7 +99,8 @@ def translate(error: BusError) -> CliError:
             return forbidden()
         if not is_running():
             return not_running()
-    hint = _HINTS.get(error.code.value, "")
+    # A message that names a command has its own remedy.
+    hint = "" if "'ggl " in error.message else _HINTS.get(error.code.value, "")
     if not hint and error.trail and error.code in (ErrorCode.FAILURE, ErrorCode.FATAL, ErrorCode.REMOTE):
         hint = f"see '{command(f'logs --trail {error.trail}')}'"
     return CliError(error.message, exit_code_for(error.code.value), hint=hint, code=error.code.value, trail=error.trail)

@@ -81,20 +81,21 @@ def cloud_rows(status: Mapping[str, Any]) -> list[tuple[str, Cell]]:
     rows: list[tuple[str, Cell]] = []
     if cloud := status.get("cloud"):
         rows += [
-            ("cloud", _connection(cloud)),
+            ("cloud", connection({**cloud, "connected": cloud["state"] == "connected"})),
             ("thing", cloud["thing"]),
             ("endpoint", cloud["endpoint"]),
         ]
         if cloud["certificate_expires"]:
-            rows.append(("certificate", _expiry(cloud["certificate_expires"])))
+            rows.append(("certificate", expiry(cloud["certificate_expires"])))
     if last := status.get("last_deployment"):
         rows.append(("deployment", _deployment(last)))
     return rows
 
 
-def _connection(cloud: Mapping[str, Any]) -> Cell:
+def connection(cloud: Mapping[str, Any]) -> Cell:
+    """The state of the connection, since when or until when, and why; ``cloud`` is what ``aws_iot_mqtt`` says of it."""
     now = time.time()
-    if cloud["state"] == "connected":
+    if cloud["connected"]:
         return State(
             f"connected, for {duration(max(0.0, now - cloud['since'] / 1000))}" if cloud["since"] else "connected"
         )
@@ -106,7 +107,8 @@ def _connection(cloud: Mapping[str, Any]) -> Cell:
     return State(", ".join(words))
 
 
-def _expiry(milliseconds: int) -> Cell:
+def expiry(milliseconds: int) -> Cell:
+    """Until when the certificate is valid; ``milliseconds`` since the epoch."""
     left = milliseconds / 1000 - time.time()
     day = time.strftime("%Y-%m-%d", time.gmtime(milliseconds / 1000))
     if left <= 0:

@@ -26,8 +26,8 @@ EXIT_CODES = {
     NOT_RUNNING: "The runtime is not running.",
     NOT_FOUND: "What was named does not exist: component, configuration key, deployment, interface, log, file.",
     INVALID: "A value is not acceptable: malformed JSON, a recipe with an error, a request the runtime refuses.",
-    TIMEOUT: "It took longer than allowed, or too little came in that time ('pubsub sub', 'ipc trace', 'config watch', "
-    "'bus monitor'). What was begun goes on in the runtime.",
+    TIMEOUT: "It took longer than allowed, or too little came in that time ('pubsub sub', 'mqtt sub', 'ipc trace', "
+    "'config watch', 'bus monitor'). What was begun goes on in the runtime.",
     BUSY: "The runtime cannot do it now; try again.",
     BROKEN: "A deployment failed, a component is BROKEN, a core daemon has failed, or 'doctor' found a failure.",
     DIFFERENT: "What was compared differs ('config diff'), or is not allowed ('component policy --check').",

@@ -10,7 +10,7 @@ from typing import Any
 
 from gglcli.client import command, connect
 from gglcli.cloud_deployments import assignments, may_have_assignments, told, with_cloud
-from gglcli.deployment import INTERFACE, OUTCOMES, generation_of, shown_status
+from gglcli.deployment import INTERFACE, OUTCOMES, OVER, generation_of, shown_status
 from gglcli.errors import INVALID, NOT_FOUND, CliError
 from gglcli.output import Block, Cell, Fields, Id, State, Table, Text, Time, duration
 
@@ -50,17 +50,18 @@ def _names(entry: Mapping[str, Any]) -> list[str]:
 
 
 def table(deployments: Sequence[Mapping[str, Any]]) -> Table:
+    in_cloud = any(entry.get("cloud") for entry in deployments)
     rows: list[list[Cell]] = [
         [
             *(Id(next(iter(_names(entry)), "")), State(shown_status(entry)), origin(entry), generation_of(entry)),
-            *(Time(entry["created"]), roots_text(entry.get("roots") or {}) or entry.get("name")),
-            told(entry["cloud"]) if entry.get("cloud") else None,
+            Time(entry["created"]),
+            *([told(entry["cloud"]) if entry.get("cloud") else None] if in_cloud else []),
+            roots_text(entry.get("roots") or {}) or entry.get("name"),
         ]
         for entry in deployments
     ]
-    heads = ["DEPLOYMENT", "STATUS", "TYPE", "GENERATION", "AGE", "WHAT", "CLOUD"]
-    if not any(entry.get("cloud") for entry in deployments):
-        heads, rows = heads[:-1], [row[:-1] for row in rows]
+    # What was deployed comes last: it is long, and may take several lines there.
+    heads = ["DEPLOYMENT", "STATUS", "TYPE", "GENERATION", "AGE", *(["CLOUD"] if in_cloud else []), "WHAT"]
     return Table(heads, rows, empty="no deployments")
 
 
@@ -106,6 +107,9 @@ def details(deployment: Mapping[str, Any]) -> list[Block]:
         if deployment.get(key):
             rows.append((label, ", ".join(deployment[key])))
     states, roots = deployment.get("states") or {}, deployment.get("roots") or {}
+    if deployment.get("rolling_back") and deployment["status"] in OVER:
+        # What came up in the end is what ran before, not the versions that are shown here.
+        states = dict.fromkeys(deployment.get("broken") or (), "BROKEN")
     components = [
         [name, version, State(states.get(name, "")), "root" if name in roots else "dependency"]
         for name, version in sorted((deployment.get("components") or {}).items())

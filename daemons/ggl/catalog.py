@@ -143,7 +143,6 @@ DAEMONS = (
     Daemon(
         "tesd",
         ("aws_iot_tes",),
-        shared=False,
         idle_exit=10.0,
         woken_by=(*CLOUD_KEYS, ("services", TOKEN_EXCHANGE, "configuration")),
         told_of_connection=True,

@@ -9,7 +9,7 @@ import typer
 from gglcli import output
 from gglcli.errors import OK, TIMEOUT, USAGE, CliError
 from gglcli.framework import new_group, subcommand
-from gglcli.output import Text
+from gglcli.output import Cell, Fields, Text, Time
 from gglcli.parameters import not_empty, seconds
 from gglcli.session import session
 
@@ -59,7 +59,8 @@ def pub(
     """Publish a message, and wait until the broker has it.
 
     While there is no connection, a message of QoS 1 is queued, and sent when there is one; with --json 'acknowledged'
-    is false then. A message of QoS 0 is not acknowledged by the broker; without a connection it is refused.
+    is false then. A message of QoS 0 is not acknowledged by the broker; without a connection it is refused. At most
+    100 messages a second are sent (mqtt.publishesPerSecond), which is what AWS IoT Core takes of a device.
 
     Examples:
       ggl mqtt pub meter/1/power '{"watt": 20}'
@@ -87,9 +88,11 @@ def pub(
             count += 1
             if not lines or session.json:
                 done = {"topic": topic, "bytes": len(data), "qos": qos, "acknowledged": waits}
-                how = "published" if waits or not qos else "queued, there is no connection now:"
+                what = f"{len(data)} byte{'s' * (len(data) != 1)} on {topic}"
+                sent = waits or not qos
+                text = Text(f"published {what}" if sent else f"queued {what}: there is no connection now")
                 show = output.item if lines else output.show
-                show(done, Text(f"{how} {len(data)} byte{'s' * (len(data) != 1)} on {topic}"))
+                show(done, text)
     if lines and not session.json:
         output.show(None, Text(f"published {count} message{'s' * (count != 1)} on {topic}"))
 
@@ -182,28 +185,26 @@ def status() -> None:
 
     with connect(INTERFACE) as client:
         found = client.call("status")
-    output.show(found, Text("\n".join(_described(found))))
+    output.show(found, _described(found))
 
 
-def _described(found: dict[str, Any]) -> list[str]:
+def _described(found: dict[str, Any]) -> Text | Fields:
+    from gglcli.cloud import connection, expiry
+
     if not found["configured"]:
-        return [f"not connected: {found['last_error']}"]
-    where = f"{found['endpoint']}:{found['port']}"
-    since = f" since {output.iso_time(found['since'])}" if found["since"] else ""
-    if found["connected"]:
-        names = ", ".join(found["client_ids"])
-        first = f"connected to {where}{since} as {names} (MQTT {found['version']})"
-    else:
-        first = f"not connected to {where}{since}"
-    lines = [first]
-    if found["last_error"]:
-        lines.append(f"reason: {found['last_error']}")
-    if found["next_try"]:
-        lines.append(f"next try: {output.iso_time(found['next_try'])}")
+        return Text(f"not connected: {found['last_error']}")
     spool = found["spool"]
-    lines.append(f"subscriptions: {found['subscriptions']}")
-    lines.append(
-        f"waiting to be sent: {spool['messages']} message{'s' * (spool['messages'] != 1)}, {spool['bytes']} of "
-        f"{spool['limit']} bytes ({spool['storage'].lower()})"
-    )
-    return lines
+    waiting = f"{spool['messages']} message{'s' * (spool['messages'] != 1)}"
+    rows: list[tuple[str, Cell]] = [
+        ("connection", connection(found)),
+        ("endpoint", f"{found['endpoint']}:{found['port']}"),
+        ("thing", found["thing"]),
+        ("client", ", ".join(found["client_ids"])),
+        ("mqtt", found["version"]),
+        ("certificate", expiry(found["certificate_expires"]) if found["certificate_expires"] else ""),
+        ("subscriptions", found["subscriptions"]),
+        ("waiting", f"{waiting}, {spool['bytes']} of {spool['limit']} bytes ({spool['storage'].lower()})"),
+    ]
+    if not found["connected"] and found["since"]:
+        rows.insert(1, ("since", Time(found["since"])))
+    return Fields([(name, value) for name, value in rows if value != ""])

@@ -118,7 +118,8 @@ def _tcp_remedy(to: Endpoint, text: str, by_proxy: bool) -> str:
     if by_proxy:
         return f"let the proxy allow {host_port(to.host, to.port)}, or exempt the host: networkProxy/noProxyAddresses"
     if "refused" in text:
-        return f"check the port of {to.key}, and firewalls: they must let the device connect to TCP port {to.port}"
+        keys = "mqtt.port, or that of iotDataEndpoint" if to.key == "iotDataEndpoint" else f"that of {to.key}"
+        return f"check the port ({keys}), and firewalls: they must let the device connect to TCP port {to.port}"
     other = f"; or use port 443: {set_nucleus('mqtt/port', '443')}" if to.port == 8883 else ""
     return f"let firewalls pass outgoing connections to TCP port {to.port}{other}"
 

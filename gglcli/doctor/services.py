@@ -32,6 +32,9 @@ MQTT_ALPN = "x-amzn-mqtt-ca"
 TRIAL = 20.0
 """Seconds for a connection to AWS IoT Core, or an answer about credentials, that is made for us alone."""
 POLICY = "docs/cloud.md has the whole policy"
+REFUSED = "refuses the device's certificate"
+"""How ``ggl.cloud.tls`` puts an alert of the server about our certificate."""
+FILES = "do what is said under certificates, and let the runtime's user read the files"
 
 
 def mqtt(device: Device) -> Iterator[Finding]:
@@ -83,9 +86,11 @@ def _trial(settings: Settings, state: Mapping[str, Any]) -> Finding:
         )
     except BusError as error:
         code, _, text = error.message.partition(": ")
+        if _of_files(error.message):
+            return failure(title, text if code.isupper() else error.message, FILES)
         if code == "MISSING_MQTT_CONNECT_POLICY":
             return failure(title, text, _connect_policy(settings))
-        if code == "TLS_HANDSHAKE_FAILURE":
+        if code == "TLS_HANDSHAKE_FAILURE" or REFUSED in text:
             return failure(title, text, activate(settings))
         return failure(title, text if code == "MQTT_CONNECTION_FAILED" else error.message, command("logs iotcored"))
     if "taken over" in last.lower():
@@ -95,6 +100,11 @@ def _trial(settings: Settings, state: Mapping[str, Any]) -> Finding:
         remedy = f"see whether another device, or another runtime, is {settings.identity.thing_name} as well"
         return failure(title, detail, f"{remedy}; {_connect_policy(settings)}; {command('logs iotcored')}")
     return warning(title, "a trial connects, the runtime is not connected yet", command("status --watch"))
+
+
+def _of_files(text: str) -> bool:
+    """Whether it is the device's own files that the runtime cannot use."""
+    return "system.privateKeyPath" in text or "system.certificateFilePath" in text
 
 
 def _taken_over(settings: Settings, detail: str) -> Finding:
@@ -122,7 +132,7 @@ def _subscriptions(settings: Settings) -> Iterator[Finding]:
             remedy = f"allow iot:Subscribe on topicfilter/{topic}, and iot:Receive on topic/{topic}; {POLICY}"
             yield failure(name, f"subscribing to {topic} fails: {error.message}", remedy)
         else:
-            yield ok(name, f"subscribed to {topic}")
+            yield ok(name, "subscribed to")
 
 
 def credentials(device: Device) -> Iterator[Finding]:
@@ -166,6 +176,10 @@ def _role(settings: Settings) -> Finding:
 
 def _role_remedy(settings: Settings, text: str) -> str:
     alias = settings.role_alias
+    if _of_files(text):
+        return FILES
+    if REFUSED in text:
+        return activate(settings)
     if "404" in text:
         return f"aws iot describe-role-alias --role-alias {alias}; then {set_nucleus('iotRoleAlias', 'NAME')}"
     if "403" in text:
@@ -205,10 +219,10 @@ def data_plane(device: Device) -> Iterator[Finding]:
         context = client_context(settings.identity, https_alpn(port))
         answer = request("GET", url, context, settings.proxy, timeout=TRIAL)
     except BadCredentials as error:
-        yield skipped(title, str(error), "run it as root or as the runtime's user")
+        yield skipped(title, f"{error} (see certificates)")
         return
     except NoAnswer as error:
-        refused = "refuses the device's certificate" in str(error)
+        refused = REFUSED in str(error)
         yield failure(
             title, str(error), activate(settings) if refused else "try again; if it stays so, ask AWS support"
         )

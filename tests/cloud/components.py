@@ -70,7 +70,7 @@ class Components:
         lifecycle: Any = None,
         depends: Mapping[str, str] | None = None,
         defaults: Mapping[str, Any] | None = None,
-        artifacts: Mapping[str, bytes] | None = None,
+        artifacts: Mapping[str, bytes | str] | None = None,
         store: str = "greengrass",
     ) -> Component:
         """Make a component version. Without a ``recipe``, one with a single manifest is made of the rest.
@@ -78,7 +78,7 @@ class Components:
         ``artifacts`` are kept by the service itself, or with ``store="s3"`` in a bucket. Digests that are missing in
         the recipe are filled in, as AWS does it.
         """
-        contents = dict(artifacts or {})
+        contents = {file: data.encode() if isinstance(data, str) else data for file, data in (artifacts or {}).items()}
         uris = {file: f"greengrass:{file}" for file in contents}
         if store == "s3":
             uris = {file: self._upload(BUCKET, f"{name}/{version}/{file}", data) for file, data in contents.items()}

@@ -20,7 +20,7 @@ from tests.integration.conftest import running, wait_until
 from tests.integration.device import Device
 
 OUTAGE_SECONDS = float(os.environ.get("GGL_OUTAGE_SECONDS", "0.2"))
-PATIENCE = 120.0 + OUTAGE_SECONDS
+PATIENCE = 120.0 + 3 * OUTAGE_SECONDS
 OUTCOME = "outcome"
 NEEDS_CLOUD = ("ingest", "resolve", "download")
 """The stages after which something is still to come from the cloud."""

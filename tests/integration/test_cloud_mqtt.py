@@ -142,7 +142,7 @@ def test_a_component_knows_of_the_connection(aws: Cloud, cloud_runtime: Runtime,
 def test_a_component_does_not_notice_that_the_daemon_was_killed(
     aws: Cloud, cloud_runtime: Runtime, component: Any
 ) -> None:
-    connected(cloud_runtime)
+    before = connected(cloud_runtime)["subscriptions"]
     events = Events()
     component.subscribe_to_iot_core(topic_name="to/+", qos="1", **events.handlers())
     aws.network.cut("mqtt")
@@ -150,9 +150,15 @@ def test_a_component_does_not_notice_that_the_daemon_was_killed(
     cloud_runtime.kill(cloud_runtime.pid_of("iotcored"))
     wait_until(lambda: cloud_runtime.pid_of("iotcored"))  # a call that is under way when it is killed would fail
     component.publish_to_iot_core(topic_name="from/device", qos="1", payload=b"spooled")
+    # Also when it cannot be made at the broker now, however long that lasts.
+    wait_until(lambda: "goes on after an interruption" in cloud_runtime.log("ggl.core.ipcd"), seconds=60)
+    with pytest.raises(ServiceError) as refused:
+        component.subscribe_to_iot_core(topic_name="new/+", qos="1", **Events().handlers())
+    assert "not connected" in refused.value.message
     aws.network.restore("mqtt")
     assert aws.mqtt.wait_for("from/device").payload == b"spooled"
-    wait_until(lambda: "goes on after an interruption" in cloud_runtime.log("ggl.core.ipcd"), seconds=60)
+    connected(cloud_runtime)
+    wait_until(lambda: status(cloud_runtime)["subscriptions"], lambda count: count > before)
     aws.mqtt.publish("to/device", "again")
     assert events.next().message.payload == b"again"
     assert not events.errors
@@ -272,6 +278,47 @@ def test_the_spool_on_the_disk_outlives_daemon_and_runtime(aws: Cloud) -> None:
     found = aws.mqtt.messages("a/b")
     assert [message.payload.decode() for message in found] == expected
     assert found[59].properties["UserProperty"] == [("n", "59")]
+
+
+def test_what_was_accepted_arrives_though_the_daemon_is_killed_in_the_middle_of_it(aws: Cloud) -> None:
+    with device(aws, mqtt={"spooler": DISK}) as runtime:
+        connected(runtime)
+        accepted = []
+        for number in range(240):
+            if number % 60 == 30:
+                connected(runtime)
+                runtime.kill(runtime.pid_of("iotcored"))
+            try:
+                with runtime.client(MQTT) as client:
+                    publish(client, "a/b", str(number))
+            except BusError:
+                continue  # it was under way: whoever gets an error knows nothing
+            accepted.append(str(number))
+        assert len(accepted) > 200
+        aws.mqtt.wait_for("a/b", lambda message: message.payload.decode() == accepted[-1])
+        wait_until(lambda: status(runtime)["spool"]["messages"], lambda count: count == 0)
+    arrived = {message.payload.decode() for message in aws.mqtt.messages("a/b")}
+    assert set(accepted) <= arrived
+
+
+def test_offline_until_the_spool_is_full_and_longer(aws: Cloud) -> None:
+    spooler = {"maxSizeInBytes": 1000, "keepQos0WhenOffline": True}
+    with device(aws, mqtt={"spooler": spooler}) as runtime:
+        connected(runtime)
+        aws.network.cut("mqtt")
+        disconnected(runtime)
+        with runtime.client(MQTT) as client:
+            for number in range(4):
+                client.call("publish", {"topic": "a/0", "payload": str(number) * 100, "qos": 0})
+            for number in range(9):
+                publish(client, "a/1", str(number) * 100)
+            for qos in (0, 1):
+                with pytest.raises(BusError, match=r"mqtt\.spooler\.maxSizeInBytes") as refused:
+                    client.call("publish", {"topic": "a/b", "payload": "x" * 200, "qos": qos})
+                assert refused.value.code == ErrorCode.NOMEM
+        aws.network.restore("mqtt")
+        aws.mqtt.wait_for("a/1", lambda message: message.payload == b"8" * 100)
+    assert [message.payload[:1] for message in aws.mqtt.messages("a/1")] == [b"%d" % number for number in range(9)]
 
 
 # -- ways to connect -------------------------------------------------------------------------------------------------

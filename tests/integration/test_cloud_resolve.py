@@ -5,7 +5,9 @@ The documents are handed over as they come with a job, without one.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -260,6 +262,16 @@ def test_a_large_document_is_completed_from_the_cloud(aws: Cloud, cloud_device: 
     assert cloud_device.config("App", "configuration") == update["merge"]
 
 
+def test_a_dry_run_knows_the_whole_of_a_large_document(aws: Cloud, cloud_device: Device) -> None:
+    aws.components.put("App")
+    update = {"merge": {"text": "new"}}
+    short = aws.components.large(document({"App": {"version": "1.0.0", "configurationUpdate": update}}, HEATERS))
+    shown = cloud_device.runtime.call("gg_deployment", "preview", {"document": short})
+    assert "App" in str(shown)
+    assert "new" in str(shown)
+    assert cloud_device.runtime.call("gg_deployment", "list") == []
+
+
 def test_a_document_that_cannot_be_completed_fails(aws: Cloud, cloud_device: Device) -> None:
     aws.components.put("App")
     for fault, codes in (
@@ -347,3 +359,37 @@ def test_the_device_goes_back_when_the_new_endpoint_fails_after_all(aws: Cloud, 
     outcome = to_endpoint(cloud_device, iotDataEndpoint="127.0.0.1")
     assert outcome["detailed_status"] == "FAILED_ROLLBACK_COMPLETE"  # whatever its policy says
     assert cloud_device.config(NUCLEUS[1], "configuration", "iotDataEndpoint") == "localhost"
+
+
+@pytest.fixture
+def pause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What is written here is the step at which deploymentd of the runtime waits: see ``tests/cloud/pauses``."""
+    path = tmp_path / "pause"
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1] / "cloud" / "pauses"), prepend=os.pathsep)
+    monkeypatch.setenv("GGL_TEST_PAUSE", str(path))
+    return path
+
+
+def test_the_device_goes_back_when_it_cannot_connect_in_spite_of_the_trial(
+    aws: Cloud, pause: Path, cloud_device: Device
+) -> None:
+    aws.components.put("App")
+    reached = pause.with_name("pause.reached")
+    pause.write_text("stop")
+    update = {"merge": {"iotDataEndpoint": "127.0.0.1", "mqtt": {"standaloneMqttTimeoutMs": 5000}}}
+    entry = {"version": "2.0.0", "configurationUpdate": update}
+    job_id = aws.jobs.deploy({"App": "1.0.0", NUCLEUS[1]: entry}, failureHandlingPolicy="DO_NOTHING")
+    wait_until(reached.exists, seconds=SECONDS)
+    aws.network.cut("mqtt")  # the trial has succeeded
+    reached.unlink()
+    identifier = aws.jobs.execution(job_id)["jobDocument"]["deploymentId"]
+    outcome = cloud_device.outcome(identifier)
+    assert outcome["detailed_status"] == "FAILED_ROLLBACK_COMPLETE", outcome
+    assert outcome["error_stack"] == ["DEPLOYMENT_FAILURE", "MQTT_CONNECTION_FAILED"]
+    assert cloud_device.config(NUCLEUS[1], "configuration", "iotDataEndpoint") == "localhost"
+    aws.network.restore()
+    execution = aws.jobs.wait(job_id, seconds=SECONDS)
+    assert execution["status"] == "FAILED"
+    assert execution["statusDetails"]["detailed-deployment-status"] == "FAILED_ROLLBACK_COMPLETE"
+    status = cloud_device.runtime.call("aws_iot_mqtt", "status")
+    assert (status["connected"], "localhost" in status["endpoint"]) == (True, True)

@@ -1,31 +1,60 @@
 """A device with systemd and its cloud: the daemons have the network and the credentials that they need, in spite of all
-that systemd keeps from them.
+that systemd keeps from them; and what becomes of the connection when they are killed, stuck or stopped.
 """
 
 from __future__ import annotations
 
+import base64
 import grp
 import json
 import os
-import shutil
-from collections.abc import Iterator
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-import yaml
 
+from ggl.bus import BusError
+from ggl.catalog import DAEMONS
 from ggl.privilege import RUNTIME_GROUP
 from tests.cloud.aws import Cloud, cloud
 from tests.cloud.broker import require_mosquitto
 from tests.integration.conftest import Runtime, wait_until
-from tests.system.runtime import systemctl
+from tests.lean import ALL, IpcFailure, Lean, install
+from tests.system.provisioning import KEY, write_settings
+from tests.system.runtime import RUNTIME_UNITS, processes, systemctl, units_in
+from tests.system.test_core_daemons import INTERFACES, ping, shown, unit_of
 
-ASK = (
-    "exec python3 -c 'import os, urllib.request as u; print(u.urlopen(u.Request("
-    'os.environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"], '
-    'headers={"Authorization": os.environ["AWS_CONTAINER_AUTHORIZATION_TOKEN"]})).read().decode(), flush=True); '
-    "import time; time.sleep(1000)'"
-)
+CHECKOUT = Path(__file__).resolve().parents[2]
+OF_THE_CLOUD = ("iotcored", "tesd", "jobsd", "fleetstatusd")
+MQTT = "aws_iot_mqtt"
+PROGRAM = b"""
+import base64, getpass, json, os, ssl, sys, time
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+
+from ggl.cloud.signing import Credentials, signed
+from ggl.paths import SYSTEM
+from lean import Lean
+
+asked = Request(os.environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"])
+asked.add_header("Authorization", os.environ["AWS_CONTAINER_AUTHORIZATION_TOKEN"])
+found = json.load(urlopen(asked))
+credentials = Credentials(found["AccessKeyId"], found["SecretAccessKey"], found["Token"])
+ca_file, endpoint = sys.argv[1:]
+url = urlsplit(f"{endpoint}/data/greeting")
+headers = signed("GET", url.netloc, url.path, "", {}, b"", "s3", "us-east-1", credentials)
+ca = ssl.create_default_context(cafile=ca_file)
+read = urlopen(Request(url.geturl(), headers=headers), context=ca).read().decode()
+said = json.dumps({"user": getpass.getuser(), "read": read, "key": found["AccessKeyId"]})
+with Lean(SYSTEM, os.environ["SVCUID"]) as ipc:
+    payload = base64.b64encode(said.encode()).decode()
+    ipc.call("PublishToIoTCore", {"topicName": "said", "qos": "1", "payload": payload})
+time.sleep(1000)
+"""
 
 
 @pytest.fixture
@@ -35,46 +64,56 @@ def aws(tmp_path: Path) -> Iterator[Cloud]:
         yield found
 
 
+Provision = Callable[..., Runtime]
+
+
 @pytest.fixture
-def provisioned(aws: Cloud, runtime: Runtime) -> Iterator[Runtime]:
-    """The runtime of this device, which has been made a thing as the guide says, and started again."""
-    certificates = runtime.root.config / "certs"
-    certificates.mkdir(mode=0o750)
-    files = aws.device()
-    configuration = aws.configuration()
-    for key, source in (
-        ("certificateFilePath", files.certificate),
-        ("privateKeyPath", files.key),
-        ("rootCaPath", aws.ca),
-    ):
-        path = certificates / source.name
-        shutil.copyfile(source, path)
-        path.chmod(0o640)
-        configuration["system"][key] = str(path)
-    for path in (certificates, *certificates.iterdir()):
-        os.chown(path, 0, grp.getgrnam(RUNTIME_GROUP).gr_gid)
-    (runtime.root.config / "config.d").mkdir(exist_ok=True)
-    (runtime.root.config / "config.d" / "aws.yaml").write_text(yaml.safe_dump(configuration))
-    environment = {**aws.environment(), "AWS_CA_BUNDLE": configuration["system"]["rootCaPath"]}
-    systemctl("set-environment", *(f"{name}={value}" for name, value in environment.items()))
-    runtime.down()
-    runtime.up()
-    yield runtime
-    systemctl("unset-environment", *environment)
+def provision(aws: Cloud, runtime: Runtime) -> Iterator[Provision]:
+    """Makes the runtime of this device a thing, as the guide says, and starts it again."""
+    environment: dict[str, str] = {}
+
+    def done(**nucleus: Any) -> Runtime:
+        gid = grp.getgrnam(RUNTIME_GROUP).gr_gid
+        environment.update(write_settings(aws, runtime.root.config, gid, **nucleus))
+        systemctl("set-environment", *(f"{name}={value}" for name, value in environment.items()))
+        runtime.down()
+        runtime.up()
+        return runtime
+
+    yield done
+    systemctl("unset-environment", *environment, check=False)
 
 
-def test_a_job_brings_a_component_that_has_credentials(aws: Cloud, provisioned: Runtime) -> None:
+def status(runtime: Runtime) -> dict[str, Any]:
+    found: dict[str, Any] = runtime.call(MQTT, "status")
+    return found
+
+
+def connected(runtime: Runtime) -> bool:
+    try:
+        return bool(status(runtime)["connected"])
+    except BusError:
+        return False
+
+
+def test_a_job_brings_a_component_that_talks_to_the_cloud(aws: Cloud, provision: Provision) -> None:
+    provision()
+    aws.s3.put("data", "greeting", b"hello")
+    program = {"talk.py": PROGRAM, "lean.py": (CHECKOUT / "tests/lean.py").read_bytes(), "ca.pem": aws.ca.read_bytes()}
+    endpoint = aws.environment()["AWS_ENDPOINT_URL"]
+    script = f"exec /opt/ggl/bin/python3 {{artifacts:path}}/talk.py {{artifacts:path}}/ca.pem {endpoint}"
     aws.components.put(
         "com.example.A",
-        lifecycle={"run": ASK},
+        lifecycle={"run": script},
         depends={"aws.greengrass.TokenExchangeService": "^2.0.0"},
-        artifacts={"a": b"from a bucket"},
+        defaults={"accessControl": {"aws.greengrass.ipc.mqttproxy": ALL}},
+        artifacts=program,
         store="s3",
     )
     execution = aws.jobs.wait(aws.jobs.deploy({"com.example.A": "1.0.0"}))
     assert execution["status"] == "SUCCEEDED", execution["statusDetails"]
-    said = wait_until(lambda: provisioned.log("com.example.A"), lambda text: "AccessKeyId" in text)
-    assert aws.credentials.issued[0] in said
+    said = aws.mqtt.wait_for("said").json()
+    assert said == {"user": "ggc_user", "read": "hello", "key": aws.credentials.issued[0]}
     told = aws.fleet.wait("THING_GROUP_DEPLOYMENT")
     assert told["deploymentInformation"]["status"] == "SUCCEEDED", json.dumps(told)
 
@@ -82,3 +121,143 @@ def test_a_job_brings_a_component_that_has_credentials(aws: Cloud, provisioned: 
     aws.network.start_broker()
     aws.components.put("com.example.B", artifacts={"b": b"from the service"})
     assert aws.jobs.wait(aws.jobs.deploy({"com.example.B": "1.0.0"}))["status"] == "SUCCEEDED"
+
+
+def test_a_key_that_the_daemons_cannot_read_is_named_and_used_once_they_can(aws: Cloud, provision: Provision) -> None:
+    runtime = provision(mqtt={"maximumReconnectDelaySeconds": 1})
+    wait_until(lambda: connected(runtime))
+    KEY.chmod(0o600)
+    aws.network.drop_connections("mqtt")
+    wanted = f"system.privateKeyPath ({KEY}) cannot be read: Permission denied"
+    shows = ["ggl", "status", "--json"]
+    wait_until(
+        lambda: json.loads(subprocess.run(shows, capture_output=True).stdout)["cloud"],
+        lambda found: found["state"] == "offline" and wanted in found["last_error"],
+    )
+    done = subprocess.run(["ggl", "doctor", "--json"], capture_output=True, text=True)
+    (remedy,) = {each["remedy"] for each in json.loads(done.stdout) if f"may not read {KEY}" in each["detail"]}
+    subprocess.run(remedy, shell=True, check=True)
+    wait_until(lambda: connected(runtime))
+
+
+class Echo:
+    """A component that sends to the cloud and hears it from there, on one subscription; and has credentials."""
+
+    def __init__(self, aws: Cloud, runtime: Runtime) -> None:
+        self._aws = aws
+        self._runtime = runtime
+        allowed = {"accessControl": {"aws.greengrass.ipc.mqttproxy": ALL}}
+        self._ipc = Lean(runtime.root, install(runtime.root, "com.example.Echo", allowed), timeout=3)
+        self._ipc.call("SubscribeToIoTCore", {"topicName": "echo", "qos": "1"})
+        self._number = 0
+
+    def __enter__(self) -> Echo:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ipc.close()
+
+    def goes_on(self) -> None:
+        wait_until(self._is_served)
+
+    def _is_served(self) -> bool:
+        self._number += 1
+        payload = base64.b64encode(str(self._number).encode()).decode()
+        try:
+            self._ipc.call("PublishToIoTCore", {"topicName": "echo", "qos": "1", "payload": payload})
+            while self._ipc.event()[1]["message"]["payload"] != payload:
+                pass
+            found = self._runtime.call("aws_iot_tes", "request_credentials")
+        except (BusError, IpcFailure):
+            return False
+        return found["accessKeyId"] in self._aws.credentials.issued
+
+
+def test_each_daemon_of_the_cloud_may_be_killed_in_use_and_all_at_once(aws: Cloud, provision: Provision) -> None:
+    runtime = provision(mqtt={"maximumReconnectDelaySeconds": 1})
+    go = runtime.root.state / "go"
+    script = f"echo x >> starts; until test -e {go}; do sleep 0.05; done"
+    aws.components.put("com.example.A", lifecycle={"startup": script})
+    job = aws.jobs.deploy({"com.example.A": "1.0.0"})
+    starts = runtime.root.work / "com.example.A/starts"
+    wait_until(starts.exists)
+    with Echo(aws, runtime) as echo:
+        echo.goes_on()
+        for daemon in OF_THE_CLOUD:
+            assert ping(runtime, daemon), daemon
+            runtime.kill(int(shown(unit_of(daemon), "MainPID")))
+            wait_until(lambda d=daemon: ping(runtime, d))  # type: ignore[misc]
+            echo.goes_on()
+    for daemon in INTERFACES:
+        if pid := int(shown(unit_of(daemon), "MainPID")):
+            os.kill(pid, signal.SIGKILL)
+    go.touch()
+    assert aws.jobs.wait(job)["status"] == "SUCCEEDED"
+    with Echo(aws, runtime) as echo:
+        echo.goes_on()
+    assert [state for state, _ in aws.jobs.history(job)].count("SUCCEEDED") == 1
+    assert starts.read_text() == "x\n"
+    assert units_in("failed") == []
+
+
+def test_only_who_talks_to_the_cloud_has_a_network_and_only_the_connection_stays(
+    aws: Cloud, provision: Provision
+) -> None:
+    runtime = provision()
+    aws.fleet.wait("NUCLEUS_LAUNCH")
+    ours = os.readlink("/proc/self/ns/net")
+    for daemon in DAEMONS:
+        assert ping(runtime, daemon.name), daemon
+        namespace = os.readlink(f"/proc/{shown(unit_of(daemon.name), 'MainPID')}/ns/net")
+        assert (namespace == ours) == (daemon.network or daemon.privileged), daemon
+    leaving = {unit_of(each) for each in (*OF_THE_CLOUD, "deploymentd") if each != "iotcored"}
+    wait_until(lambda: {unit for _, unit in processes()}, lambda there: not leaving & there)
+    assert connected(runtime)
+
+
+def test_what_waits_is_sent_when_the_runtime_stops(aws: Cloud, provision: Provision) -> None:
+    runtime = provision()
+    wait_until(lambda: connected(runtime))
+    with runtime.client(MQTT) as client:
+        for number in range(150):  # more than AWS IoT Core takes in a second
+            client.call("publish", {"topic": "last", "payload": str(number), "qos": 1})
+    systemctl("stop", unit_of("iotcored"))
+    assert [message.payload for message in aws.mqtt.wait_for_count("last", 150)] == [b"%d" % n for n in range(150)]
+
+    runtime.call(MQTT, "bus.ping")
+    wait_until(lambda: connected(runtime))
+    aws.network.cut("mqtt", silently=True)
+    runtime.call(MQTT, "publish", {"topic": "last", "payload": "lost", "qos": 1})
+    systemctl("stop", unit_of("iotcored"))
+    assert shown(unit_of("iotcored"), "Result") == "success"  # it was not killed for taking too long
+
+
+@pytest.fixture
+def black_hole() -> Iterator[int]:
+    """A port to which connections are neither made nor refused."""
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        address = full.getsockname()
+        waiting = []
+        for _ in range(8):
+            waiting.append(socket.socket())
+            waiting[-1].setblocking(False)
+            waiting[-1].connect_ex(address)
+        yield address[1]
+        for each in waiting:
+            each.close()
+
+
+def test_the_watchdog_bears_with_a_connection_that_takes_long(provision: Provision, black_hole: int) -> None:
+    directory = RUNTIME_UNITS / f"{unit_of('iotcored')}.d"
+    directory.mkdir()
+    (directory / "test.conf").write_text("[Service]\nWatchdogSec=1\n")
+    systemctl("daemon-reload")
+    runtime = provision(mqtt={"port": black_hole})
+    pid = wait_until(lambda: int(shown(unit_of("iotcored"), "MainPID")))
+    said = wait_until(lambda: status(runtime)["last_error"])
+    assert "no answer" in said
+    assert int(shown(unit_of("iotcored"), "MainPID")) == pid
+    assert shown(unit_of("iotcored"), "WatchdogUSec") == "1s"
+    assert "Watchdog timeout" not in runtime.host_log()

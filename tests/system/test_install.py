@@ -361,13 +361,17 @@ def test_another_nucleus_is_left_alone(directory: Path) -> None:
         target.unlink()
 
 
-def test_boot_files_that_only_root_may_read_are_opened_to_the_daemons() -> None:
+def test_boot_files_and_keys_that_only_root_may_read_are_opened_to_the_daemons() -> None:
     ggl("install", "--no-start")
+    key = SYSTEM.config / "certs/key.pem"
+    key.touch(0o600)
     path = SYSTEM.config / "config.d/secret.yaml"
     path.write_text("services: {com.example.App: {configuration: {kept: yes}}}")
     path.chmod(0o600)
-    assert json.loads(ggl("install", "--no-start", "--json"))["actions"] == [f"let the group ggcore read {path}"]
-    assert (path.group(), stat.S_IMODE(path.stat().st_mode)) == ("ggcore", 0o640)
+    opened = [f"let the group ggcore read {each}" for each in (path, key)]
+    assert json.loads(ggl("install", "--no-start", "--json"))["actions"] == opened
+    for each in (path, key):
+        assert (each.group(), stat.S_IMODE(each.stat().st_mode)) == ("ggcore", 0o640)
     ggl("up")
     assert "yes" in ggl("config", "get", "/services/com.example.App/configuration/kept")
 

@@ -12,6 +12,7 @@ import os
 import select
 import signal
 import time
+from _thread import allocate_lock, start_new_thread
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -184,15 +185,16 @@ class _Workers:
     IDLE_SECONDS = 5.0
 
     def __init__(self, loop: Loop) -> None:
-        import queue
-        import threading
+        # The workers themselves need less than these two load, which is half a megabyte. But ``threading`` takes the
+        # thread that loads it for the main one, so it must not be a worker that does.
+        import threading  # noqa: F401
+        from _queue import Empty, SimpleQueue
 
-        self._thread = threading.Thread
-        self._empty = queue.Empty
-        self._lock = threading.Lock()
+        self._empty = Empty
+        self._lock = allocate_lock()
         self._loop = loop
-        self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], Callable[[Any, BaseException | None], None]]]
-        self._jobs = queue.SimpleQueue()
+        self._jobs: SimpleQueue[tuple[Callable[[], Any], Callable[[Any, BaseException | None], None]]]
+        self._jobs = SimpleQueue()
         self._threads = 0
         self._idle = 0
 
@@ -201,7 +203,7 @@ class _Workers:
             self._jobs.put((work, done))
             if self._idle < self._jobs.qsize() and self._threads < MAX_WORKERS:
                 self._threads += 1
-                self._thread(target=self._run, name="worker", daemon=True).start()
+                start_new_thread(self._run, ())
 
     def _run(self) -> None:
         while True:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import socket
+import time
 from typing import TYPE_CHECKING
 
-from ggl.cloud.endpoints import host_port
+from ggl.cloud.endpoints import ascii_name, host_port
 from ggl.cloud.proxy import Proxy, proxy_for
 from ggl.values import InvalidValue
 
@@ -52,7 +53,7 @@ def connect(host: str, port: int, proxy: ProxySettings, timeout: float) -> socke
 
 def _tcp(host: str, port: int, timeout: float, what: str) -> socket.socket:
     try:
-        sock = socket.create_connection((host, port), timeout)
+        sock = socket.create_connection((ascii_name(host), port), timeout)  # type: ignore[arg-type]
     except socket.gaierror as error:
         raise Unreachable(f"cannot reach {what}: the name {host} is not found ({error.strerror})") from None
     except TimeoutError:
@@ -93,6 +94,7 @@ def _ask(sock: socket.socket, host: str, port: int, proxy: Proxy, where: str) ->
 def _answer(sock: socket.socket, where: str) -> tuple[int, str]:
     """Status and reason of the proxy's answer. Reads not a byte more: what follows belongs to the server."""
     answer = b""
+    deadline = time.monotonic() + (sock.gettimeout() or 0.0)
     while not answer.endswith(b"\r\n\r\n"):
         byte = sock.recv(1)
         if not byte:
@@ -100,6 +102,8 @@ def _answer(sock: socket.socket, where: str) -> tuple[int, str]:
         answer += byte
         if len(answer) > MAX_ANSWER:
             raise Unreachable(f"cannot reach {where}: its answer is too long")
+        if time.monotonic() > deadline:
+            raise TimeoutError
     words = answer.partition(b"\r\n")[0].decode("latin-1").split(" ", 2)
     if len(words) < 2 or not words[0].startswith("HTTP/") or not words[1].isdecimal():
         raise Unreachable(f"cannot reach {where}: it is no HTTP proxy")

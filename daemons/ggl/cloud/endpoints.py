@@ -37,6 +37,14 @@ def host_port(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def ascii_name(host: str) -> bytes:
+    """The name as name servers and certificates have it. (Given text, Python loads its tables of Unicode: 0.7 MB.)
+    Raises ``UnicodeError``.
+    """
+    usual = host.isascii() and all(len(label) < 64 for label in host.split("."))
+    return host.encode("ascii" if usual else "idna")
+
+
 def dns_suffix(region: str) -> str:
     """What the names of AWS' services end with in ``region``."""
     for prefix, suffix in _SUFFIXES.items():

@@ -9,9 +9,12 @@ from __future__ import annotations
 import http.client
 import os
 import select
+import socket
 import ssl
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,6 +128,29 @@ def _redirected(url: str, location: str) -> str:
     return location
 
 
+@contextmanager
+def _at_most(seconds: float, sock: socket.socket) -> Iterator[None]:
+    """End the connection ``sock`` after so long, however little the other side lets each wait last. Then raises
+    ``TimeoutError``, also if what has come looks like an answer."""
+    late = False
+
+    def cut() -> None:
+        nonlocal late
+        late = True
+        with suppress(OSError):
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)  # not TLS's own, which is in use by the other thread
+
+    timer = threading.Timer(seconds, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        if late:
+            raise TimeoutError(f"no answer in {seconds:g} s") from None
+
+
 class Exchange:
     """One request and its answer, with the connection: for a body that is taken in pieces. A context manager.
 
@@ -164,8 +190,9 @@ class Exchange:
                     raise
             self._connection.sock = sock
             self._sock = sock
-            self._connection.request(method, path, body, {"User-Agent": f"ggl/{VERSION}", **headers})
-            self._answer = self._connection.getresponse()
+            with _at_most(timeout, sock):
+                self._connection.request(method, path, body, {"User-Agent": f"ggl/{VERSION}", **headers})
+                self._answer = self._connection.getresponse()
         except BaseException as error:
             self._connection.close()
             raise self._explained(error) from None

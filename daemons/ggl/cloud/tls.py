@@ -128,7 +128,9 @@ def explain(error: BaseException) -> str:
             return "the server does not speak TLS on this port: check the endpoint and its port"
         return f"TLS failed: {_words(reason) or error}"
     if isinstance(error, TimeoutError):
-        return str(error) if error.errno is None and str(error) not in ("", "timed out") else "no answer in time"
+        # What Python itself says of an operation of TLS names its own source.
+        ours = error.errno is None and str(error) and "timed out" not in str(error)
+        return str(error) if ours else "no answer in time"
     if isinstance(error, OSError):
         return error.strerror or str(error) or type(error).__name__
     return str(error) or type(error).__name__

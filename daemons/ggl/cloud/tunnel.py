@@ -9,7 +9,7 @@ from __future__ import annotations
 import select
 import socket
 import ssl
-import threading
+from _thread import start_new_thread
 from collections.abc import Callable
 
 from ggl.cloud.connect import Unreachable
@@ -47,7 +47,7 @@ def encrypted(
     ours.settimeout(timeout)
     outer.setblocking(False)
     inner.setblocking(False)
-    threading.Thread(target=_carry, args=(outer, inner), name="proxy", daemon=True).start()
+    start_new_thread(_carry, (outer, inner))
     return ours
 
 

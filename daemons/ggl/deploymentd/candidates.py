@@ -8,6 +8,7 @@ answers brings its recipe along, which is checked and becomes known to the store
 from __future__ import annotations
 
 import binascii
+import re
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 PATH = "/greengrass/v2/resolveComponentCandidates"
 _NONE = "NO_AVAILABLE_COMPONENT_VERSION"
 _BAD = "RESOLVE_COMPONENT_CANDIDATES_BAD_RESPONSE"
+_ARN = re.compile(r"(arn:[A-Za-z0-9:._+-]{1,1000})?")
+"""It becomes a part of URLs."""
 _WORDS = 200
 
 _log = get_logger("deployment")
@@ -113,8 +116,10 @@ class Candidates:
         if not isinstance(found, list) or len(found) != 1 or not isinstance(found[0], dict):
             raise _bad(component, "it is not one component version")
         recipe, text = _recipe(component, found[0], wanted)
+        if not _ARN.fullmatch(arn := _text(found[0], "arn")):
+            raise _bad(component, f"its ARN can be none: {arn[:_WORDS]!r}")
         _heed(component, recipe.version, found[0])
-        self._store.adopt(recipe, text, _text(found[0], "arn"))
+        self._store.adopt(recipe, text, arn)
         return recipe.version
 
 

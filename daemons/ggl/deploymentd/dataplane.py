@@ -27,6 +27,8 @@ REFUSED = "refused"
 MISSING = "missing"
 BAD = "bad"
 """Whatever else was not as it should be; trying again does not help."""
+PRESIGNED = "https://"
+"""What every presigned URL begins with: it is a secret, and what is there is only known afterwards to be genuine."""
 _TEXT_LIMIT = 300
 _STATUS_CODES = {
     400: ("BAD_REQUEST",),
@@ -155,6 +157,16 @@ class DataPlane:
                 raise CloudError(BAD, str(error), 0, "NETWORK_ERROR", "TLS_HANDSHAKE_FAILURE") from None
             self._base = f"https://{endpoints.host_port(host, port)}"
         return self._base, self._context
+
+
+def presigned_url(answer: Mapping[str, Any]) -> str:
+    """The URL at which something can be had, says the cloud. Raises ``CloudError`` for one that is not to be used."""
+    url = answer.get("preSignedUrl")
+    if not isinstance(url, str):
+        raise CloudError(BAD, "the cloud's answer has no URL", 200)
+    if not url.startswith(PRESIGNED):
+        raise CloudError(BAD, f"the cloud's answer has an URL that is not one of HTTPS: {url[:40]!r}", 200)
+    return url
 
 
 def failure(status: int, text: str) -> CloudError:

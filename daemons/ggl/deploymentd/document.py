@@ -163,8 +163,10 @@ def _parent_of(behalf: str) -> str:
 
 
 def _group_of(arn: str) -> str:
-    """``thinggroup/NAME`` or ``thing/NAME``: the resource of a configuration ARN without its revision."""
-    parts = arn.split(":")
-    if len(parts) < 7 or "/" not in parts[6]:
+    """``thinggroup/NAME`` or ``thing/NAME``, whose name may have colons: the resource of a configuration ARN without
+    its revision."""
+    resource = "".join(arn.split(":", 6)[6:])
+    target = resource.rpartition(":")[0] or resource
+    if "/" not in target:
         raise InvalidValue(f"'configurationArn' names no target: {arn!r}")
-    return parts[6]
+    return target

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 from ggl.cloud.https import NoAnswer, Response, request
 from ggl.cloud.signing import encoded
-from ggl.deploymentd.dataplane import REFUSED, CloudError
+from ggl.deploymentd.dataplane import REFUSED, CloudError, presigned_url
 from ggl.deploymentd.errors import DeploymentError
 from ggl.deploymentd.fetch_account import Account
 from ggl.deploymentd.fetch_part import STALLED, Part, Source, go_on
 from ggl.deploymentd.fetch_retry import DOWNLOAD, Passing, persist
-from ggl.values import InvalidValue, get_str
 
 if TYPE_CHECKING:
     from ggl.deploymentd.fetch import Context
@@ -54,14 +53,12 @@ def _url(artifact: Artifact, account: Account, context: Context) -> str:
             query={"s3EndpointType": "GLOBAL" if settings.s3_endpoint_type.upper() == "GLOBAL" else "REGIONAL"},
             headers={"x-amz-iot-endpoint-type": "fips" if settings.fips else "standard"},
         )
-        return get_str(answer, "preSignedUrl")
+        return presigned_url(answer)
     except CloudError as error:
         if error.is_passing:
             raise Passing(str(error), *error.codes()) from None
         codes = [*error.codes(), *(["GET_COMPONENT_VERSION_ARTIFACT_ACCESS_DENIED"] if error.kind == REFUSED else [])]
         raise DeploymentError(f"{context.what(artifact)}: {error}", DOWNLOAD, *codes) from None
-    except InvalidValue as error:
-        raise Passing(f"the answer of the Greengrass data plane is not valid: {error}", "CLOUD_API_ERROR") from None
 
 
 def _size_and_tag(url: str, account: Account, context: Context) -> tuple[int, str]:

@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 LOCATION, HEAD, GET = "GET_BUCKET_LOCATION", "HEAD_OBJECT", "GET_OBJECT"
 _MAX_BODY = 65536
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}")
+"""Names that old buckets may have are among them."""
 _REGION = re.compile(r"[a-z]{2,3}(-[a-z]+)+-[0-9]+")
 _OLD_NAMES = {"": services.GLOBAL_REGION, "EU": "eu-west-1"}
 """Of regions, in the answers about buckets that were made before there were more."""
@@ -39,6 +41,9 @@ _regions: dict[str, str] = {}
 def fetch(artifact: Artifact, target: Path, context: Context) -> None:
     """``s3://bucket/key``"""
     bucket, _, key = artifact.uri.partition("://")[2].partition("/")
+    if not _BUCKET.fullmatch(bucket):
+        text = f"{context.what(artifact)}: {bucket[:80]!r} can be no bucket of S3"
+        raise DeploymentError(text, DOWNLOAD, "ARTIFACT_URI_NOT_VALID", "S3_ARTIFACT_URI_NOT_VALID")
     part = Part(target)
     found = _Object(bucket, key, artifact.uri, context)
     persist(context.patience, context.what(artifact), lambda: found.save(part), part.size)

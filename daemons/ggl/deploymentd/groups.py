@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ggl.deploymentd.patience import Patience
 
 MAX_PAGES = 100
+MAX_GROUPS = 1000
+"""Some ten times as many as AWS lets a thing be in, with those above them."""
 _THING = "thing/"
 _GROUP = "thinggroup/"
 
@@ -84,6 +86,8 @@ def thing_groups(cloud: DataPlane) -> frozenset[str]:
         page = cloud.call("GET", path, query)
         for group in _maps(page, "thingGroups"):
             found.update(_names([group, *_maps(group, "rootToParentThingGroups")]))
+        if len(found) > MAX_GROUPS:
+            raise CloudError(BAD, f"the list of thing groups has more than {MAX_GROUPS}")
         token = page.get("nextToken")
         if not token:
             return frozenset(found)

@@ -12,7 +12,7 @@ from base64 import b64decode
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ggl.deploymentd.dataplane import BAD, MISSING, REFUSED, CloudError
+from ggl.deploymentd.dataplane import BAD, MISSING, REFUSED, CloudError, presigned_url
 from ggl.deploymentd.errors import DeploymentError
 from ggl.deploymentd.patience import wait_seconds
 from ggl.deploymentd.update import fields
@@ -58,9 +58,9 @@ def _fetch(cloud: DataPlane, deployment_id: str) -> bytes:
     path = f"/greengrass/v2/coreDevices/{thing}/deployments/{quote(deployment_id, safe='')}/configuration"
     answer = cloud.call("GET", path, {"s3EndpointType": cloud.settings.s3_endpoint_type})
     check = answer.get("integrityCheck")
-    url = answer.get("preSignedUrl")
-    if not isinstance(url, str) or not isinstance(check, dict):
-        raise CloudError(BAD, "the cloud's answer has no URL or no digest of the document", 200)
+    url = presigned_url(answer)
+    if not isinstance(check, dict):
+        raise CloudError(BAD, "the cloud's answer has no digest of the document", 200)
     text = cloud.download(url, MAX_SIZE)
     if not _is_genuine(text, check.get("algorithm"), check.get("digest")):
         raise CloudError(MISSING, "the document that came is not the one that was announced", 0, _DOWNLOAD)

@@ -25,6 +25,7 @@ from ggl.deploymentd.document import DEFAULT_WAIT, Document, decode, encode
 from ggl.deploymentd.errors import DeploymentError
 from ggl.deploymentd.generation import Generation
 from ggl.deploymentd.groups import left_groups
+from ggl.deploymentd.large import CAPABILITY, completed
 from ggl.deploymentd.local import LocalRequest, decode_request, local_document
 from ggl.deploymentd.outcome import failure_of
 from ggl.deploymentd.patience import Patience
@@ -182,6 +183,8 @@ class Requests:
                 forward.check(document, current, from_jobs=False)
                 cloud = cloud_of(self._root, runtime, None)
                 patience = Patience(cloud=cloud.data_plane, online=cloud.online)
+                if request is None and CAPABILITY in document.required_capabilities:
+                    document = decode(completed(_parsed(params), document.deployment_id, patience))
                 left = left_groups(patience, current, document.group)
                 site = forward.Site(self._root, current.without_groups(left), image, runtime.units(), left)
                 store = Store(self._root, staging, current.arns)

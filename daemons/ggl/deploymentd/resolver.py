@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 ANY = "*"
 MAX_ROUNDS = 200
 """Each round settles at least one level of dependencies; choices that still change by then go round in a circle."""
+MAX_COMPONENTS = 1000
+"""Of one device. Recipes that always bring others along, from wherever, come to an end there."""
 MAX_ATTEMPTS = 1000
 """Versions that are tried when the first choices do not go together; some seconds on a small device."""
 
@@ -77,6 +79,14 @@ class _Conflict:
 
 def resolve(roots: Sequence[Demand], known: Known) -> dict[str, str]:
     """Name and version of every component, each after those it depends on. Raises ``DeploymentError``."""
+    try:
+        return _resolved(roots, known)
+    except RecursionError:
+        text = "components depend on each other in a chain that is too long"
+        raise DeploymentError(text, "COMPONENT_DEPENDENCY_NOT_VALID") from None
+
+
+def _resolved(roots: Sequence[Demand], known: Known) -> dict[str, str]:
     chosen = _settle(roots, known)
     if isinstance(chosen, _Conflict):
         conflict, chosen = chosen, _Search(roots, known).run()
@@ -168,6 +178,9 @@ def _demands(roots: Sequence[Demand], chosen: Mapping[str, str | None], known: K
     while waiting:
         demand = waiting.popleft()
         asked = found.setdefault(demand.component, [])
+        if len(found) > MAX_COMPONENTS:
+            text = f"the deployment needs more than {MAX_COMPONENTS} components: {demand.source} brings the next one"
+            raise DeploymentError(text, "COMPONENT_DEPENDENCY_NOT_VALID")
         if not asked and demand.component not in known.provided:
             version = chosen.get(demand.component)
             if version is not None:

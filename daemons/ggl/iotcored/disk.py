@@ -21,6 +21,8 @@ from ggl.log import get_logger
 if TYPE_CHECKING:
     from pathlib import Path
 
+MAX_MESSAGES = 500_000
+"""Empty messages need room on the disk, too: with all that belongs to it, about 100 bytes each."""
 AHEAD = 20
 """Messages that are read at a time."""
 DAMAGED = ".damaged"
@@ -37,15 +39,18 @@ _COLUMNS = {
 }
 _ORDER = ("message_id", "retried", "topic", "qos", "retain", "payload", "userProperties", *_COLUMNS.values())
 _INSERT = f"INSERT INTO spooler ({', '.join(_ORDER)}) VALUES ({', '.join('?' * len(_ORDER))})"
-_COUNT = "SELECT count(*), coalesce(sum(length(payload)), 0), coalesce(max(message_id), 0) FROM spooler"
+_VARIABLE = ("payload", "userProperties", "correlationData", "responseTopic", "contentType")
+"""Columns that count for the size of a message."""
+_SIZE = f"coalesce(sum({' + '.join(f'coalesce(length(CAST({each} AS BLOB)), 0)' for each in _VARIABLE)}), 0)"
+_COUNT = f"SELECT count(*), {_SIZE}, coalesce(max(message_id), 0) FROM spooler"
 _SELECT = f"SELECT {', '.join(_ORDER)} FROM spooler WHERE message_id > ? ORDER BY message_id LIMIT {AHEAD}"
 
 _log = get_logger("mqtt")
 
 
 class DiskSpool:
-    """``path``: the database. ``limit``: bytes of payload, those in memory among them. ``first``: the number of the
-    first message, unless there are some with that number already."""
+    """``path``: the database. ``limit``: bytes of payload and properties, those in memory among them. ``first``: the
+    number of the first message, unless there are some with that number already."""
 
     storage = "Disk"
 
@@ -75,13 +80,13 @@ class DiskSpool:
         return self._size + self._memory.size
 
     def add(self, message: Message) -> int:
-        size = len(message.payload)
-        self._make_room(size)
+        self._make_room(message.size)
         number = self.next_number
         self.next_number += 1
         entry = self._fresh[number] = Entry(number, message)
+        row = _row(number, message)
         try:
-            self._db.execute(_INSERT, _row(number, message))
+            self._db.execute(_INSERT, row)
         except sqlite3.Error as error:
             self._complain(error)
             if self._db.in_transaction:
@@ -91,7 +96,7 @@ class DiskSpool:
             return entry.number
         self._dirty = True
         self._messages += 1
-        self._size += size
+        self._size += _size(row)
         return number
 
     def take(self) -> Entry | None:
@@ -206,7 +211,7 @@ class DiskSpool:
 
     def _delete(self, which: str, values: tuple[Any, ...] = ()) -> int:
         try:
-            size = self._db.execute(f"SELECT coalesce(sum(length(payload)), 0) FROM spooler WHERE {which}", values)
+            size = self._db.execute(f"SELECT {_SIZE} FROM spooler WHERE {which}", values)
             self._size -= size.fetchone()[0]
             count = self._db.execute(f"DELETE FROM spooler WHERE {which}", values).rowcount
         except sqlite3.Error as error:
@@ -222,12 +227,12 @@ class DiskSpool:
         return f"message_id NOT IN ({', '.join(map(str, self._under_way))})"
 
     def _make_room(self, size: int) -> None:
-        while self.size + size > self._limit:
+        while self.size + size > self._limit or self.messages >= MAX_MESSAGES:
             oldest = f"qos = 0 AND {self._waits()} ORDER BY message_id LIMIT 1"
             if not self._delete(f"message_id IN (SELECT message_id FROM spooler WHERE {oldest})"):
                 break
             self._ahead = deque(entry for entry in self._ahead if self._is_there(entry.number))
-        if self.size + size > self._limit:
+        if self.size + size > self._limit or self.messages >= MAX_MESSAGES:
             raise full(self.messages, self.size, size, self._limit)
 
     def _is_there(self, number: int) -> bool:
@@ -242,9 +247,19 @@ class DiskSpool:
 def _row(number: int, message: Message) -> tuple[Any, ...]:
     properties = message.properties or {}
     pairs = properties.get("user_properties")
-    users = json.dumps([{"key": key, "value": value} for key, value in pairs]).encode() if pairs else None
+    users = _json([{"key": key, "value": value} for key, value in pairs]) if pairs else None
     others = (properties.get(name) for name in _COLUMNS)
     return (number, 0, message.topic, message.qos, int(message.retain), message.payload, users, *others)
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode()
+
+
+def _size(row: tuple[Any, ...]) -> int:
+    """What ``_SIZE`` says of it."""
+    values = (row[_ORDER.index(each)] for each in _VARIABLE)
+    return sum(len(value.encode() if isinstance(value, str) else value) for value in values if value is not None)
 
 
 def _message(row: tuple[Any, ...]) -> Message:

@@ -65,7 +65,7 @@ class Hub:
         self.subscriptions = Subscriptions(self)
         self.sender = Sender(context.loop, lambda: self._line_list)
         self._deliveries = [
-            Delivery(context.loop, context.root, daemon)
+            Delivery(context.loop, context.root, daemon, lambda: self.connected)
             for daemon in daemons
             if daemon.mqtt_filters or daemon.told_of_connection
         ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ggl.bus.errors import BusError
 from ggl.ipc.errors import invalid_arguments, service_error
-from ggl.ipc.handler import fail, reply
+from ggl.ipc.handler import fail, opened_again, reply
 from ggl.values import InvalidValue, get_bool, get_list, get_str
 
 if TYPE_CHECKING:
@@ -70,7 +70,8 @@ class Components:
             fail(bus_request, error)
 
         try:
-            return join(hub, bus_request, [topic_filter], qos, False, True, lambda: reply(bus_request), refused)
+            again = opened_again(bus_request)
+            return join(hub, bus_request, [topic_filter], qos, False, True, lambda: reply(bus_request), refused, again)
         except BadTopic as error:
             raise service_error(f"{failed} {error}") from None
         except BusError as error:

@@ -51,11 +51,14 @@ def join(
     ipc: bool,
     answer: Callable[[], None],
     refuse: Callable[[str, int, str], None],
+    again: bool = False,
 ) -> Any:
     """Subscribe for ``request``, and return what its handler returns.
 
     ``answer`` is called when the stream is open, ``refuse(filter, reason code, text)`` when the broker has refused.
-    That there is no connection is said from here. Raises ``BadTopic`` and ``BusError``.
+    That there is no connection is said from here. ``again``: they have the subscription already, and did not notice
+    that this process was restarted, so it is answered at once, and holds whenever there is a connection.
+    Raises ``BadTopic`` and ``BusError``.
     """
     for each in filters:
         check_filter(each, hub.main.mqtt5)
@@ -86,8 +89,13 @@ def join(
         why = "the broker has not answered" if hub.connected else hub.why_offline()
         request.fail(BusError(ErrorCode.NOCONN, f"no subscription to {' '.join(filters)}: {why}"))
 
-    subscriber = Subscriber(filters, qos, sink, ready, refused, virtual)
+    def begin() -> None:
+        if again:
+            ready()
+        hub.subscriptions.add(subscriber)
+
+    subscriber = Subscriber(filters, qos, sink, None if again else ready, refused, virtual)
     timer = loop.call_later(PATIENCE, too_late)
     # Not at once: the answer must not come before it is known to come later.
-    loop.call_soon(lambda: hub.subscriptions.add(subscriber))
+    loop.call_soon(begin)
     return request.defer()

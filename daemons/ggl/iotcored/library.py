@@ -7,6 +7,7 @@ many times the memory of the library itself, in a process that stays. Import it 
 from __future__ import annotations
 
 import sys
+from _thread import RLock, allocate_lock
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -17,10 +18,27 @@ _NEVER = ("socks", "dns.resolver")
 """Imported by the library if they are there. Its sockets are made by others."""
 
 
+class _NobodyWaits:
+    """Stands for the condition that each message has, by which threads would be told that it has been sent."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def notify(self) -> None:
+        pass
+
+
 def _load(name: str) -> ModuleType:
-    defer("base64", "hashlib", "logging", "platform", "urllib.request", "uuid")
+    defer("base64", "hashlib", "logging", "platform", "string", "threading", "urllib.request", "uuid")
     _give("logging", DEBUG=10, INFO=20, WARNING=30, ERROR=40)
     _give("platform", system=lambda: "Linux")
+    _give("string", ascii_letters="abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", digits="0123456789")
+    _give("threading", Condition=_NobodyWaits, Lock=allocate_lock, RLock=RLock)
     absent = [each for each in _NEVER if each not in sys.modules]
     for each in absent:
         sys.modules[each] = None  # type: ignore[assignment]

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ggl.iotcored.library import PUBLISH, properties_for
+from ggl.iotcored.topics import is_text
 from ggl.values import InvalidValue, get_bool, get_int, get_list, get_str
 
 if TYPE_CHECKING:
     from ggl.iotcored.library import MQTTMessage, Properties
 
-MAX_PROPERTY = 65535
-"""Bytes of one property: what MQTT has room for."""
+MAX_PROPERTIES = 65535
+"""Bytes of all properties of a message; MQTT has no room for more in one."""
+PAIR = 5
+"""Bytes that a user property takes besides its texts."""
 MAX_EXPIRY = 2**32 - 1
 MAX_USER_PROPERTIES = 128
 
@@ -32,6 +35,11 @@ class Message:
     qos: int
     retain: bool = False
     properties: Mapping[str, Any] | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of payload and properties."""
+        return len(self.payload) + (_size_of(self.properties) if self.properties else 0)
 
 
 def from_bus(params: dict[str, Any]) -> Message:
@@ -52,10 +60,10 @@ def from_bus(params: dict[str, Any]) -> Message:
 def _checked_properties(params: Mapping[str, Any]) -> dict[str, Any] | None:
     found: dict[str, Any] = {}
     for name in _TEXTS:
-        if (text := get_str(params, name, "")) and len(text.encode()) > MAX_PROPERTY:
-            raise InvalidValue(f"'{name}' has more than {MAX_PROPERTY} bytes")
-        if text:
-            found[name] = text
+        if text := get_str(params, name, ""):
+            found[name] = _checked_text(name, text)
+    if wildcards := {"+", "#"} & {*found.get("response_topic", "")}:
+        raise InvalidValue(f"'response_topic' holds a wildcard ('{min(wildcards)}'): an answer goes to one topic")
     for name, most in (("message_expiry", MAX_EXPIRY), ("payload_format", 1)):
         number = get_int(params, name, None)
         if number is not None and not 0 <= number <= most:
@@ -64,12 +72,27 @@ def _checked_properties(params: Mapping[str, Any]) -> dict[str, Any] | None:
             found[name] = number
     correlation = params.get("correlation_data")
     if correlation is not None:
-        if not isinstance(correlation, bytes) or len(correlation) > MAX_PROPERTY:
-            raise InvalidValue(f"'correlation_data' must be at most {MAX_PROPERTY} bytes")
+        if not isinstance(correlation, bytes):
+            raise InvalidValue("'correlation_data' must be bytes")
         found["correlation_data"] = correlation
     if pairs := get_list(params, "user_properties", []):
         found["user_properties"] = _checked_pairs(pairs)
+    if (size := _size_of(found)) > MAX_PROPERTIES:
+        raise InvalidValue(f"the properties of the message have {size} bytes; {MAX_PROPERTIES} is the most")
     return found or None
+
+
+def _checked_text(name: str, text: str) -> str:
+    if not is_text(text):
+        raise InvalidValue(f"'{name}' cannot hold control characters, or what is no character: {text[:100]!a}")
+    return text
+
+
+def _size_of(properties: Mapping[str, Any]) -> int:
+    size = sum(len(properties[name].encode()) for name in _TEXTS if name in properties)
+    size += len(properties.get("correlation_data", b""))
+    pairs = properties.get("user_properties", ())
+    return size + sum(len(key.encode()) + len(value.encode()) + PAIR for key, value in pairs)
 
 
 def _checked_pairs(pairs: list[Any]) -> list[list[str]]:
@@ -78,8 +101,8 @@ def _checked_pairs(pairs: list[Any]) -> list[list[str]]:
     for pair in pairs:
         if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(text, str) for text in pair)):
             raise InvalidValue("'user_properties' must be a list of pairs of strings")
-        if any(len(text.encode()) > MAX_PROPERTY for text in pair):
-            raise InvalidValue(f"a user property has more than {MAX_PROPERTY} bytes")
+        for text in pair:
+            _checked_text("user_properties", text)
     return pairs
 
 

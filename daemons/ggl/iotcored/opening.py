@@ -16,13 +16,14 @@ TLS_TIMEOUT = 10.0
 def open_socket(target: Target) -> socket.socket:
     """A connection to the broker that does not block. Raises ``BadCredentials`` and ``OSError``; see ``why_not``."""
     from ggl.cloud.connect import connect
+    from ggl.cloud.endpoints import ascii_name
     from ggl.cloud.tls import client_context
 
     context = client_context(target.identity, target.alpn)
     plain = connect(target.host, target.port, target.proxy, target.connect_timeout)
     try:
         plain.settimeout(max(TLS_TIMEOUT, target.connect_timeout))
-        sock = context.wrap_socket(plain, server_hostname=target.host)
+        sock = context.wrap_socket(plain, server_hostname=ascii_name(target.host))
     except BaseException:
         plain.close()
         raise

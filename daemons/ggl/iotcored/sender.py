@@ -1,4 +1,9 @@
-"""Sends what waits in the spool: as fast as the broker, and its limits for a connection, allow."""
+"""Sends what waits in the spool: as fast as the broker, and its limits for a connection, allow.
+
+Messages whose fate somebody waits for go before all others: the report of a deployment must not wait until everything
+has been sent that components left behind in a week without a connection. Such a message is in memory only, for whoever
+waits learns when it is lost.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +31,12 @@ HOPELESS = (0x87, 0x90, 0x99)
 FIRST_PAUSE, LAST_PAUSE = 0.5, 60.0
 """Seconds after the broker has refused a message for the time being."""
 RESERVED = "$aws/"
+FIRST_AWAITED = -(2**62)
+"""The number of the first message that somebody waits for: negative, so that it is told from those in the spool."""
+AWAITED_BYTES = 1024 * 1024
+"""Of messages that somebody waits for. What is more waits with the others."""
 OVERHEAD = 64
-"""Bytes of a packet besides topic and payload, roughly."""
+"""Bytes of a packet besides topic, payload and properties, roughly."""
 SHORTEST_WAIT = 0.001
 """Seconds. A bucket that lacks next to nothing is not worth more looks."""
 COMMIT_SECONDS = 1.0
@@ -46,6 +55,7 @@ class Sender:
 
     def __init__(self, loop: Loop, lines: Callable[[], list[Line]]) -> None:
         self.spool: Spool = MemorySpool(0)
+        self._awaited = MemorySpool(AWAITED_BYTES, FIRST_AWAITED)
         self.when_empty: Callable[[], None] | None = None
         self._loop = loop
         self._lines = lines
@@ -71,7 +81,7 @@ class Sender:
         """Nothing is under way any more; an answer that comes yet is not waited for."""
         self._hold_back()
         for entry, _line in reversed(self._under_way.values()):
-            self.spool.put_back(entry)
+            self._put_back(entry)
         self._under_way.clear()
 
     def take_over(self, former: Spool) -> int:
@@ -89,14 +99,23 @@ class Sender:
 
     @property
     def unsent(self) -> bool:
-        return bool(self.spool.messages)
+        return bool(self.spool.messages or self._awaited.messages)
 
     def add(self, message: Message, outcome: Outcome | None = None) -> None:
         """Take in ``message``. Raises ``SpoolFull``."""
-        number = self.spool.add(message)
-        if outcome is not None:
-            self._outcomes[number] = outcome
+        if outcome is None:
+            self.spool.add(message)
+        else:
+            self._outcomes[self._add_awaited(message)] = outcome
         self.go_on()
+
+    def _add_awaited(self, message: Message) -> int:
+        try:
+            number = self._awaited.add(message)
+        except SpoolFull:
+            return self.spool.add(message)
+        self._hold_back()
+        return number
 
     def go_on(self) -> None:
         """Send, before the loop waits again."""
@@ -114,7 +133,7 @@ class Sender:
             if by_broker:
                 self._try_again(entry, "the broker ended the connection")
             else:
-                self.spool.put_back(entry)
+                self._put_back(entry)
         self._buckets.pop(line.index, None)
 
     def drop_qos0(self) -> None:
@@ -149,7 +168,7 @@ class Sender:
         now = time.monotonic()
         wait = self._paused_until - now
         while wait <= 0:
-            entry = self._next or self.spool.take()
+            entry = self._next or self._awaited.take() or self.spool.take()
             self._next = entry
             if entry is None:
                 return
@@ -200,7 +219,7 @@ class Sender:
     def _send_over(self, line: Line, entry: Entry) -> None:
         link, message = line.link, entry.message
         assert link is not None
-        if len(message.topic) + len(message.payload) + OVERHEAD > link.max_packet:
+        if len(message.topic.encode()) + message.size + OVERHEAD > link.max_packet:
             self._drop(entry, f"the broker takes no packets of more than {link.max_packet} bytes")
             return
         if message.qos:
@@ -214,8 +233,14 @@ class Sender:
     def _hold_back(self) -> None:
         """What was taken but not sent yet goes back: others will come before it."""
         if self._next is not None:
-            self.spool.put_back(self._next)
+            self._put_back(self._next)
             self._next = None
+
+    def _spool_of(self, number: int) -> Spool:
+        return self._awaited if number < 0 else self.spool
+
+    def _put_back(self, entry: Entry) -> None:
+        self._spool_of(entry.number).put_back(entry)
 
     def _try_again(self, entry: Entry, text: str) -> None:
         assert self._target is not None
@@ -224,7 +249,7 @@ class Sender:
             self._drop(entry, f"{text}, after {entry.tries} tries")
         else:
             _log.debug("the message on '%s' was not taken (%s), trying again", entry.message.topic, text)
-            self.spool.put_back(entry)
+            self._put_back(entry)
 
     def _drop(self, entry: Entry, why: str) -> None:
         topic = entry.message.topic
@@ -236,8 +261,9 @@ class Sender:
         self._done(entry, why)
 
     def _done(self, entry: Entry, why: str) -> None:
-        self.spool.remove(entry.number)
-        if not self._committing and self.spool.storage == "Disk":
+        spool = self._spool_of(entry.number)
+        spool.remove(entry.number)
+        if not self._committing and spool.storage == "Disk":
             self._committing = True
             self._loop.call_later(COMMIT_SECONDS, self._commit)
         if self._outcomes:

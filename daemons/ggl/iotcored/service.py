@@ -10,6 +10,7 @@ from ggl.cloud.settings import Settings, load
 from ggl.iotcored.ipc import Components, connection_event
 from ggl.ipc.handler import ipc_method
 from ggl.ipc.model import PREFIX
+from ggl.lazy import defer
 from ggl.log import get_logger
 from ggl.values import InvalidValue, get_bool, get_int, get_str, get_str_list
 
@@ -30,6 +31,7 @@ _log = get_logger("mqtt")
 
 
 def setup(context: Context) -> None:
+    defer("base64", "threading")  # a megabyte, for what is not used here
     Service(context).load()
 
 

@@ -1,8 +1,8 @@
 """What is to be published and has not been acknowledged yet, in order, and within a limit. Knows no connection.
 
 A message stays until ``remove``, also while it is under way: a connection that is lost costs nothing. The size is that
-of the payloads. When there is no room, messages of QoS 0 go, the oldest first, and if that does not help the new one is
-refused.
+of payloads and properties. When there is no room, messages of QoS 0 go, the oldest first, and if that does not help the
+new one is refused.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Spool(Protocol):
 
 
 class MemorySpool:
-    """``limit``: bytes of payload. ``first``: the number of the first message."""
+    """``limit``: bytes of payload and properties. ``first``: the number of the first message."""
 
     storage = "Memory"
 
@@ -83,7 +83,7 @@ class MemorySpool:
         return self._size
 
     def add(self, message: Message) -> int:
-        self._make_room(len(message.payload))
+        self._make_room(message.size)
         number = self.next_number
         self.next_number += 1
         self.insert(Entry(number, message))
@@ -92,7 +92,7 @@ class MemorySpool:
     def insert(self, entry: Entry, *, waits: bool = True) -> None:
         """Put in what has a number already, which is larger than any here; not ``waits``: it is under way."""
         self._entries[entry.number] = entry
-        self._size += len(entry.message.payload)
+        self._size += entry.message.size
         if not waits:
             return
         self._waiting.append(entry.number)
@@ -125,7 +125,7 @@ class MemorySpool:
     def remove(self, number: int) -> None:
         entry = self._entries.pop(number, None)
         if entry is not None:
-            self._size -= len(entry.message.payload)
+            self._size -= entry.message.size
             self._qos0.pop(number, None)
 
     def drop_qos0(self) -> int:

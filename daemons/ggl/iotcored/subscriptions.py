@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
+from ggl.iotcored.owner import TIMED_OUT
 from ggl.iotcored.topics import covers, covers_topic
 
 PER_LINE = 50
@@ -141,8 +142,9 @@ class Subscriptions:
                 held.asked = False
 
     def answered(self, filters: list[tuple[str, int]], codes: list[int], text: str) -> None:
-        """The broker's answer to a subscription; a negative code: there was none."""
-        for (each, _qos), code in zip(filters, codes * len(filters) if len(codes) == 1 else codes, strict=False):
+        """The broker's answer to a subscription; a negative code: there was none, nor to the filters after it."""
+        unanswered = [TIMED_OUT] * (len(filters) - len(codes))
+        for (each, _qos), code in zip(filters, [*codes, *unanswered], strict=False):
             held = self._held.get(each)
             if held is None or not held.asked:
                 continue

@@ -84,50 +84,55 @@ class Target:
 
 def target_of(settings: Settings) -> Target:
     """What ``settings`` say, which must be complete. Raises ``InvalidValue`` that names the key."""
-    mqtt = settings.mqtt
-    port = number(mqtt, "port", MQTT_PORT, 1, 65535)
+    mqtt = _named("mqtt", settings.mqtt)
+    port = number(mqtt, "mqtt.port", MQTT_PORT, 1, 65535)
     host, port = split_host_port(settings.data_endpoint, port)
-    keep_alive = _milliseconds(mqtt, "keepAliveTimeoutMs", 60_000)
-    ping_timeout = _milliseconds(mqtt, "pingTimeoutMs", 30_000)
+    keep_alive = _milliseconds(mqtt, "mqtt.keepAliveTimeoutMs", 60_000, 0)
+    ping_timeout = _milliseconds(mqtt, "mqtt.pingTimeoutMs", 30_000, 0)
     if keep_alive and keep_alive <= ping_timeout:
         raise InvalidValue("'mqtt.keepAliveTimeoutMs' must be greater than 'mqtt.pingTimeoutMs', or 0")
-    first = number(mqtt, "minimumReconnectDelaySeconds", 1, 0, 86400)
+    first = number(mqtt, "mqtt.minimumReconnectDelaySeconds", 1, 0, 86400) or 1  # not at once, over and over
     return Target(
         host,
         port,
         settings.identity.thing_name,
         settings.identity,
         settings.proxy,
-        mqtt5=(text(mqtt, "version") or "mqtt5") == "mqtt5",
-        keep_alive=min(round(keep_alive), 65535),
+        mqtt5=(text(mqtt, "mqtt.version") or "mqtt5") == "mqtt5",
+        keep_alive=min(max(1, round(keep_alive)), 65535) if keep_alive else 0,
         ping_timeout=ping_timeout,
-        operation_timeout=_milliseconds(mqtt, "operationTimeoutMs", 30_000),
-        socket_timeout=_milliseconds(mqtt, "socketTimeoutMs", 3_000),
-        in_flight=min(number(mqtt, "maxInFlightPublishes", 5, 1), MAX_IN_FLIGHT),
-        max_message=number(mqtt, "maxMessageSizeInBytes", 131072, 1, 2621440),
-        max_retries=number(mqtt, "maxPublishRetry", 100, -1),
+        operation_timeout=_milliseconds(mqtt, "mqtt.operationTimeoutMs", 30_000),
+        socket_timeout=_milliseconds(mqtt, "mqtt.socketTimeoutMs", 3_000),
+        in_flight=min(number(mqtt, "mqtt.maxInFlightPublishes", 5, 1), MAX_IN_FLIGHT),
+        max_message=number(mqtt, "mqtt.maxMessageSizeInBytes", 131072, 1, 2621440),
+        max_retries=number(mqtt, "mqtt.maxPublishRetry", 100, -1),
         first_delay=first,
-        last_delay=max(first, number(mqtt, "maximumReconnectDelaySeconds", 120, 0, 86400)),
-        stable_after=number(mqtt, "minimumConnectedTimeBeforeRetryResetSeconds", 30, 0, 86400),
-        receive_maximum=number(mqtt, "receiveMaximum", 100, 1, 65535),
-        session_expiry=number(mqtt, "sessionExpirySeconds", 604800, 0, 2**32 - 1),
-        standalone_timeout=_milliseconds(mqtt, "standaloneMqttTimeoutMs", 60_000),
-        messages_per_second=number(mqtt, "publishesPerSecond", 100, 1, 1_000_000),
-        bytes_per_second=number(mqtt, "publishBytesPerSecond", 512 * 1024, 1),
-        spool=_spool_options(section(mqtt, "spooler")),
+        last_delay=max(first, number(mqtt, "mqtt.maximumReconnectDelaySeconds", 120, 0, 86400) or 120),
+        stable_after=number(mqtt, "mqtt.minimumConnectedTimeBeforeRetryResetSeconds", 30, 0, 86400),
+        receive_maximum=number(mqtt, "mqtt.receiveMaximum", 100, 1, 65535),
+        session_expiry=number(mqtt, "mqtt.sessionExpirySeconds", 604800, 0, 2**32 - 1),
+        standalone_timeout=_milliseconds(mqtt, "mqtt.standaloneMqttTimeoutMs", 60_000),
+        messages_per_second=number(mqtt, "mqtt.publishesPerSecond", 100, 1, 1_000_000),
+        bytes_per_second=number(mqtt, "mqtt.publishBytesPerSecond", 512 * 1024, 1),
+        spool=_spool_options(_named("mqtt.spooler", section(mqtt, "mqtt.spooler"))),
     )
 
 
 def _spool_options(spooler: Mapping[str, Any]) -> SpoolOptions:
-    kind = text(spooler, "storageType") or "Memory"
+    kind = text(spooler, "mqtt.spooler.storageType") or "Memory"
     if kind.lower() not in ("memory", "disk"):
         raise InvalidValue(f"'mqtt.spooler.storageType' must be Memory or Disk, not {kind!r}")
     return SpoolOptions(
         kind.lower() == "disk",
-        number(spooler, "maxSizeInBytes", 2621440, 1, 2**40),
-        truth(spooler, "keepQos0WhenOffline", False),
+        number(spooler, "mqtt.spooler.maxSizeInBytes", 2621440, 1, 2**40),
+        truth(spooler, "mqtt.spooler.keepQos0WhenOffline", False),
     )
 
 
-def _milliseconds(mqtt: Mapping[str, Any], key: str, default: int) -> float:
-    return number(mqtt, key, default, 0, 86_400_000) / 1000
+def _milliseconds(mqtt: Mapping[str, Any], key: str, default: int, low: int = 1) -> float:
+    return number(mqtt, key, default, low, 86_400_000) / 1000
+
+
+def _named(name: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    """``data`` with the whole names of its keys, by which mistakes are told."""
+    return {f"{name}.{key}": value for key, value in data.items()}

@@ -50,9 +50,25 @@ def check_filter(topic_filter: str, mqtt5: bool = True) -> None:
     _check_size(plain, "topic filter", mqtt5)
 
 
+def is_text(text: str) -> bool:
+    """Whether MQTT can have ``text``. A broker may end the connection of everybody for a control character, or for
+    what Unicode calls no character."""
+    if text.isascii() and text.isprintable():
+        return True
+    codes = map(ord, text)
+    return not any(
+        code < 0x20
+        or 0x7F <= code <= 0x9F
+        or 0xD800 <= code <= 0xDFFF
+        or 0xFDD0 <= code <= 0xFDEF
+        or code & 0xFFFE == 0xFFFE
+        for code in codes
+    )
+
+
 def _check_text(text: str) -> None:
-    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
-        raise BadTopic("a topic cannot hold the character U+0000, or halves of characters")
+    if not is_text(text):
+        raise BadTopic(f"a topic cannot hold control characters, or what is no character: {text[:100]!a}")
 
 
 def _check_size(text: str, what: str, mqtt5: bool) -> None:

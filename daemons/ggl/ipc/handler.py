@@ -3,7 +3,8 @@
 The IPC bridge calls the method named like the operation (``aws.greengrass#PublishToTopic``) on the interface of the
 daemon that serves it, with ``{"component": caller, "request": {...}}``. The result is ``{"response": {...}}`` or
 ``{"error": {"shape": ..., "message": ...}}``. A subscription opens a bus stream whose items are the event payloads;
-whoever refuses one raises before the stream is opened.
+whoever refuses one raises before the stream is opened. One that the component has had, until the daemon was restarted,
+comes with ``"again": true`` (``opened_again``).
 """
 
 from __future__ import annotations
@@ -40,6 +41,11 @@ def ipc_method(handler: Handler, blocking: bool = False) -> Method:
         return response if response is DEFERRED else {"response": response or {}}
 
     return Method(serve, blocking)
+
+
+def opened_again(bus_request: Request) -> bool:
+    """Whether the component has this subscription already, and knows nothing of its interruption."""
+    return bus_request.params.get("again") is True
 
 
 def reply(bus_request: Request, response: dict[str, Any] | None = None) -> None:

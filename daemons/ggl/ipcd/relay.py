@@ -3,7 +3,8 @@
 The component must not notice that the daemon behind its subscription was restarted: when the bus stream is lost, the
 relay opens it again with the same request. It tries at once, so that the request already waits in the daemon's socket
 when the daemon comes back and little can happen unseen in between; then with growing pauses; after ``GIVE_UP_SECONDS``
-the component gets an error.
+the component gets an error. The daemon is told (``again``) that the subscription was there before: it may be unable to
+do right now what it would refuse a new one for.
 """
 
 from __future__ import annotations
@@ -131,8 +132,9 @@ class Relay:
             return
         self._backend = backend
         backend.subscriptions += 1
+        params = {**self._params, "again": True} if self._established else self._params
         self._handle = backend.remote.subscribe(
-            self._stream.name, self._params, self._on_result, self._on_item, self._on_end, self._trail
+            self._stream.name, params, self._on_result, self._on_item, self._on_end, self._trail
         )
 
     def _on_result(self, result: Any) -> None:

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from ggl.bus.loop import Loop, Timer
 
 ANSWER_SECONDS = 30.0
-RETRY_SECONDS = 60.0
+RETRY_SECONDS = 10.0
 LONGEST_RETRY = 1800.0
-TRIES = 8
+TRIES = 10
 """After which AWS IoT does not seem to know the question. The next connection, or notice, is a new reason to ask."""
 
 _log = get_logger("jobsd")
@@ -72,9 +72,11 @@ class Asking:
             self._loop.call_soon(self.ask)
         return True
 
-    def later(self) -> None:
-        """It could not be answered: ask again after a while."""
+    def later(self, *, answered: bool = False) -> None:
+        """It could not be answered: ask again after a while. ``answered``: it was, but that could not be used here."""
         self._close()
+        if answered:
+            self._tries = min(self._tries, TRIES - 1)  # AWS IoT knows the question: no reason to give up
         if self._tries >= TRIES:
             _log.warning("AWS IoT does not answer when asked for %s; asking again with the next connection", self._name)
             self._on_given_up()

@@ -85,6 +85,11 @@ class Assignment:
         return self.stage == DONE
 
     @property
+    def reports_elsewhere(self) -> bool:
+        """Its next report is the outcome of a deployment that may have moved the device to another endpoint."""
+        return bool(self.source_endpoint and self.reports and self.reports[0].outcome.status != IN_PROGRESS)
+
+    @property
     def is_finished(self) -> bool:
         """Nothing is left to do."""
         return self.stage == DONE and not self.reports
@@ -206,6 +211,11 @@ def refuse(assignment: Assignment, token: str, why: str) -> Assignment:
     """AWS IoT will never take the report ``token``."""
     rest = tuple(report for report in assignment.reports if report.token != token)
     return replace(assignment, reports=rest, refused=why) if len(rest) < len(assignment.reports) else assignment
+
+
+def stayed(assignment: Assignment) -> Assignment:
+    """The device is where it was: there is nothing special about the report of the outcome."""
+    return replace(assignment, source_endpoint="")
 
 
 def retold(assignment: Assignment, number: int, tokens: Tokens) -> Assignment:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from ggl.jobsd.sending import Sending
     from ggl.jobsd.store import Store
 
+ELSEWHERE = "ELSEWHERE"
+"""Whatever they are of, reports to an endpoint that the device has left: they keep no others waiting."""
+
 _log = get_logger("jobsd")
 
 
@@ -53,6 +56,7 @@ class Book:
         self._couriers = {
             JOB: Courier(loop, lambda: self._next(JOB), self._send, lambda: link.connected),
             SHADOW: Courier(loop, lambda: self._next(SHADOW), self._send, lambda: link.connected),
+            ELSEWHERE: Courier(loop, lambda: self._next(ELSEWHERE), self._send_elsewhere, lambda: link.connected),
         }
         self.shadow_version = 0
         """Of the shadow, as far as it is known; without it nothing can be reported there."""
@@ -121,7 +125,7 @@ class Book:
             return
         for report in before.reports if before is not None else ():
             if report not in assignment.reports:
-                self._couriers[assignment.type].settled(report.token)
+                self._settled(report.token)
         try:
             if assignment.is_finished:
                 self._store.finish(life.kept(assignment, _now()))
@@ -145,10 +149,12 @@ class Book:
         return None
 
     def first(self, kind: str) -> Parcel | None:
-        """The report that is the next one."""
+        """The report of that kind that is the next one."""
         for each in self._store.present.values():
-            if each.type == kind and each.reports:
+            if each.reports and kind == (ELSEWHERE if each.reports_elsewhere else each.type):
                 return Parcel(each, each.reports[0])
+            if kind == SHADOW == each.type and not each.is_over and not each.source_endpoint:
+                return None  # a shadow holds one state: what comes of this one must not take the place of a newer one's
         return None
 
     def acknowledged(self, parcel: Parcel) -> None:
@@ -186,18 +192,33 @@ class Book:
         self._on_change()
 
     def _next(self, kind: str) -> Parcel | None:
-        may_go = self._link.connected and (kind == JOB or self.shadow_version)
+        may_go = self._link.connected and (kind != SHADOW or self.shadow_version)
         return self.first(kind) if may_go else None
 
     def _send(self, parcel: Parcel, done: Callable[[], None], failed: Callable[[Any], None]) -> None:
-        def settle(why: str) -> None:
-            current = self.find(parcel.assignment.type, parcel.report.token)
-            if current is not None and why:
-                self.refused(current, why)
-            elif current is not None:
-                self.acknowledged(current)
+        self._sending.send(parcel, self.shadow_version, done, failed, lambda why: self._settle(parcel, why))
 
-        self._sending.send(parcel, self.shadow_version, done, failed, settle)
+    def _send_elsewhere(self, parcel: Parcel, _done: Callable[[], None], failed: Callable[[Any], None]) -> None:
+        def stayed() -> None:
+            self._settled(parcel.report.token)
+            assignment = self._store.present.get(parcel.assignment.number)
+            if assignment is not None:
+                self.change(life.stayed(assignment))
+
+        self._sending.send_elsewhere(parcel, stayed, failed, lambda why: self._settle(parcel, why))
+
+    def _settle(self, parcel: Parcel, why: str) -> None:
+        """No answer will come: it was sent, or was not, and ``why``."""
+        current = self.find(parcel.assignment.type, parcel.report.token)
+        if current is not None and why:
+            self.refused(current, why)
+        elif current is not None:
+            self.acknowledged(current)
+
+    def _settled(self, wanted: str) -> None:
+        """The report that has the token ``wanted`` is not waited for any more."""
+        for courier in self._couriers.values():
+            courier.settled(wanted)
 
 
 def token() -> str:

@@ -126,7 +126,7 @@ class Desk:
             round_number += known.round if known.queued_at == execution.queued_at else 0
         assignment = Assignment(0, JOB, execution.job_id, queued_at=execution.queued_at, round=round_number)
         if not self._book.take(assignment, brief_of(execution.document), execution.document):
-            self._jobs.later()
+            self._jobs.later(answered=True)
 
     def _job_report_answer(self, arrival: Arrival, message: Mapping[str, Any]) -> None:
         parcel = self._book.find(JOB, token_of(message))
@@ -167,10 +167,11 @@ class Desk:
         for number in verdict.gone:
             self._book.withdraw(number, "it was canceled" if shadow.canceled else "there is a newer one")
         if verdict.what == NEW and shadow.brief is not None:
-            before = sum(each.key == shadow.brief.arn for each in (*self._store.past, *self._store.present.values()))
+            everything = (*self._store.past, *self._store.present.values())
+            before = max((each.round for each in everything if each.key == shadow.brief.arn), default=0)
             assignment = Assignment(0, SHADOW, shadow.brief.arn, withdrawn=shadow.canceled, round=before + 1)
             if not self._book.take(assignment, shadow.brief, shadow.document):
-                self._shadow.later()
+                self._shadow.later(answered=True)
 
     def _no_shadow(self, message: Mapping[str, Any]) -> None:
         refusal = refusal_of(message)

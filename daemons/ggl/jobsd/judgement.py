@@ -61,17 +61,25 @@ def judge_shadow(shadow: Shadow, present: Iterable[Assignment], past: Iterable[A
     newest = max(everything, key=lambda each: each.number, default=None)
     is_newest = newest is not None and newest.key == shadow.brief.arn
     gone = tuple(
-        each.number for each in everything if not each.is_over and (shadow.canceled or each.key != shadow.brief.arn)
+        each.number
+        for each in everything
+        if not _is_settled(each) and (shadow.canceled or each.key != shadow.brief.arn)
     )
     if is_newest or shadow.reported in OVER:
         return Verdict(KNOWN, newest if is_newest else None, gone)
     return Verdict(NEW, None, gone)
 
 
+def _is_settled(assignment: Assignment) -> bool:
+    """Whether it does not matter any more what AWS IoT says of it: it is over, or it moves the device to another
+    endpoint, where nothing is known of it."""
+    return assignment.is_over or bool(assignment.source_endpoint)
+
+
 def _may_wait(assignment: Assignment, execution: Execution | None) -> bool:
     """Whether ``assignment`` can be waiting, if ``execution`` is the first of those that wait."""
-    if assignment.is_over:
-        return True  # it does not matter any more
+    if _is_settled(assignment):
+        return True
     if execution is None:
         return False
     if execution.job_id == assignment.key:

@@ -120,7 +120,11 @@ class Link:
         elif not self.connected:
             # The call that says when answers come in is on its way; or this news is older than the one before.
             number = self._connections
-            self._loop.call_later(GRACE_SECONDS, lambda: self.established(False) if self._is(number) else None)
+            self._loop.call_later(GRACE_SECONDS, lambda: self._has_missed(number))
+
+    def _has_missed(self, number: int) -> None:
+        if self._is(number) and not self.connected:
+            self.established(False)
 
     def _lost(self) -> None:
         self._connections += 1

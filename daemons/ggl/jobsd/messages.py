@@ -55,8 +55,8 @@ class Brief:
     @property
     def target(self) -> str:
         """``thinggroup/NAME`` or ``thing/NAME``."""
-        parts = self.arn.split(":")
-        return parts[6] if len(parts) > 6 else ""
+        resource = "".join(self.arn.split(":", 6)[6:])
+        return resource.rpartition(":")[0] or resource
 
 
 @dataclass(frozen=True)

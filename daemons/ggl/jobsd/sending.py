@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ggl.bus.errors import BusError
+from ggl.bus.errors import BusError, ErrorCode
 from ggl.jobsd.assignment import JOB
 from ggl.jobsd.courier import Parcel
-from ggl.jobsd.outcome import IN_PROGRESS, job_details, shadow_details
+from ggl.jobsd.outcome import job_details, shadow_details
 from ggl.jobsd.shadow import report as shadow_report
 from ggl.jobsd.topics import Topics
 
@@ -29,8 +29,7 @@ class Sending:
         self._tries: dict[str, int] = {}
 
     def send(self, parcel: Parcel, version: int, done: Done, failed: Failed, settle: Callable[[str], None]) -> None:
-        """``done``: AWS IoT has it, and will answer. ``settle`` (with why it was not sent, or nothing): no answer
-        will come."""
+        """``done``: AWS IoT has it, and will answer. ``settle`` (with why it was not sent): no answer will come."""
         topic, message = message_of(parcel, Topics(self._link.thing), version)
         source = parcel.assignment.source_endpoint
         if not source:
@@ -40,13 +39,35 @@ class Sending:
         def send_to(present: str) -> None:
             if present == source:
                 self._link.publish(topic, message, 1, done, failed)
-            elif parcel.report.outcome.status == IN_PROGRESS:
+            elif present:
                 settle("the device has moved to another endpoint")
             else:
-                self._link.publish_once(source, topic, message, lambda: settle(""), missed)
+                failed(_nowhere())
+
+        self._link.ask_endpoint(send_to, failed)
+
+    def send_elsewhere(
+        self, parcel: Parcel, stayed: Callable[[], None], failed: Failed, settle: Callable[[str], None]
+    ) -> None:
+        """Send the outcome of a deployment to the endpoint that it came from; ``stayed``: that is the present one.
+        ``settle`` (with why it was not sent, or nothing): it is done with."""
+        # What is known of a shadow is the version of another one now.
+        topic, message = message_of(parcel, Topics(self._link.thing), 0)
+        source, token = parcel.assignment.source_endpoint, parcel.report.token
+
+        def send_to(present: str) -> None:
+            if present == source:
+                stayed()
+            elif present:
+                self._link.publish_once(source, topic, message, sent, missed)
+            else:
+                failed(_nowhere())
+
+        def sent() -> None:
+            self._tries.pop(token, None)
+            settle("")
 
         def missed(error: BusError) -> None:
-            token = parcel.report.token
             self._tries[token] = self._tries.get(token, 0) + 1
             if self._tries[token] >= MAX_TRIES:
                 del self._tries[token]
@@ -57,8 +78,12 @@ class Sending:
         self._link.ask_endpoint(send_to, failed)
 
 
+def _nowhere() -> BusError:
+    return BusError(ErrorCode.NOCONN, "it is not known to which endpoint the device is connected")
+
+
 def message_of(parcel: Parcel, topics: Topics, version: int) -> tuple[str, dict[str, Any]]:
-    """Topic and message of a report. ``version``: of the shadow, if it is one's."""
+    """Topic and message of a report. ``version``: of the shadow, if it is one's (0: any)."""
     outcome, token = parcel.report.outcome, parcel.report.token
     key = parcel.assignment.key
     if parcel.assignment.type == JOB:

@@ -62,11 +62,11 @@ def is_new_desire(message: Mapping[str, Any]) -> bool:
 
 
 def report(arn: str, status: str, details: Mapping[str, Any], version: int, token: str) -> dict[str, Any]:
-    """The update that says how the deployment ``arn`` fares."""
+    """The update that says how the deployment ``arn`` fares. ``version``: 0 for any that the shadow may have."""
     reported = {
         "fleetConfigurationArnForStatus": arn,
         "status": status,
         "statusDetails": dict(details),
         "ggcVersion": NUCLEUS_VERSION,
     }
-    return {"state": {"reported": reported}, "version": version, "clientToken": token}
+    return {"state": {"reported": reported}, **({"version": version} if version else {}), "clientToken": token}

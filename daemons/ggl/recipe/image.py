@@ -17,7 +17,9 @@ _REGISTRY = re.compile(rf"{_LABEL}(?:\.{_LABEL})*(?::[0-9]{{1,5}})?")
 _PART = re.compile(r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_ECR = re.compile(r"[0-9]{12}\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.[a-z0-9-]+(?:\.[a-z0-9-]+)+")
+_AMAZON = r"(?:amazonaws\.com(?:\.cn)?|amazonaws\.eu|c2s\.ic\.gov|sc2s\.sgov\.gov)"
+_ECR = re.compile(rf"[0-9]{{12}}\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.{_AMAZON}")
+"""Nobody else is given the password of this device's account."""
 _LONGEST = 255
 
 

@@ -24,6 +24,8 @@ PAUSE = 0.2
 TRY_SECONDS = 15.0
 """For a connection, and for each wait on it."""
 MAX_BODY = 65536
+MAX_LIFETIME = 43200.0
+"""Seconds that AWS gives credentials for at most. What says more has a clock that is wrong."""
 MAX_TEXT = 1024
 """Characters of an answer that are shown to people."""
 _NAMES = {
@@ -122,7 +124,7 @@ def read(response: Response, now: float) -> dict[str, Any]:
     if lifetime <= 0:
         return {"status": 200, "text": f"AWS IoT sent credentials that expired at {credentials['expiration']}"}
     body = json.dumps({name: credentials[key] for name, key in _NAMES.items()})
-    return {"status": 200, "credentials": credentials, "body": body, "lifetime": lifetime}
+    return {"status": 200, "credentials": credentials, "body": body, "lifetime": min(lifetime, MAX_LIFETIME)}
 
 
 def _credentials(body: bytes) -> dict[str, str]:

@@ -31,11 +31,16 @@ def device() -> Device:
 
 
 def look() -> dict[str, Any]:
-    """How it came up, and nobody asked it for anything yet."""
+    """How it came up, and nobody asked it for anything yet. Those who look whether there is a cloud have left again."""
+
+    def units() -> set[str]:
+        return {unit for _, unit in processes()}
+
+    there = wait_until(units, lambda each: not each & {"ggl.core.iotcored.service", "ggl.core.tesd.service"})
     return {
         "target": systemctl("is-active", TARGET, check=False).strip(),
         "failed": units_in("failed"),
-        "units": sorted({unit for _, unit in processes()}),
+        "units": sorted(there),
     }
 
 
@@ -149,6 +154,24 @@ def outcome() -> dict[str, Any]:
     }
 
 
+def reach_the_start(component: str) -> dict[str, Any]:
+    """Until a deployment from the cloud has come and starts ``component``, which does not get any further."""
+    made = Device(SystemdRuntime(), Path(tempfile.mkdtemp()))
+    wait_until(lambda: made.work(component, "starts"))
+    return {}
+
+
+def last_job() -> dict[str, Any]:
+    """The last one from the cloud, once nothing of it is left to be reported."""
+    runtime = SystemdRuntime()
+
+    def last() -> dict[str, Any]:
+        found: dict[str, Any] = runtime.call("gg_jobs", "list")[-1]
+        return found
+
+    return wait_until(last, lambda job: job["stage"] == "OVER" and not job["pending"], 90)
+
+
 FUNCTIONS: tuple[Callable[..., Any], ...] = (
     look,
     boot_times,
@@ -160,6 +183,8 @@ FUNCTIONS: tuple[Callable[..., Any], ...] = (
     begin_a_bootstrap,
     restart_by_bootstrap,
     outcome,
+    reach_the_start,
+    last_job,
 )
 
 

@@ -99,5 +99,10 @@ class Machine:
         """In the runtime's state, while the machine is off. (A boot is not over before what waits for it is up.)"""
         (self.directory / "state" / file).touch()
 
+    def gid(self, group: str) -> int:
+        """The id of a group of the machine's."""
+        entries = (line.split(":") for line in (self.directory / "group").read_text().splitlines())
+        return next(int(entry[2]) for entry in entries if entry[0] == group)
+
     def remove(self) -> None:
         shutil.rmtree(self.directory, ignore_errors=True)

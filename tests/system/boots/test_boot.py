@@ -6,8 +6,6 @@ nothing of this runs: that machine is not ours to restart.
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,13 +17,6 @@ from tests.system.run import SYSTEMD_IS_PID_1
 pytestmark = pytest.mark.skipif(SYSTEMD_IS_PID_1, reason="this machine itself would have to be restarted")
 STATE = "/var/lib/greengrass"
 SLOW = f"until test -e {STATE}/go; do sleep 0.05; done; sleep 1000 & exit 0"
-
-
-@pytest.fixture
-def machine() -> Iterator[Machine]:
-    with tempfile.TemporaryDirectory(prefix="ggl-machine-") as directory:
-        Path(directory).chmod(0o755)
-        yield Machine(Path(directory))
 
 
 def test_after_a_boot_the_target_is_active_and_only_what_must_be_there_runs(machine: Machine) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tests.system.boots.machine import Machine
-from tests.system.boots.test_boot import machine  # noqa: F401
 from tests.system.run import SYSTEMD_IS_PID_1
 
 pytestmark = pytest.mark.skipif(SYSTEMD_IS_PID_1, reason="this machine itself would have to be shut down")
 
 
-def test_a_shutdown_script_has_the_databus_although_no_daemon_was_there(machine: Machine) -> None:  # noqa: F811
+def test_a_shutdown_script_has_the_databus_although_no_daemon_was_there(machine: Machine) -> None:
     machine.boot("deploy_what_says_goodbye")
     assert (machine.directory / "state/goodbye").read_text().strip() == "/var/lib/greengrass"

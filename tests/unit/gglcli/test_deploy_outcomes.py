@@ -85,6 +85,22 @@ def test_list_and_show_know_where_it_came_from_and_where_it_is_going(ggl, runtim
     assert "\nstatus        ROLLING_BACK\n" in shown
 
 
+def test_what_went_back_is_not_shown_as_running(ggl, runtime) -> None:
+    name = "com.example.Hello"
+    runtime.deployments = [
+        deployment(
+            type="IOT_JOBS",
+            status="FAILED",
+            rolling_back=True,
+            components={name: "2.0.0", "com.example.Good": "2.0.0"},
+            states={name: "RUNNING", "com.example.Good": "RUNNING"},  # of the versions of before
+            broken=[name],
+        )
+    ]
+    rows = [line.split() for line in ggl("deploy", "show").out.splitlines()[-2:]]
+    assert rows == [["com.example.Good", "2.0.0", "-", "dependency"], [name, "2.0.0", "BROKEN", "root"]]
+
+
 def test_scripts_see_a_generation_only_where_there_is_one(ggl, runtime) -> None:
     runtime.deployments = [
         deployment(type="LOCAL", status="FAILED", generation=0),

@@ -25,6 +25,7 @@ from ggl.catalog import DAEMONS, Daemon
 from ggl.host.given_up import DIRECTORY
 from ggl.host.systemd.hardening import hardening, of_tools
 from ggl.host.systemd.layout import (
+    CERTIFICATES,
     COMPONENT_HOME,
     CORE_UNIT,
     GROUP,
@@ -46,7 +47,7 @@ GIVEN_UP = "ggl.core.given-up@.service"
 COOL_DOWN = 30
 """Seconds after which a daemon that failed too often is offered again."""
 
-_MEGABYTES = {"hostd": 128, "configd": 320, "deploymentd": 384, "ipcd": 256, "pubsubd": 256}
+_MEGABYTES = {"hostd": 128, "configd": 320, "deploymentd": 384, "ipcd": 256, "pubsubd": 256, "iotcored": 256}
 """What a daemon may take before it is ended and started anew: many times what it needs in ordinary work, and for
 configd twice what it takes when its database is full. docs/installing.md has the figures."""
 _MEGABYTES_OTHERS = 96
@@ -203,6 +204,7 @@ def directories(layout: Layout) -> tuple[Directory, ...]:
         Directory(COMPONENT_HOME, 0o700, COMPONENT_USER, COMPONENT_GROUP),
         Directory(root.config, 0o750, "root", GROUP),
         Directory(root.config / "config.d", 0o750, "root", GROUP),
+        Directory(root.config / CERTIFICATES, 0o750, "root", GROUP),
         Directory(root.run, 0o755, USER, GROUP),
         Directory(root.bus_dir, 0o751, USER, GROUP),
     )

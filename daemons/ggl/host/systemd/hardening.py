@@ -17,8 +17,8 @@ _WRITES = {
     "deploymentd": (_STATE, _RUN),
     "telemetryd": (_STATE,),
     "ipcd": (_STATE, _RUN),
-    "iotcored": (_STATE, _RUN),
-    "tesd": (_STATE, _RUN),
+    "iotcored": (_STATE,),
+    "tesd": (_RUN,),
     "jobsd": (_STATE,),
     "fleetstatusd": (_RUN,),
 }

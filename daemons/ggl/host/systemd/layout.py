@@ -23,6 +23,8 @@ Every component's unit is ordered after it: so the last component, whose shutdow
 before they are."""
 HOSTD = Daemon("hostd", (HOST_INTERFACE,), idle_exit=10.0, at_start=True, privileged=True)
 """The host's own daemon; see ``ggl.host.systemd``."""
+CERTIFICATES = "certs"
+"""Directory beside the boot files for the device's certificate and key."""
 RECORDS = "host"
 """Directory below the run directory for what is known of the components' units; see ``records``."""
 

@@ -4,7 +4,7 @@
   state that is a question of owners; in the run directory nothing is worth keeping.
 * Greengrass nucleus lite: for each component it has linked a unit into the administrator's directory, which prevails
   over the one that our host writes. While it is installed itself, there is no place for a second runtime.
-* The administrator, whose boot files of the configuration only root may read.
+* The administrator, whose boot files, or whose device's key, only root may read.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from ggl.host.detect import UNIT_DIRECTORIES
 from ggl.host.systemd.control import is_running
-from ggl.host.systemd.layout import CORE_UNIT, GROUP, TARGET, USER, Layout
+from ggl.host.systemd.layout import CERTIFICATES, CORE_UNIT, GROUP, TARGET, USER, Layout
 from ggl.host.systemd.systemctl import SystemctlError, systemctl
 from ggl.paths import Root
 
@@ -77,12 +77,13 @@ def clear(root: Root) -> None:
 
 
 def closed_settings(root: Root) -> list[Path]:
-    """The boot files of the configuration that root has closed to the daemons, which are to read them."""
+    """Boot files, certificates and keys that root has closed to the daemons, which are to read them."""
     try:
         gid = grp.getgrnam(GROUP).gr_gid
     except KeyError:
         gid = -1
-    files = [root.config / "config.yaml", *sorted((root.config / "config.d").glob("[!.]*"))]
+    places = (root.config / "config.d", root.config / CERTIFICATES)
+    files = [root.config / "config.yaml", *(path for place in places for path in sorted(place.glob("[!.]*")))]
     return [path for path in files if path.exists() and _is_closed(path.lstat(), gid)]
 
 

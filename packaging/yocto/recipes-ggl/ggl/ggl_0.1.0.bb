@@ -55,6 +55,8 @@ RDEPENDS:${PN} = "\
     python3-math \
     python3-msgpack \
     python3-netclient \
+    python3-paho-mqtt \
+    python3-pysocks \
     python3-pyyaml \
     python3-resource \
     python3-rich \
@@ -64,3 +66,6 @@ RDEPENDS:${PN} = "\
     python3-threading \
     python3-typer \
 "
+
+# Artifacts in S3, images in ECR.
+RRECOMMENDS:${PN} = "ca-certificates"

@@ -7,6 +7,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -148,6 +149,16 @@ def test_a_proxy_that_does_not_do_it_is_named(answer: bytes, text: str) -> None:
     assert f"cloud.test:443 through the proxy http://127.0.0.1:{port}" in str(caught.value)
     assert text in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+def test_a_proxy_has_no_more_time_by_answering_slowly() -> None:
+    def drip(peer: socket.socket) -> None:
+        while True:
+            peer.sendall(b"x")
+            time.sleep(0.02)
+
+    with server(drip) as port, pytest.raises(Unreachable, match="it does not answer"):
+        connect("cloud.test", 443, ProxySettings(f"http://127.0.0.1:{port}"), 0.2)
 
 
 def test_an_https_proxy_carries_any_amount_both_ways(cloud: int, certificates: Certificates) -> None:

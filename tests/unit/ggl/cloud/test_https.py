@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -115,6 +116,18 @@ def ranges(handler: BaseHTTPRequestHandler) -> None:
         answer(handler, 416, b"nothing there", Content_Range=f"bytes */{len(DATA)}")
     else:
         answer(handler, 206, DATA[first:], Content_Range=f"bytes {first}-{len(DATA) - 1}/{len(DATA)}")
+
+
+def test_a_server_has_no_more_time_by_answering_slowly(serve: Callable[..., str], context: ssl.SSLContext) -> None:
+    def drip(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
+        for _ in range(1000):
+            handler.wfile.write(b"A: b\r\n")
+            time.sleep(0.1)
+
+    url = serve(drip)
+    with pytest.raises(NoAnswer, match=r"no answer in 0\.5 s"):
+        request("GET", url, context, timeout=0.5)
 
 
 def test_a_download_goes_on_where_it_was(serve: Callable[..., str], context: ssl.SSLContext, tmp_path: Path) -> None:

@@ -202,6 +202,8 @@ def test_a_version_that_the_cloud_does_not_have_is_no_failure_by_itself(workshop
         resolved("A", "2.0.0"),
         resolved("A", "1.0.0", recipe="?"),
         resolved("A", "1.0.0", recipe="x" * 400_000),
+        resolved("A", "1.0.0", arn="arn:aws:greengrass:r:1:components:A:versions:1.0.0/../../else?x="),
+        resolved("A", "1.0.0", arn="arn:aws:greengrass:r:1:components:A:versions:1.0.0 HTTP/1.1\r\nHost: x"),
     ],
 )
 def test_an_answer_that_does_not_fit_the_question_is_not_believed(workshop: Workshop, answer: dict[str, Any]) -> None:

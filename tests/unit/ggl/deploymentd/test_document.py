@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ggl.deploymentd.document import Document, decode, encode
 from ggl.deploymentd.local import LOCAL_GROUP, decode_request, local_document
 from ggl.deploymentd.update import ComponentUpdate, RunWith
+from ggl.jobsd.messages import brief_of
 from ggl.values import InvalidValue
 
 CLOUD = {
@@ -55,6 +56,13 @@ def test_what_a_document_does_not_say() -> None:
     more = {"osPlatform": "linux", "schemaDate": "2099-01-01", "parentTargetArn": None}
     said = {"deploymentId": "d", "creationTimestamp": 5, "configurationArn": arn}
     assert decode({**said, **silent, **more, "components": {}}) == document
+
+
+@pytest.mark.parametrize("target", ["thinggroup/a:b_c-1", "thing/Heater:7"])
+def test_names_of_groups_and_things_may_have_colons(target: str) -> None:
+    arn = f"arn:aws:greengrass:eu-west-1:111122223333:configuration:{target}:14"
+    assert decode({**CLOUD, "configurationArn": arn}).group == target
+    assert brief_of({**CLOUD, "configurationArn": arn}).target == target
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import pytest
 from ggl.bus.errors import BusError, ErrorCode
 from ggl.cloud.settings import ProxySettings, Settings
 from ggl.cloud.signing import Credentials
-from ggl.deploymentd import fetch_account, fetch_greengrass, fetch_part, fetch_s3
+from ggl.deploymentd import dataplane, fetch_account, fetch_greengrass, fetch_part, fetch_s3
 from ggl.deploymentd.dataplane import DataPlane, failure
 from ggl.deploymentd.errors import DeploymentError
 from ggl.deploymentd.fetch import Context
@@ -260,6 +260,14 @@ def test_what_may_pass_is_waited_for(place: Place, status: int, code: str) -> No
     assert ("forgotten" in place.keys) == (code == "ExpiredToken")
 
 
+def test_a_bucket_that_cannot_be_is_not_asked_for(place: Place) -> None:
+    for bucket in ("my bucket", "..", "b", "evil.example.com#", "a?b=c", "a\nb"):
+        with pytest.raises(DeploymentError) as caught:
+            fetch_s3.fetch(Artifact(f"s3://{bucket}/app.zip", digest="x"), place.target, place.context())
+        assert caught.value.codes[-1] == "S3_ARTIFACT_URI_NOT_VALID"
+    assert place.server.requests == []
+
+
 def test_somebody_who_waits_is_told_after_some_tries(place: Place) -> None:
     place.faults.http(OBJECT, status=503, times=None)
     message, codes = place.refusal(tries=3)
@@ -369,6 +377,7 @@ class Vault:
         self.place = place
         self.asked: list[tuple[str, Mapping[str, str], Mapping[str, str]]] = []
         self.failures: list[Exception] = []
+        self.address: Any = f"{place.url}/file"
         self.settings = Settings(s3_endpoint_type="DUALSTACK", fips=True)
         place.cloud = self  # type: ignore[assignment]
         place.server.route("GET", "/file", lambda request, _: ranged(request, place.content, {"ETag": place.tag}))
@@ -377,7 +386,7 @@ class Vault:
         self.asked.append((path, query, headers))
         if self.failures:
             raise self.failures.pop(0)
-        return {"preSignedUrl": f"{self.place.url}/file?signature={len(self.asked)}"}
+        return {"preSignedUrl": self.address and f"{self.address}?signature={len(self.asked)}"}
 
     def fetch(self, arn: str = "arn:aws:greengrass:r:aws:components:A:versions:1.0.0") -> bytes:
         artifact = Artifact("greengrass:id/a file.jar", digest="x")
@@ -391,7 +400,8 @@ class Vault:
 
 
 @pytest.fixture
-def vault(place: Place) -> Vault:
+def vault(place: Place, monkeypatch: pytest.MonkeyPatch) -> Vault:
+    monkeypatch.setattr(dataplane, "PRESIGNED", f"{place.url}/")
     return Vault(place)
 
 
@@ -437,6 +447,14 @@ def test_what_greengrass_refuses(vault: Vault, place: Place) -> None:
     assert place.waits == []
     vault.failures = [failure(503, ""), failure(429, "")]
     assert vault.fetch() == CONTENT
+
+
+@pytest.mark.parametrize("address", [None, "file:///etc/passwd", "ftp://127.0.0.1/file", "http://127.0.0.1/file"])
+def test_an_address_that_is_none_is_not_asked(vault: Vault, place: Place, address: str | None) -> None:
+    vault.address = address
+    assert vault.refusal() == ("CLOUD_API_ERROR",)
+    assert place.waits == []
+    assert place.server.requests == []
 
 
 def test_a_file_whose_size_nobody_says(vault: Vault, place: Place) -> None:

@@ -75,6 +75,8 @@ def test_a_list_that_is_none_is_an_error(bad: dict[str, Any]) -> None:
 def test_a_list_without_an_end_is_an_error() -> None:
     with pytest.raises(CloudError, match="does not end"):
         thing_groups(FakeCloud(*[page("a", token="more")] * 100))
+    with pytest.raises(CloudError, match="more than"):
+        thing_groups(FakeCloud(page(*(f"a{number}" for number in range(2000)), token="more")))
 
 
 def test_only_groups_of_the_cloud_can_be_left_and_not_the_one_that_is_deployed() -> None:

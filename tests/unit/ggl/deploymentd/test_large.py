@@ -108,7 +108,8 @@ def test_what_will_not_get_better_fails_at_once() -> None:
     assert codes([location()], [too_large]) == ("DEPLOYMENT_DOCUMENT_SIZE_EXCEEDED",)
     unknown = {"algorithm": "SHA-0", "digest": digest(WHOLE)}
     assert codes([location(integrityCheck=unknown)], [WHOLE])[-1] == "HASHING_ALGORITHM_UNAVAILABLE"
-    assert codes([location(preSignedUrl=None)], []) == ("CLOUD_API_ERROR",)
+    for address in (None, "http://bucket/url", "file:///etc/passwd"):
+        assert codes([location(preSignedUrl=address)], []) == ("CLOUD_API_ERROR",)
     for text in (b"{", b"[]", b"{}", b'{"components": []}'):
         assert codes([location(text)], [text]) == ("DEPLOYMENT_DOCUMENT_PARSE_ERROR",)
     with pytest.raises(DeploymentError, match="not provisioned"):

@@ -39,6 +39,17 @@ def test_dependencies_come_along_and_before_those_that_need_them() -> None:
     assert list(choose(recipes, {"B": "1.0.0"}).items()) == [("C", "1.0.0"), ("A", "1.0.0"), ("B", "1.0.0")]
 
 
+@pytest.mark.parametrize("each_brings", [1, 7])
+def test_components_that_always_bring_others_along_come_to_an_end(each_brings: int) -> None:
+    def brings(name: str, _version: str) -> list[Dependency]:
+        return [Dependency(f"{name}{number}", "*") for number in range(each_brings)]
+
+    known = Known(lambda _name: ["1.0.0"], brings, {}, {})
+    with pytest.raises(DeploymentError) as caught:
+        resolve([Demand("A", "*", "the deployment")], known)
+    assert caught.value.codes == ("COMPONENT_DEPENDENCY_NOT_VALID",)
+
+
 def test_the_newest_version_that_satisfies_everybody_is_taken() -> None:
     recipes: Recipes = {
         "A": {"1.0.0": {"L": ">=1.0.0"}},

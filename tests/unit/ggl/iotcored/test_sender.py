@@ -179,16 +179,49 @@ def test_messages_of_qos_0_do_not_wait_for_a_connection(monkeypatch: pytest.Monk
     assert scene.sent(link) == ["c"]
 
 
+def test_what_somebody_waits_for_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeLink, "in_flight_limit", 2)
+    scene = Scene(monkeypatch)
+    outcomes: list[str] = []
+    scene.publish(*"abcd")
+    for text in "xyz":
+        scene.sender.add(Message("a", text.encode(), 1), outcomes.append)
+    scene.answer()
+    scene.answer()
+    assert scene.sent() == ["a", "b", "x", "y"]
+    scene.disconnect()
+    scene.link = scene.connect()
+    scene.loop.run()
+    assert scene.sent() == ["x", "y"]
+    for _ in range(5):
+        scene.answer()
+    assert (scene.sent(), outcomes, scene.sender.unsent) == (["z", "c", "d"], ["", "", ""], False)
+
+
+def test_much_that_is_waited_for_waits_with_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeLink, "in_flight_limit", 1)
+    monkeypatch.setattr(FakeLink, "max_packet", 1_000_000)
+    scene = Scene(monkeypatch, bytes_per_second=100_000_000)
+    outcomes: list[str] = []
+    for text in "abc":
+        scene.sender.add(Message("a", text.encode() * 500_000, 1), outcomes.append)
+    scene.publish("d")
+    for _ in range(4):
+        scene.answer()
+    assert [text[0] for text in scene.sent()] == list("abcd")
+    assert outcomes == ["", "", ""]
+
+
 def test_another_spool_takes_over_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Scene(monkeypatch, in_flight=5)
     outcomes: list[str] = []
     scene.sender.add(Message("a", b"0", 1), outcomes.append)
-    scene.publish(*"123456")
+    scene.publish(*"1234567")
     former = scene.sender.spool
     scene.sender.stop()
     scene.sender.use(scene.target, MemorySpool(6, former.next_number))
     assert scene.sender.take_over(former) == 1
-    late = list(scene.link.open)
+    late = scene.link.open[1:]
     scene.disconnect()
     link = scene.connect()
     scene.loop.run()

@@ -3,6 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from ggl.iotcored import disk
+from ggl.iotcored import spool as memory
 from ggl.iotcored.disk import DiskSpool
 from ggl.iotcored.message import Message
 from ggl.iotcored.spool import Entry, MemorySpool, Spool, SpoolFull
@@ -110,7 +112,7 @@ class TestDisk:
         spool.remove(numbers[0])
         spool.commit()  # and then it is killed
         again = DiskSpool(self.path(tmp_path), 1000)
-        assert (again.messages, again.size) == (2, 2)
+        assert (again.messages, again.size) == (2, spool.size)
         found = taken(again)
         assert found.message == whole
         assert again.add(message("d")) > numbers[-1]
@@ -168,3 +170,26 @@ class TestDisk:
         entry = taken(DiskSpool(path, 1000))
         assert (entry.number, entry.tries) == (7, 2)
         assert entry.message == Message("123", b"x", 1, False, {"payload_format": 1, "user_properties": [["k", "v"]]})
+
+
+def test_empty_messages_have_a_limit_too(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (disk, memory):
+        monkeypatch.setattr(module, "MAX_MESSAGES", 3)
+    spool = make(1000)
+    for _ in range(2):
+        spool.add(message(""))
+    spool.add(message("", qos=0))
+    spool.add(message(""))
+    with pytest.raises(SpoolFull, match="3 messages wait"):
+        spool.add(message(""))
+
+
+def test_properties_count_as_payload_does(make: Make) -> None:
+    spool = make(1000)
+    pairs = [["key", "é" * 200]]
+    numbers = [spool.add(Message("a", b"", 1, properties={"user_properties": pairs})) for _ in range(2)]
+    with pytest.raises(SpoolFull, match="maxSizeInBytes"):
+        spool.add(Message("a", b"x" * 200, 1))
+    for _ in numbers:
+        spool.remove(taken(spool).number)
+    assert (spool.messages, spool.size) == (0, 0)

@@ -156,6 +156,13 @@ def test_an_established_subscription_that_is_refused_is_tried_again_later() -> N
     assert broker.grant() == ["a/#"]
 
 
+def test_an_answer_to_a_part_of_what_was_asked_is_none_to_the_rest() -> None:
+    broker = Broker()
+    client = Client(broker, "a", "b")
+    broker.table.answered(broker.asked.pop()[1], [1], "")
+    assert client.told == [("b", TIMED_OUT)]
+
+
 def test_unsubscribing_while_there_is_no_connection() -> None:
     for remembers, expected in ((True, ["a"]), (False, [])):
         broker = Broker()

@@ -42,10 +42,15 @@ def test_a_port_at_the_endpoint_comes_first() -> None:
     ("mqtt", "why"),
     [
         ({"keepAliveTimeoutMs": 1000, "pingTimeoutMs": 1000}, "greater than 'mqtt.pingTimeoutMs'"),
-        ({"port": 0}, "'port' must be from 1"),
+        ({"port": 0}, "'mqtt.port' must be from 1"),
         ({"spooler": {"storageType": "Cloud"}}, "Memory or Disk"),
-        ({"spooler": "Disk"}, "'spooler' must be a map"),
-        ({"maxInFlightPublishes": "many"}, "'maxInFlightPublishes' must be a whole number"),
+        ({"spooler": "Disk"}, "'mqtt.spooler' must be a map"),
+        ({"spooler": {"maxSizeInBytes": 0}}, "'mqtt.spooler.maxSizeInBytes' must be from 1"),
+        ({"spooler": {"keepQos0WhenOffline": "yes"}}, "'mqtt.spooler.keepQos0WhenOffline' must be true or false"),
+        ({"operationTimeoutMs": 0}, "'mqtt.operationTimeoutMs' must be from 1"),
+        ({"socketTimeoutMs": 0}, "'mqtt.socketTimeoutMs' must be from 1"),
+        ({"maxPublishRetry": -2}, "'mqtt.maxPublishRetry' must be from -1"),
+        ({"maxInFlightPublishes": "many"}, "'mqtt.maxInFlightPublishes' must be a whole number"),
     ],
 )
 def test_mistakes_name_the_key(mqtt: dict[str, Any], why: str) -> None:
@@ -55,3 +60,16 @@ def test_mistakes_name_the_key(mqtt: dict[str, Any], why: str) -> None:
 
 def test_no_keep_alive_needs_no_ping() -> None:
     assert target(keepAliveTimeoutMs=0).keep_alive == 0
+
+
+def test_a_short_keep_alive_is_not_none() -> None:
+    assert target(keepAliveTimeoutMs=400, pingTimeoutMs=100).keep_alive == 1
+
+
+def test_there_is_a_pause_between_attempts_in_any_case() -> None:
+    found = target(minimumReconnectDelaySeconds=0, maximumReconnectDelaySeconds=0)
+    assert (found.first_delay, found.last_delay) == (1, 120)
+
+
+def test_any_other_version_is_the_old_one() -> None:
+    assert [target(version=each).mqtt5 for each in ("mqtt5", "", "mqtt4", 5)] == [True, True, False, False]

@@ -68,7 +68,7 @@ def test_topics_to_publish_on(topic: str) -> None:
         ("é" * 129, "256 bytes"),
         ("$aws/" + "x" * 512, "512 bytes"),
         ("$aws/rules/r/" + "x" * 257, "256 bytes"),
-        ("a\0", r"U\+0000"),
+        *((f"a{code}b", "control characters") for code in "\0\n\x1f\x7f\x9f\ud800\ufdd0\ufffe\U0001ffff"),
     ],
 )
 def test_topics_that_nobody_can_publish_on(topic: str, why: str) -> None:

@@ -362,6 +362,8 @@ class World:
         self.elsewhere: list[tuple[str, str, dict[str, Any]]] = []
         self.connected = False
         self.endpoint = "old.example.com"
+        self.gone: set[str] = set()
+        """Endpoints that cannot be reached any more."""
         self.context: Context | None = None
         self._status: list[Subscription] = []
 
@@ -424,6 +426,8 @@ class World:
             stream.item(self.connected)
         elif method == "status":
             reply({"endpoint": self.endpoint, "port": 8883})
+        elif method == "publish_once" and params["endpoint"] in self.gone:
+            reply(BusError(ErrorCode.REMOTE, "it does not answer"))
         elif method == "publish_once":
             self.elsewhere.append((params["endpoint"], params["topic"], json.loads(params["payload"])))
             reply({})

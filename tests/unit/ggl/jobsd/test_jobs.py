@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ggl.bus.errors import BusError, ErrorCode
+from ggl.jobsd import store
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.unit.ggl.jobsd.conftest import World
 
 JOBS = "$aws/things/Thing1/jobs"
@@ -265,6 +269,20 @@ def test_a_job_whose_outcome_is_never_taken_ends_in_no_circle(world: World) -> N
     assert world.context is None
 
 
+def test_a_job_that_the_disk_does_not_take_is_taken_when_it_does(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_path: Path, _value: Any) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    world.cloud.create("one")
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "write_json", full)
+        world.connect()
+        world.run(seconds=86400)
+    assert world.deployments.begun == []
+    world.run(seconds=1800)
+    assert world.cloud.jobs["one"]["history"] == ["IN_PROGRESS", "SUCCEEDED"]
+
+
 def test_an_answer_that_got_lost(world: World) -> None:
     world.cloud.create("one")
     world.connect()
@@ -292,6 +310,18 @@ def test_nothing_is_sent_without_a_connection_and_everything_afterwards_once(wor
     world.connect()
     world.run()
     assert updates(world) == [("one", "IN_PROGRESS"), ("one", "SUCCEEDED")]
+
+
+def test_two_words_of_one_connection_are_one_reason_to_ask(world: World) -> None:
+    world.cloud.create("one")
+    world.connect()
+    world.run(deploy=False)
+    world.disconnect()
+    world.run(deploy=False)
+    asked = gets(world)
+    world.connect()
+    world.run(deploy=False, seconds=60)
+    assert gets(world) == asked + 1
 
 
 def test_what_iotcored_still_has_is_not_sent_again(world: World) -> None:
@@ -323,7 +353,7 @@ def test_a_report_that_is_lost_on_its_way_is_sent_again(world: World) -> None:
 def test_a_question_without_an_answer_is_asked_again_and_given_up_in_the_end(world: World) -> None:
     world.cloud.lose_answers = 10_000
     world.connect()
-    world.run(seconds=100)
+    world.run(seconds=60)
     assert gets(world) == 2
     world.run(seconds=86400)
     assert gets(world) < 20
@@ -428,6 +458,23 @@ def test_the_outcome_of_a_move_to_another_endpoint_goes_to_the_old_one(world: Wo
     assert message["status"] == "SUCCEEDED"
     assert world.context is None
     assert world.listed()[0]["reported"] == "SUCCEEDED"
+
+
+def test_an_old_endpoint_that_is_gone_keeps_nothing_waiting(world: World) -> None:
+    moving(world)
+    world.endpoint = "new.example.com"
+    world.gone.add("old.example.com:8883")
+    world.cloud.jobs.clear()
+    world.connect()
+    world.run()
+    world.cloud.create("two")
+    world.run()
+    assert world.cloud.jobs["two"]["history"] == ["IN_PROGRESS", "SUCCEEDED"]
+    assert [each["pending"] for each in world.listed() if each["job_id"] == "one"] == [["SUCCEEDED"]]
+    world.run(seconds=2 * 3600)
+    assert world.context is None
+    (one,) = (each for each in world.listed() if each["job_id"] == "one")
+    assert "cannot be reached" in one["refused"]
 
 
 def test_the_outcome_of_a_move_that_failed_is_reported_as_ever(world: World) -> None:

@@ -165,6 +165,64 @@ def test_a_configuration_that_is_no_deployment_fails(world: World) -> None:
     assert reports(world) == [("a:1", "FAILED")]
 
 
+def test_what_came_of_an_older_one_is_told_first(world: World) -> None:
+    world.connect()
+    world.cloud.desire("a:1")
+    world.run(deploy=False)
+    world.deployments.die()  # until it is asked again, nobody knows what comes of it
+    world.cloud.desire("a:2")
+    world.run(seconds=60)
+    assert len(world.deployments.begun) == 2
+    assert reports(world)[-3:] == [("a:1", "SUCCEEDED"), ("a:2", "IN_PROGRESS"), ("a:2", "SUCCEEDED")]
+
+
+def test_what_is_desired_again_is_deployed_again_however_often(world: World) -> None:
+    world.connect()
+    for number in range(130):
+        world.cloud.desire(f"a:{number % 2}")
+        world.run()
+    assert len(world.deployments.begun) == 130
+
+
+@pytest.mark.parametrize("has_shadow", [False, True])
+def test_the_outcome_of_a_move_goes_to_the_shadow_at_the_old_endpoint(world: World, has_shadow: bool) -> None:
+    moving(world)
+    world.endpoint = "new.example.com"
+    world.cloud.shadow = {"version": 0, "desired": {}, "reported": {}}
+    if has_shadow:
+        world.cloud.desire("b:7")
+    world.connect()
+    world.run()
+    ((endpoint, topic, message),) = world.elsewhere
+    assert endpoint == "old.example.com:8883"
+    assert topic == f"{SHADOW}/update"
+    assert message["state"]["reported"]["status"] == "SUCCEEDED"
+    assert "version" not in message, "that of the shadow there is not known"
+    assert reports(world)[1:] == ([("b:7", "IN_PROGRESS"), ("b:7", "SUCCEEDED")] if has_shadow else [])
+    assert world.context is None
+
+
+def test_the_outcome_of_a_move_that_failed_is_reported_as_ever(world: World) -> None:
+    world.deployments.fails.add("d-a:1")
+    moving(world)
+    world.connect()
+    world.run()
+    assert reports(world) == [("a:1", "IN_PROGRESS"), ("a:1", "FAILED")]
+    assert world.elsewhere == []
+
+
+def moving(world: World) -> None:
+    """A deployment that moves the device to another endpoint has begun; the connection is down."""
+    world.connect()
+    world.cloud.desire("a:1")
+    world.run(deploy=False)
+    world.deployments.step()
+    world.run(deploy=False)
+    world.disconnect()
+    world.deployments._set(world.deployments.records["d-a:1"], source_endpoint="old.example.com:8883")
+    world.run(deploy=False)
+
+
 @pytest.mark.parametrize("steps", range(4))
 def test_a_killed_daemon_goes_on_where_it_was(world: World, steps: int) -> None:
     world.connect()

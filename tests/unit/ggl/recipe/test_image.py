@@ -77,6 +77,8 @@ def test_without_a_tag_or_as_the_latest_it_may_change(reference: str, floating: 
         ("public.ecr.aws", ""),
         ("ghcr.io", ""),
         ("1234.dkr.ecr.eu-west-1.amazonaws.com", ""),
+        ("123456789012.dkr.ecr.eu-west-1.example.com", ""),
+        ("123456789012.dkr.ecr.eu-west-1.amazonaws.com.example.com", ""),
     ],
 )
 def test_private_registries_of_ecr_are_known_by_their_name(registry: str, region: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from ggl.cloud.https import Response
 from ggl.cloud.settings import Identity, Settings
-from ggl.tesd.question import identity, read
+from ggl.tesd.question import MAX_LIFETIME, identity, read
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC).timestamp()
 SENT = {
@@ -44,6 +44,10 @@ def test_how_long_they_are_valid_is_a_matter_of_the_clock_that_made_them() -> No
     sent = {"credentials": SENT | {"expiration": "2031-05-05T06:00:00+00:00"}}
     assert answer(sent, date="Mon, 05 May 2031 05:00:00 GMT")["lifetime"] == 3600
     assert answer({"credentials": SENT}, date="sometime")["lifetime"] == 3600
+
+
+def test_a_clock_that_is_wrong_does_not_keep_them_for_years() -> None:
+    assert answer({"credentials": SENT}, date="Thu, 01 Jan 2015 13:00:00 GMT")["lifetime"] == MAX_LIFETIME
 
 
 def test_what_is_expired_is_no_success() -> None:
