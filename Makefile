@@ -32,10 +32,10 @@ test-unit: $(VENV)/.dev ## The tests of single packages
 	$(BIN)/python -m pytest tests/unit
 
 test-integration: $(VENV)/.dev ## The tests with real daemons, sockets and components
-	$(BIN)/python -m pytest tests/integration
+	$(BIN)/python -m pytest -n auto --dist loadfile tests/integration
 
 test-crash: $(VENV)/.dev ## Deployments that are killed at every step, in every way (minutes)
-	$(BIN)/python -m pytest tests/crash
+	$(BIN)/python -m pytest -n auto tests/crash
 
 test-compat: $(VENV)/.dev ## Every IPC operation through every client library (needs node and npm)
 	$(BIN)/python -m pytest tests/compat

@@ -7,10 +7,12 @@ By default it is a runtime of the process host in a private root, which shares n
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
 import signal
 import tempfile
+import termios
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -101,10 +103,22 @@ class Runtime:
         return list(marked(mark(self.root.state), whole=False))
 
     def log(self, name: str) -> str:
+        """What has been printed so far."""
+        self._wait_until_written()
         try:
             return (self.root.logs / f"{name}.log").read_text()
         except FileNotFoundError:
             return ""  # nothing was printed yet, or the file is being rotated
+
+    def _wait_until_written(self, seconds: float = 5.0) -> None:
+        """The log writer may not be there: the first word starts it. So nothing may wait in the supervisor's pipes."""
+        try:
+            descriptors = Path(f"/proc/{int((self.root.run / 'ggld.pid').read_text())}/fd")
+            deadline = time.monotonic() + seconds
+            while any(map(_waiting, descriptors.iterdir())) and time.monotonic() < deadline:
+                time.sleep(0.01)
+        except (OSError, ValueError):
+            pass  # the runtime is down
 
     def whole_log(self, name: str) -> str:
         rotated = sorted(self.root.logs.glob(f"{name}.log.*"), key=lambda path: -int(path.suffix[1:]))
@@ -113,6 +127,20 @@ class Runtime:
     def host_log(self) -> str:
         """What the host says about units, and of itself."""
         return self.log("ggl.core.ggld")
+
+
+def _waiting(descriptor: Path) -> bool:
+    """Whether something can be read from the pipe that a process has as ``descriptor``; False for anything else."""
+    try:
+        if not os.readlink(descriptor).startswith("pipe:"):
+            return False
+        fd = os.open(descriptor, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        return any(fcntl.ioctl(fd, termios.FIONREAD, bytes(4)))
+    finally:
+        os.close(fd)
 
 
 def alive(pid: int) -> bool:
