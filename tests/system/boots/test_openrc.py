@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -123,7 +124,7 @@ def test_a_supervisor_that_was_killed_is_started_again_with_what_was_running(mac
     machine.deploy(HELLO, "{run: 'exec sleep 1000'}")
     before = machine.pid()
     machine.run("kill", "-9", str(before))
-    wait_until(lambda: "runtime  running" in machine.run("ggl", "status", check=False))
+    wait_until(lambda: re.search(r"^runtime +running", machine.run("ggl", "status", check=False), re.MULTILINE))
     assert machine.pid() != before
     wait_until(lambda: machine.state(HELLO), lambda state: state == "RUNNING")
     assert machine.shown(f"ggl.{HELLO}") == "started"
