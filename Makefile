@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-unit test-integration test-compat test-cloud-long test-crash test-fuzz test-systemd fuzz soak lint bench bench-systemd deb generate clean
+.PHONY: help demo test test-unit test-integration test-compat test-cloud-long test-crash test-fuzz test-systemd fuzz soak soak-cloud lint bench bench-systemd deb generate clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -40,7 +40,7 @@ test-crash: $(VENV)/.dev ## Deployments that are killed at every step, in every 
 test-compat: $(VENV)/.dev ## Every IPC operation through every client library (needs node and npm)
 	$(BIN)/python -m pytest tests/compat
 
-test-cloud-long: $(VENV)/.dev ## The connection to AWS is lost for a minute at every stage of a deployment (an hour)
+test-cloud-long: $(VENV)/.dev ## The connection to AWS is lost for a minute at every stage of a deployment (two hours)
 	GGL_OUTAGE_SECONDS=60 $(BIN)/python -m pytest -o faulthandler_timeout=900 tests/integration/test_cloud_chaos.py
 
 test-fuzz: $(VENV)/.dev ## Short runs of the IPC fuzzer and of the soak
@@ -54,6 +54,9 @@ fuzz: $(VENV)/.dev ## A million broken frames against a running bridge (minutes)
 
 soak: $(VENV)/.dev ## Half an hour of messages through the bridge, with everything counted
 	$(BIN)/python -m tests.soak
+
+soak-cloud: $(VENV)/.dev ## An hour of a bad connection to AWS, with everything counted
+	$(BIN)/python -m tests.soak.cloud
 
 bench: $(VENV)/.dev ## Measure; prints a table (needs a C compiler)
 	$(BIN)/python -m tests.bench
