@@ -34,9 +34,9 @@ def without_deploymentd(root: Root) -> list[tuple[str, int, int]]:
 
 def at_rest(root: Root) -> list[tuple[str, int, int]]:
     """The same once every daemon that has nothing to hold has left."""
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 150
     rows = pss(root)
-    while len(rows) > 2 and time.monotonic() < deadline:
+    while len(rows) > 1 and time.monotonic() < deadline:
         time.sleep(0.5)
         rows = pss(root)
     return rows

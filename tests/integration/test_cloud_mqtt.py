@@ -147,8 +147,10 @@ def test_a_component_does_not_notice_that_the_daemon_was_killed(
     component.subscribe_to_iot_core(topic_name="to/+", qos="1", **events.handlers())
     aws.network.cut("mqtt")
     disconnected(cloud_runtime)
-    cloud_runtime.kill(cloud_runtime.pid_of("iotcored"))
-    wait_until(lambda: cloud_runtime.pid_of("iotcored"))  # a call that is under way when it is killed would fail
+    killed = cloud_runtime.pid_of("iotcored")
+    cloud_runtime.kill(killed)
+    # A call that is under way when it is killed would fail.
+    wait_until(lambda: cloud_runtime.pid_of("iotcored"), lambda pid: pid not in (0, killed))
     component.publish_to_iot_core(topic_name="from/device", qos="1", payload=b"spooled")
     # Also when it cannot be made at the broker now, however long that lasts.
     wait_until(lambda: "goes on after an interruption" in cloud_runtime.log("ggl.core.ipcd"), seconds=60)
