@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from gglcli import output
-from gglcli.errors import OK, TIMEOUT, USAGE, CliError
+from gglcli.errors import USAGE, CliError
 from gglcli.framework import new_group, subcommand
 from gglcli.output import Cell, Fields, Text, Time
 from gglcli.parameters import not_empty, seconds
@@ -142,33 +142,17 @@ def sub(
     if raw and session.json:
         raise CliError("--raw and --json exclude each other", USAGE)
     from gglcli.cloud_messages import CloudMessage
-    from gglcli.following import follow
-    from gglcli.line import Columns
     from gglcli.messages import require_text
+    from gglcli.receiving import receive
 
     for each in filters:
         require_text(each)
-    columns = Columns()
-    seen = 0
     request = ("subscribe", {"topic_filter": list(dict.fromkeys(filters)), "qos": qos})
-    try:
-        for item in follow(INTERFACE, [request], timeout, lambda: output.note(f"subscribed to {' '.join(filters)}")):
-            if item is None:
-                continue
-            message = CloudMessage(item)
-            if raw:
-                message.write_raw()
-            else:
-                output.item(message.to_dict(), message.line(columns))
-            seen += 1
-            if seen == count:
-                return OK
-    except KeyboardInterrupt:
-        return OK
-    if seen < (count or 1):
-        what = f"{seen} of {count} messages" if count and count > 1 else "no message"
-        raise CliError(f"{what} in {timeout:g} s", TIMEOUT)
-    return OK
+
+    def subscribed() -> None:
+        output.note(f"subscribed to {' '.join(filters)}")
+
+    return receive(INTERFACE, [request], CloudMessage, subscribed, raw=raw, count=count, timeout=timeout)
 
 
 @subcommand(app, "status")

@@ -10,7 +10,7 @@ import typer
 from ggl.bus import BusError
 from gglcli import output
 from gglcli.client import translate
-from gglcli.errors import INVALID, OK, TIMEOUT, USAGE, CliError
+from gglcli.errors import INVALID, USAGE, CliError
 from gglcli.framework import new_group, subcommand
 from gglcli.output import Text
 from gglcli.parameters import not_empty, seconds
@@ -171,32 +171,20 @@ def sub(
     """
     if raw and session.json:
         raise CliError("--raw and --json exclude each other", USAGE)
-    from gglcli.following import follow
-    from gglcli.line import Columns
     from gglcli.messages import Message, require_filter
+    from gglcli.receiving import receive
 
     remarks = [remark for each in filters if (remark := require_filter(each))]
     requests: list[tuple[str, dict[str, Any]]] = [("subscribe", {"topic": each}) for each in dict.fromkeys(filters)]
-    columns = Columns()
-    seen = 0
-    try:
-        for item in follow(INTERFACE, requests, timeout, lambda: _subscribed(filters, remarks)):
-            if item is None:
-                continue
-            message = Message(item)
-            if raw:
-                message.write_raw()
-            else:
-                output.item(message.to_dict(), message.line(columns))
-            seen += 1
-            if seen == count:
-                return OK
-    except KeyboardInterrupt:
-        return OK
-    if seen < (count or 1):
-        what = f"{seen} of {count} messages" if count and count > 1 else "no message"
-        raise CliError(f"{what} in {timeout:g} s", TIMEOUT)
-    return OK
+    return receive(
+        INTERFACE,
+        requests,
+        Message,
+        lambda: _subscribed(filters, remarks),
+        raw=raw,
+        count=count,
+        timeout=timeout,
+    )
 
 
 def _subscribed(filters: list[str], remarks: list[str]) -> None:
