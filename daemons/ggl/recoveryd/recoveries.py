@@ -119,10 +119,10 @@ class Recoveries:
         elif before is not None and leads_nowhere(recovery, self._finished):
             again = replace(before, repeats=before.repeats + 1, last=now())
             _log.warning("recovery of %s: limp-home: nothing left to try, failed again", recovery.subject)
-            self._finished[self._finished.index(before)] = again
             self._store.remember(again)
             self._store.forget_open(recovery.failure.unit)
+            self._finished[self._finished.index(before)] = again
         else:
+            self._store.finish(recovery)  # on the disk before anybody is told that it is over
             self._finished.append(recovery)
-            self._store.finish(recovery)
         self._finished = self._store.prune(self._finished, now())
