@@ -34,9 +34,9 @@ def request_of(operation: str) -> es.Template:
 
 def install(root: Root, component: str, configuration: dict[str, Any]) -> str:
     """Give ``component`` a configuration, as a deployment would; returns its token."""
-    with connect("gg_config", root) as config:
+    with connect("gg_config", root, 60.0) as config:
         config.call("write", {"key_path": ["services", component], "value": {"configuration": configuration}})
-    with connect("gg_ipc", root) as bridge:
+    with connect("gg_ipc", root, 60.0) as bridge:
         token: str = bridge.call("token", {"component": component})
         return token
 
@@ -48,7 +48,7 @@ class Lean:
     ``request`` (write only) and ``receive`` (what has come).
     """
 
-    def __init__(self, root: Root, token: str | None, timeout: float = 30.0) -> None:
+    def __init__(self, root: Root, token: str | None, timeout: float = 60.0) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
         self.events: deque[tuple[int, bytes]] = deque()
         """Stream id and payload of what came on subscriptions while an answer was waited for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import select
 import statistics
 import time
@@ -67,7 +68,7 @@ def calls(root: Root, counts: tuple[int, ...] = (1, 10, 50)) -> Iterator[Calls]:
         shares = [tokens[n:count:CLIENTS] for n in range(min(count, CLIENTS))]
         clients = [Forked(lambda share=share: _ask(root, share)) for share in shares]  # type: ignore[misc]
         times = [taken for client in clients for taken in client.result([])]
-        cuts = statistics.quantiles(times, n=100)
+        cuts = statistics.quantiles(times, n=100) if len(times) > 1 else [math.nan] * 99
         yield Calls(count, len(times) / SECONDS, cuts[49] * 1000, cuts[98] * 1000)
 
 

@@ -31,7 +31,7 @@ def figures(root: Root, folder: Path) -> tuple[list[tuple[str, float]], list[tup
         _component(folder, name, "2.0.0", "1")
     update = _deploy(root, folder, dict.fromkeys(names, "2.0.0"))
     full = _settled(root)
-    back = _finish(root, "rollback", {"timeout": 600})
+    back = _finish(root, "rollback", {"timeout": 3600})
     removal = _deploy(root, folder, {}, names)
     return [
         (f"{COUNT} new components, to RUNNING", first),
@@ -82,7 +82,7 @@ def _deploy(root: Root, folder: Path, add: dict[str, str], remove: list[str] | N
 def _finish(root: Root, method: str, params: dict[str, Any]) -> float:
     """The seconds from the request to the end of the deployment, which must succeed."""
     began = time.perf_counter()
-    with connect("gg_deployment", root, 120.0) as client:
+    with connect("gg_deployment", root, 1200.0) as client:
         created = client.call(method, params)
         stream = client.subscribe("subscribe", {"deployment_id": created["deployment_id"]})
         last = [stream.result, *stream][-1]

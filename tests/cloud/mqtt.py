@@ -20,6 +20,8 @@ from paho.mqtt.properties import Properties
 from tests.cloud.broker import Broker
 from tests.cloud.broker import client as described
 
+PATIENCE = 180.0
+"""Seconds to wait for what has to come: the machine may be slow, and what went wrong is tried again ever later."""
 KEPT = 200_000
 """Messages that are kept."""
 _CONTROL = "$CONTROL/dynamic-security/v1"
@@ -79,7 +81,7 @@ class Mqtt:
             return [each for each in self._seen if topic_matches_sub(topic_filter, each.topic)]
 
     def wait_for(
-        self, topic_filter: str, accept: Callable[[Message], Any] = lambda _: True, seconds: float = 60.0
+        self, topic_filter: str, accept: Callable[[Message], Any] = lambda _: True, seconds: float = PATIENCE
     ) -> Message:
         """The first message, new or old, that is accepted. Raises ``AssertionError`` when there is none."""
         return self.wait_for_count(topic_filter, 1, accept, seconds)[0]
@@ -89,7 +91,7 @@ class Mqtt:
         topic_filter: str,
         count: int,
         accept: Callable[[Message], Any] = lambda _: True,
-        seconds: float = 60.0,
+        seconds: float = PATIENCE,
     ) -> list[Message]:
         """The same for as many messages."""
         deadline = time.monotonic() + seconds
@@ -133,6 +135,11 @@ class Mqtt:
 
     # -- for the other parts of the stand-in -------------------------------------------------------------------------
 
+    @property
+    def port(self) -> int:
+        """Where devices reach the broker: nowhere (0) while the stand-in is not there to hear and answer them."""
+        return self.broker.port if self._client is not None else 0
+
     def on(self, topic_filter: str, handler: Handler) -> None:
         self._handlers.append((topic_filter, handler))
 
@@ -159,7 +166,7 @@ class Mqtt:
         client.on_message = lambda _client, _data, message: self._take(message)
         client.connect(str(self.broker.socket), keepalive=600)
         client.loop_start()
-        if not ready.wait(20.0):
+        if not ready.wait(PATIENCE):
             raise RuntimeError("the broker does not talk to the stand-in")
         self._client = client
 
@@ -176,7 +183,7 @@ class Mqtt:
     def _settle(self, client: Client) -> None:
         mark = uuid.uuid4().hex
         client.publish(_MARK, mark, 1)
-        self.wait_for(_MARK, lambda message: message.payload == mark.encode(), 20.0)
+        self.wait_for(_MARK, lambda message: message.payload == mark.encode())
 
     def _take(self, received: MQTTMessage) -> None:
         properties = {} if received.properties is None else dict(vars(received.properties))

@@ -28,8 +28,10 @@ def spawn(command: list[str], log: Path, environment: Mapping[str, str] | None =
     return _spawner.submit(start).result()
 
 
-def free_port(host: str = "127.0.0.1") -> int:
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+def bound(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
+    """A socket that is not listened on. As long as it is there, its port is given to nobody who takes any, and refuses
+    connections; whoever asks for this port by its number and with SO_REUSEADDR, as servers do, can listen on it."""
+    found = socket.socket()
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    found.bind((host, port))
+    return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import http.client
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -21,14 +22,15 @@ from typing import Any
 from tests.cloud.components import Components, digest
 from tests.cloud.documents import REGION
 from tests.cloud.faults import Request, Response
-from tests.cloud.processes import free_port, spawn
+from tests.cloud.processes import bound, spawn
 from tests.cloud.web import HttpError, Server
 
-START_SECONDS = 60.0
-ANSWER_SECONDS = 60.0
+START_SECONDS = 180.0
+ANSWER_SECONDS = 120.0
 _NOT_PASSED_ON = ("connection", "transfer-encoding", "keep-alive", "server", "date")
 _lock = threading.Lock()
-_moto: tuple[subprocess.Popen[bytes], int] | None = None
+_moto: tuple[subprocess.Popen[bytes], socket.socket] | None = None
+"""And what holds its port."""
 
 
 def _running_moto() -> int:
@@ -36,18 +38,20 @@ def _running_moto() -> int:
     global _moto
     with _lock:
         if _moto is None or _moto[0].poll() is not None:
-            port = free_port()
+            holder = bound()
+            port: int = holder.getsockname()[1]
             log = Path(tempfile.gettempdir()) / f"moto-{port}.log"
             process = spawn([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], log)
             atexit.register(process.kill)
             atexit.register(log.unlink, missing_ok=True)
-            _moto = process, port
+            _moto = process, holder
             deadline = time.monotonic() + START_SECONDS
             while not _answers(port):
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError(f"moto did not start: {log.read_text()[-2000:]}")
                 time.sleep(0.05)
-        return _moto[1]
+        found: int = _moto[1].getsockname()[1]
+        return found
 
 
 def _answers(port: int) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.cloud.documents import Components, document
-from tests.cloud.mqtt import Message, Mqtt
+from tests.cloud.mqtt import PATIENCE, Message, Mqtt
 
 DEPLOYMENT = "AWSManagedGreengrassV2Deployment"
 MAX_SIZE = 8192
@@ -98,7 +98,7 @@ class Shadows:
         accept: Callable[[dict[str, Any]], Any] = bool,
         thing: str = "Thing1",
         name: str = DEPLOYMENT,
-        seconds: float = 60.0,
+        seconds: float = PATIENCE,
     ) -> dict[str, Any]:
         """What the device has reported, once it is accepted. Raises ``AssertionError``."""
         with self._changed:

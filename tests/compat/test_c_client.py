@@ -13,7 +13,7 @@ from zlib import crc32
 
 import pytest
 
-from tests.compat.clients import Broken, Failed
+from tests.compat.clients import TIMEOUT, Broken, Failed
 from tests.compat.clients.c_messages import MAX_MESSAGE, Headers, encode, receive
 from tests.compat.clients.c_payloads import ARENA
 from tests.compat.clients.c_sdk import MAX_STREAMS, CConnection
@@ -82,7 +82,7 @@ class Server:
 
     def close(self) -> None:
         self._listener.close()
-        self._thread.join(20)
+        self._thread.join(TIMEOUT)
 
 
 Answering = Callable[..., CConnection]
@@ -157,7 +157,7 @@ def test_it_cannot_send_more_than_its_buffer_holds(answering: Answering) -> None
 def test_a_response_that_leaves_the_stream_open_is_followed_by_its_end(answering: Answering) -> None:
     client = answering(encode(headers(0), b"{}"))
     assert call(client) == {}
-    assert client.server.ended.wait(20)  # type: ignore[attr-defined]
+    assert client.server.ended.wait(TIMEOUT)  # type: ignore[attr-defined]
     assert client.sent_ends == [1]
 
 
@@ -265,7 +265,7 @@ def test_an_event_that_it_cannot_read_ends_the_subscription(answering: Answering
     _response, subscription = client.subscribe("SubscribeToTopic", {"topic": "t"})
     with pytest.raises(Broken):
         subscription.event()
-    assert client.server.ended.wait(20)  # type: ignore[attr-defined]
+    assert client.server.ended.wait(TIMEOUT)  # type: ignore[attr-defined]
 
 
 def test_an_event_that_does_not_fit_into_its_memory_is_skipped(answering: Answering) -> None:

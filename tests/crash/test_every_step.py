@@ -26,14 +26,16 @@ import pytest
 from ggl.bus import BusError
 from ggl.deploymentd.record import ACTIVATING, PREPARING
 from ggl.paths import find_root
-from tests.integration.conftest import Runtime, wait_until
+from tests.integration.conftest import Runtime, alive, wait_until
 
 OVER = ("SUCCEEDED", "FAILED", "CANCELED", "REJECTED")
 DEPLOYMENT = "the-deployment"
-GOOD, BAD = "exec sleep 1000", "exit 3"
+GOOD, BAD = "{run: 'exec sleep 1000'}", "{startup: 'exit 3'}"
 OUTCOME = "outcome"
 """The last write of all."""
 VICTIMS = ("deploymentd", "configd", "ggld", "everything")
+PATIENCE = 120.0
+"""Seconds for anything, on a machine that has much else to do."""
 
 # notify asks nobody here and validate is only entered when a component whose version stays is configured: both are.
 FORWARD = [(step, False) for step in (*PREPARING, *ACTIVATING, OUTCOME) if step != "notify"]
@@ -57,7 +59,7 @@ class Lab:
         recipe(folder, "App", "1.0.0", "{run: 'exec sleep 1000 # {configuration:/mode}'}", "{mode: a, own: 1}", "Base")
         recipe(folder, "Old", "1.0.0", "{run: 'exec sleep 1000', uninstall: 'echo gone >> uninstalled'}")
         recipe(folder, "Bystander", "1.0.0", "{run: 'exec sleep 1000'}", "{count: 0}")
-        for outcome, new_version, script in (("good", "2.0.0", GOOD), ("bad", "2.0.0", BAD)):
+        for outcome, new_version, lifecycle in (("good", "2.0.0", GOOD), ("bad", "2.0.0", BAD)):
             folder = self.base / outcome
             bootstrap = "bootstrap: 'echo once >> bootstrapped'"
             recipe(folder, "Base", "2.0.0", f"{{install: 'true', {bootstrap}, run: 'exec sleep 1000'}}", archive="two")
@@ -65,7 +67,7 @@ class Lab:
                 folder, "App", "1.0.0", "{run: 'exec sleep 1000 # {configuration:/mode}'}", "{mode: a, own: 1}", "Base"
             )
             artifact(folder, "App", "1.0.0", "data", "changed")
-            recipe(folder, "New", new_version, f"{{run: '{script}'}}")
+            recipe(folder, "New", new_version, lifecycle)
         artifact(self.base / "first", "App", "1.0.0", "data", "first")
         self.runtime.up()
         try:
@@ -78,6 +80,7 @@ class Lab:
             }
             created = self.runtime.call("gg_deployment", "create_local_deployment", request)
             assert self.wait(created["deployment_id"])["status"] == "SUCCEEDED"
+            wait_until(self.left, lambda left: not left, PATIENCE)  # it is cleared up after
             path = ["services", "App", "configuration", "own"]
             self.runtime.call("gg_config", "write", {"key_path": path, "value": "written by the component"})
         finally:
@@ -120,7 +123,7 @@ class Lab:
                 return {"status": f"unknown: {error}"}
             return found
 
-        return wait_until(look, lambda seen: seen["status"] in OVER, 60)
+        return wait_until(look, lambda seen: seen["status"] in OVER, 2 * PATIENCE)
 
     def settle(self) -> None:
         """Until every component that is meant to run runs."""
@@ -131,7 +134,7 @@ class Lab:
             except BusError:
                 return {"": "away"}
 
-        wait_until(states, lambda seen: all(state in ("RUNNING", "BROKEN") for state in seen.values()))
+        wait_until(states, lambda seen: all(state in ("RUNNING", "BROKEN") for state in seen.values()), PATIENCE)
 
     def fingerprint(self) -> dict[str, Any]:
         """Everything that a deployment decides."""
@@ -202,7 +205,7 @@ def lab() -> Iterator[Lab]:
     with tempfile.TemporaryDirectory(prefix="ggl-") as directory:
         lab = Lab(Path(directory))
         with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("PYTHONPATH", str(Path(__file__).parent / "faults"))
+            patch.setenv("PYTHONPATH", str(Path(__file__).parent / "faults"), prepend=os.pathsep)
             patch.setenv("GGL_TEST_FAULT", str(lab.fault))
             lab.prepare()
             yield lab
@@ -219,7 +222,7 @@ def references(lab: Lab) -> dict[str, dict[str, Any]]:
         lab.deploy(outcome)
         assert lab.wait()["detailed_status"] == status
         lab.settle()
-        wait_until(lab.left, lambda left: not left)
+        wait_until(lab.left, lambda left: not left, PATIENCE)
         found[outcome] = lab.fingerprint()
         lab.runtime.down()
         found["old"] = before
@@ -233,11 +236,14 @@ def interrupt(lab: Lab, outcome: str, step: str, back: bool, when: str, victim: 
     lab.begin()
     lab.fault.write_text(json.dumps({"step": step, "back": back, "when": when, "victim": victim}))
     lab.deploy(outcome, **more)
-    wait_until(lambda: lab.fault.with_name("fault.done").exists(), seconds=30)
+    done = lab.fault.with_name("fault.done")
+    wait_until(done.exists, seconds=PATIENCE)
+    victims = json.loads(done.read_text())
+    wait_until(lambda: [pid for pid in victims if alive(pid)], lambda left: not left)
     lab.runtime.up()
     deployment = lab.wait()
     lab.settle()
-    wait_until(lab.left, lambda left: not left)
+    wait_until(lab.left, lambda left: not left, PATIENCE)
     return deployment
 
 

@@ -115,9 +115,10 @@ def _abuse(root: Root, options: argparse.Namespace, tokens: list[str]) -> list[s
     progress[0] = 1
     visits = [process.result(Visits(failures=["it died"])) for process in bus]
     others = left_over(root, canary.COMPONENT)
+    # Before the canaries leave: what nobody uses any more may leave as well.
+    end, stayed = _memory(root), {name: pid for name, (pid, _) in daemons(root).items()}
     silence[0] = 1
     song = singer.result(canary.Song(failures=["it died"]))
-    end = _memory(root)
     stored = {name: _size(root, name) for name in COMPONENTS}
     after = daemons(root)
     time.sleep(1.0)  # for the logs to be read to their end
@@ -147,8 +148,8 @@ def _abuse(root: Root, options: argparse.Namespace, tokens: list[str]) -> list[s
     problems += [f"canary: {text}" for text in song.failures]
     problems += [f"connection left over: {each}" for each in others]
     problems += [f"log: {line}" for line in logs.bad]
-    for name, (pid, restarts) in after.items():
-        old_pid, old_restarts = before[name]
+    for name, (_, restarts) in after.items():
+        (old_pid, old_restarts), pid = before[name], stayed[name]
         if restarts != old_restarts or (name in WATCHED and old_pid and pid != old_pid):
             problems.append(f"{name} was process {old_pid}, is {pid}; restarts {old_restarts}, now {restarts}")
     grown = sum(end.get(name, 0) for name in WATCHED) - sum((warm or end).get(name, 0) for name in WATCHED)

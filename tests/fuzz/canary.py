@@ -80,7 +80,7 @@ def sing(path: Path, token: str, stopped: Callable[[], bool]) -> Song:
         arrived.clear()
     if song.received != song.published:
         song.failures.append(f"{song.published} messages were published, {song.received} received")
-    subscription.close().result(30)
+    subscription.close().result(60)
     publisher.close()
     subscriber.close()
     return song

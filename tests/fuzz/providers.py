@@ -7,6 +7,7 @@ calls of others with whatever comes to its mind: what ipcd makes of that reaches
 from __future__ import annotations
 
 import math
+import select
 import socket
 import time
 from collections.abc import Callable
@@ -25,7 +26,8 @@ OTHER = "com.example.fuzz#Other"
 """What visitors register, if they get that far; they never answer."""
 VISITOR_PAUSE = 0.002
 """Seconds between two visitors: they shall be there all the time, not take it all."""
-_PATIENCE = 20.0
+_PATIENCE = 60.0
+"""Seconds that the server may take for anything."""
 
 
 def _nested(depth: int) -> Any:
@@ -127,7 +129,7 @@ def serve_badly(path: Path, seed: int, token: str, stopped: Callable[[], bool]) 
         with socket.socket(socket.AF_UNIX) as sock:
             try:
                 sock.connect(str(path))
-                sock.settimeout(0.5)
+                sock.settimeout(_PATIENCE)
                 params = {"token": token, "operations": [CALL, WATCH], "events": {WATCH: "com.example.fuzz#Event"}}
                 sock.sendall(_pack([0, 1, "register", [params, ""]]))
                 _answer_calls(rng, sock, visits, stopped)
@@ -142,10 +144,9 @@ def serve_badly(path: Path, seed: int, token: str, stopped: Callable[[], bool]) 
 def _answer_calls(rng: Random, sock: socket.socket, visits: Visits, stopped: Callable[[], bool]) -> None:
     unpacker = msgpack.Unpacker(strict_map_key=False, unicode_errors="surrogatepass", max_buffer_size=1 << 28)
     while not stopped():
-        try:
-            data = sock.recv(1 << 18)
-        except TimeoutError:
+        if not select.select([sock], [], [], 0.5)[0]:
             continue
+        data = sock.recv(1 << 18)
         if not data:
             return
         unpacker.feed(data)

@@ -49,7 +49,7 @@ def daemons(root: Root) -> dict[str, tuple[int, int]]:
     return {name: (pid, restarts) for name, pid, restarts in units(root)}
 
 
-def left_over(root: Root, component: str, seconds: float = 30.0) -> list[dict[str, object]]:
+def left_over(root: Root, component: str, seconds: float = 60.0) -> list[dict[str, object]]:
     """Connections of others than ``component`` that are still there after a while."""
     deadline = time.monotonic() + seconds
     while True:

@@ -20,7 +20,7 @@ from tests.integration.conftest import running, wait_until
 from tests.integration.device import Device
 
 OUTAGE_SECONDS = float(os.environ.get("GGL_OUTAGE_SECONDS", "0.2"))
-PATIENCE = 120.0 + 3 * OUTAGE_SECONDS
+PATIENCE = 300.0 + 3 * OUTAGE_SECONDS
 OUTCOME = "outcome"
 NEEDS_CLOUD = ("ingest", "resolve", "download")
 """The stages after which something is still to come from the cloud."""
@@ -71,7 +71,7 @@ class Lab:
         self.round = 0
         self.outages = 0
 
-    def deploy(self, run: str = "exec sleep 1000") -> str:
+    def deploy(self, works: bool = True) -> str:
         """The next version of a component with every kind of step, and a setting for one that stays."""
         self.round += 1
         version = f"1.0.{self.round}"
@@ -79,7 +79,7 @@ class Lab:
         self.aws.components.put(
             WORKER,
             version,
-            lifecycle={**once, "run": run},
+            lifecycle={**once, **({"run": "exec sleep 1000"} if works else {"startup": "exit 3"})},
             artifacts={"data": version.encode() * 1000},
             store="s3",
         )
@@ -90,15 +90,25 @@ class Lab:
         identifier: str = self.aws.jobs.execution(job)["jobDocument"]["deploymentId"]
         return identifier
 
-    def deploy_and_pause(self, step: str, **more: str) -> str:
+    def deploy_and_pause(self, step: str, works: bool = True) -> str:
         """Deploy, and stop the deployment where it has written down that it comes to ``step``."""
         self.pause.write_text(step)
-        job = self.deploy(**more)
+        job = self.deploy(works)
         wait_until(self.reached.exists, seconds=PATIENCE)
         return job
 
-    def go_on(self) -> None:
+    def go_on(self, to: str = "") -> None:
+        """To its end, or to a pause at the step ``to``."""
+        if to:
+            self.pause.write_text(to)
         self.reached.unlink()
+
+    def go_on_when_canceled(self, job: str) -> None:
+        """From a pause that it has come to, or not; the device has learned by now that ``job`` was canceled."""
+        told = f"job {job} was withdrawn"
+        wait_until(lambda: told in self.device.runtime.whole_log("ggl.core.jobsd"), seconds=PATIENCE)
+        self.pause.unlink(missing_ok=True)
+        self.reached.unlink(missing_ok=True)
 
     def completed_offline(self, job: str) -> None:
         outcome = self.device.outcome_after_all(self.deployment_of(job), PATIENCE)
@@ -174,6 +184,6 @@ def counting_device() -> Iterator[Lab]:
             )
             lab = Lab(aws, device, pause)
             job = aws.jobs.deploy({COUNTER: "1.0.0", SETTING: "1.0.0"}, group="counters")
-            assert aws.jobs.wait(job)["status"] == "SUCCEEDED"
-            aws.mqtt.wait_for(COUNTED)
+            assert aws.jobs.wait(job, seconds=PATIENCE)["status"] == "SUCCEEDED"
+            aws.mqtt.wait_for(COUNTED, seconds=PATIENCE)
             yield lab

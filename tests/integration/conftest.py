@@ -46,14 +46,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in elsewhere]
 
 
-def wait_until(read: Callable[[], T], accept: Callable[[T], Any] = bool, seconds: float = 30.0) -> T:
+PATIENCE = 60.0
+"""Seconds after which something that is waited for is taken for lost, also on a machine that is busy with much else."""
+
+
+def wait_until(read: Callable[[], T], accept: Callable[[T], Any] = bool, seconds: float = PATIENCE) -> T:
     """The first value of ``read()`` that ``accept`` takes; fails the test with the last one when none comes."""
     deadline = time.monotonic() + seconds
     while True:
+        late = time.monotonic() > deadline  # looked at first: it is read once more after that
         value = read()
         if accept(value):
             return value
-        if time.monotonic() > deadline:
+        if late:
             pytest.fail(f"still {value!r} after {seconds:g} s")
         time.sleep(0.02)
 
@@ -65,23 +70,25 @@ class Runtime:
         self.root = root
 
     def up(self) -> int:
-        return launch.start(self.root).pid
+        return launch.start(self.root, PATIENCE).pid
 
     def down(self) -> launch.StopResult:
-        return launch.stop(self.root)
+        return launch.stop(self.root, 2 * PATIENCE)
 
-    def call(self, interface: str, method: str, params: dict[str, Any] | None = None, timeout: float = 30.0) -> Any:
-        with connect(interface, self.root) as client:
+    def call(self, interface: str, method: str, params: dict[str, Any] | None = None, timeout: float = PATIENCE) -> Any:
+        with connect(interface, self.root, PATIENCE) as client:
             return client.call(method, params or {}, timeout)
 
     def client(self, interface: str) -> Client:
-        return connect(interface, self.root)
+        return connect(interface, self.root, PATIENCE)
 
     def unit(self, name: str) -> dict[str, Any]:
         status: dict[str, Any] = self.call("gg_host", "status", {"name": name})
         return status
 
-    def wait_for_unit(self, name: str, active: str, sub: str | None = None, seconds: float = 30.0) -> dict[str, Any]:
+    def wait_for_unit(
+        self, name: str, active: str, sub: str | None = None, seconds: float = PATIENCE
+    ) -> dict[str, Any]:
         return wait_until(
             lambda: self.unit(name),
             lambda status: status["active_state"] == active and sub in (None, status["sub_state"]),
@@ -93,10 +100,11 @@ class Runtime:
         return pid
 
     def kill(self, pid: int) -> None:
-        """kill -9, and wait until the process is gone."""
+        """kill -9, and wait until the process is gone, and the supervisor has noticed if it was its own."""
         assert pid > 0, "there is no such process now"
+        supervisor = launch.running_pid(self.root)
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: alive(pid), lambda up: not up)
+        wait_until(lambda: _stat(pid), lambda stat: not stat or (stat[0] == "Z" and int(stat[1]) != supervisor))
 
     def processes(self) -> list[int]:
         """Every process of this runtime but ours."""
@@ -110,12 +118,16 @@ class Runtime:
         except FileNotFoundError:
             return ""  # nothing was printed yet, or the file is being rotated
 
-    def _wait_until_written(self, seconds: float = 5.0) -> None:
-        """The log writer may not be there: the first word starts it. So nothing may wait in the supervisor's pipes."""
+    def _wait_until_written(self, seconds: float = 10.0) -> None:
+        """The log writer may not be there: the first word starts it. So nothing may wait in the supervisor's pipes, nor
+        may the log writer be busy with what it took from them."""
         try:
-            descriptors = Path(f"/proc/{int((self.root.run / 'ggld.pid').read_text())}/fd")
+            supervisor = int((self.root.run / "ggld.pid").read_text())
+            descriptors = Path(f"/proc/{supervisor}/fd")
             deadline = time.monotonic() + seconds
-            while any(map(_waiting, descriptors.iterdir())) and time.monotonic() < deadline:
+            while time.monotonic() < deadline and (
+                any(map(_waiting, descriptors.iterdir())) or any(map(_is_busy_log_writer, children(supervisor)))
+            ):
                 time.sleep(0.01)
         except (OSError, ValueError):
             pass  # the runtime is down
@@ -143,11 +155,28 @@ def _waiting(descriptor: Path) -> bool:
         os.close(fd)
 
 
-def alive(pid: int) -> bool:
+def _is_busy_log_writer(pid: int) -> bool:
+    """It waits for the next line in an interruptible sleep; other processes are never busy here."""
     try:
-        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] != b"Z"
+        return Path(f"/proc/{pid}/comm").read_text() == "logwriter\n" and _stat(pid)[:1] not in ([], ["S"], ["Z"])
     except OSError:
-        return False
+        return False  # it has just ended
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _stat(pid: int) -> list[str]:
+    """What the kernel says of a process, from its state and its parent on; nothing when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def alive(pid: int) -> bool:
+    return _stat(pid)[:1] not in ([], ["Z"])
 
 
 @contextmanager

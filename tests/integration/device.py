@@ -13,6 +13,8 @@ NUCLEUS = "services", "aws.greengrass.NucleusLite", "configuration"
 USER = *NUCLEUS, "runWithDefault", "posixUser"
 SLEEP = "{run: 'exec sleep 1000'}"
 OVER = ("SUCCEEDED", "FAILED", "CANCELED", "REJECTED")
+PATIENCE = 180.0
+"""Seconds for what happens by itself, also on a machine that has much else to do."""
 
 
 class Device:
@@ -91,17 +93,17 @@ class Device:
 
     def reaches(self, deployment_id: str, *steps: str) -> dict[str, Any]:
         """Wait until the deployment is at one of ``steps``."""
-        return wait_until(lambda: self.get(deployment_id), lambda seen: seen["step"] in steps)
+        return wait_until(lambda: self.get(deployment_id), lambda seen: seen["step"] in steps, PATIENCE)
 
     def outcome(self, deployment_id: str) -> dict[str, Any]:
         """What is said about the deployment when its stream ends."""
         with self.runtime.client("gg_deployment") as client:
-            stream = client.subscribe("subscribe", {"deployment_id": deployment_id})
+            stream = client.subscribe("subscribe", {"deployment_id": deployment_id}, 60.0)
             seen = [stream.result, *stream]
         last: dict[str, Any] = seen[-1]
         return last
 
-    def outcome_after_all(self, deployment_id: str, seconds: float = 60.0) -> dict[str, Any]:
+    def outcome_after_all(self, deployment_id: str, seconds: float = PATIENCE) -> dict[str, Any]:
         """The same, where daemons go away in the meantime."""
 
         def look() -> dict[str, Any]:

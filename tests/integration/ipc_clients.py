@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
-import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from queue import Queue
 from typing import Any, Protocol
 
@@ -12,7 +13,12 @@ import awsiot.greengrasscoreipc
 from awsiot.greengrasscoreipc.clientv2 import GreengrassCoreIPCClientV2
 from awsiot.greengrasscoreipc.model import JsonMessage, PublishMessage, SubscriptionResponseMessage
 
+from ggl.bus import connect
 from ggl.paths import Root
+from tests.integration.conftest import wait_until
+
+PATIENCE = 60.0
+"""Seconds to wait for what has to come: what runs the tests may be slow."""
 
 
 class Rooted(Protocol):
@@ -29,8 +35,11 @@ class Components:
         self._clients: list[GreengrassCoreIPCClientV2] = []
 
     def connect(self, token: str) -> GreengrassCoreIPCClientV2:
-        ipc = awsiot.greengrasscoreipc.connect(ipc_socket=str(self._runtime.root.ipc_socket), authtoken=token)
-        client = GreengrassCoreIPCClientV2(client=ipc)
+        ipc = awsiot.greengrasscoreipc.connect(
+            ipc_socket=str(self._runtime.root.ipc_socket), authtoken=token, timeout=PATIENCE
+        )
+        # One thread for the callbacks: several, as the SDK has them by default, may overtake each other.
+        client = GreengrassCoreIPCClientV2(client=ipc, executor=ThreadPoolExecutor(max_workers=1))
         self._clients.append(client)
         return client
 
@@ -38,8 +47,17 @@ class Components:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for client in self._clients:
-            client.close()
+        wait([client.close() for client in self._clients], PATIENCE)
+
+
+def wait_until_left(runtime: Rooted) -> None:
+    """Wait until the runtime has taken notice that all clients of this process are gone."""
+
+    def ours() -> list[Any]:
+        with connect("gg_ipc", runtime.root, PATIENCE) as bus:
+            return [each for each in bus.call("connections") if each["pid"] == os.getpid()]
+
+    wait_until(ours, lambda left: not left, PATIENCE)
 
 
 class Events:
@@ -58,7 +76,7 @@ class Events:
         }
 
     def next(self) -> Any:
-        return self.queue.get(timeout=10)
+        return self.queue.get(timeout=PATIENCE)
 
 
 def json_of(event: SubscriptionResponseMessage) -> Any:
@@ -71,7 +89,4 @@ def publish(client: GreengrassCoreIPCClientV2, topic: str, message: Any) -> None
 
 
 def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(condition, seconds=PATIENCE)

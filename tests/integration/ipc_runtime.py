@@ -1,7 +1,8 @@
 """Real daemons on a private root, without the supervisor: what the IPC tests run against.
 
 The listening sockets belong to this process and are passed on by the LISTEN_FDS protocol, as a host does it. So a
-daemon can be killed and started again under the eyes of its clients.
+daemon can be killed and started again under the eyes of its clients. Nobody would start one that has left because it
+was idle: a connection to each keeps it from leaving.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from ggl.catalog import find
 from ggl.daemon import bind, socket_mode, socket_paths
 from ggl.paths import Root, find_root
 
+PATIENCE = 60.0
+"""Seconds for each call: what runs the tests may be slow."""
+
 
 class Runtime:
     """``start`` and ``kill`` single daemons; use as a context manager."""
@@ -28,6 +32,7 @@ class Runtime:
         self.root: Root = find_root(str(directory))
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._sockets: dict[str, dict[str, socket.socket]] = {}
+        self._kept: dict[str, Client] = {}
         for name in daemons:
             self._sockets[name] = {
                 key: bind(path, socket_mode(find(name), key))
@@ -39,6 +44,8 @@ class Runtime:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for client in self._kept.values():
+            client.close()
         for process in self.processes.values():
             process.kill()
             process.wait()
@@ -68,13 +75,16 @@ class Runtime:
         )
         for fd in fds:
             os.close(fd)
+        if name in self._kept:
+            self._kept[name].close()
+        self._kept[name] = self.bus(find(name).interfaces[0])
 
     def kill(self, name: str) -> None:
         self.processes[name].send_signal(signal.SIGKILL)
         self.processes[name].wait()
 
     def bus(self, interface: str) -> Client:
-        return connect(interface, self.root)
+        return connect(interface, self.root, PATIENCE)
 
     def call(self, interface: str, method: str, **params: Any) -> Any:
         with self.bus(interface) as client:

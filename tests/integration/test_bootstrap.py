@@ -150,7 +150,7 @@ def test_on_the_way_back_a_bootstrap_runs_where_the_recipe_says_so(device: Devic
     more = ", BootstrapOnRollback: true" if again else ""
     with_bootstrap(device, "App", "echo one >> ran", more=more)
     device.succeed({"App": "1.0.0"})
-    device.recipe("App", "{bootstrap: {Script: 'echo two >> ran'}, run: 'exit 1'}", "2.0.0")
+    device.recipe("App", "{bootstrap: {Script: 'echo two >> ran'}, startup: 'exit 1'}", "2.0.0")
     outcome = device.deploy({"App": "2.0.0"}, failure_handling_policy="ROLLBACK")
     assert outcome["detailed_status"] == "FAILED_ROLLBACK_COMPLETE"
     assert device.work("App", "ran").split() == ["one", "two", *(["one"] if again else [])]
@@ -173,7 +173,7 @@ def test_on_the_way_back_another_section_of_the_same_version_counts_as_well(devi
 def test_a_bootstrap_that_fails_on_the_way_back_is_a_rollback_that_failed(device: Device) -> None:
     with_bootstrap(device, "App", "test ! -e worse", more=", BootstrapOnRollback: true")
     device.succeed({"App": "1.0.0"})
-    device.recipe("App", "{run: 'touch worse; exit 1'}", "2.0.0")
+    device.recipe("App", "{startup: 'touch worse; exit 1'}", "2.0.0")
     outcome = device.deploy({"App": "2.0.0"}, failure_handling_policy="ROLLBACK")
     assert outcome["detailed_status"] == "FAILED_UNABLE_TO_ROLLBACK"
     assert "and the way back failed: the bootstrap step of App 1.0.0 failed" in outcome["cause"]

@@ -37,6 +37,20 @@ def cgroups_of(pid: int) -> set[Path]:
     return found
 
 
+def is_frozen(pid: int) -> bool:
+    """The process, and whatever is in its cgroup, stands still: the kernel says so, of a cgroup or of the process."""
+    if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T":
+        return True
+    for directory in cgroups_of(pid):
+        for path in (directory, Path("/sys/fs/cgroup", *directory.parts[5:])):  # version 2 may have the whole place
+            state, events = path / "freezer.state", path / "cgroup.events"
+            if state.exists() and state.read_text().strip() == "FROZEN":
+                return True
+            if events.exists() and "frozen 1" in events.read_text():
+                return True
+    return False
+
+
 @contextmanager
 def set_limits(**limits: Any) -> Iterator[tuple[Runtime, Unit]]:
     with running() as runtime:
@@ -101,7 +115,8 @@ def test_a_paused_component_stands_still_until_it_is_resumed(runtime: Runtime) -
     wait_until(lambda: count(runtime))
     for _ in range(2):  # the second time has no effect
         runtime.call("gg_host", "pause", {"names": ["ggl.org.A"]})
-    time.sleep(0.1)
+    pid = runtime.unit("ggl.org.A")["main_pid"]
+    wait_until(lambda: is_frozen(pid))  # the kernel freezes when it comes to it
     before = count(runtime)
     time.sleep(0.3)
     assert count(runtime) == before

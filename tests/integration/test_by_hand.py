@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.integration.conftest import Runtime
+from tests.integration.conftest import Runtime, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,6 +19,8 @@ def test_the_recipe_for_being_a_component_by_hand(runtime: Runtime) -> None:
     script = "\n".join(lines).replace("try/bin/python", sys.executable)
     path = ["services", "com.example.Hello", "configuration"]
     runtime.call("gg_config", "write", {"key_path": path, "value": {"greeting": "Hello"}})
+    # Made by a daemon that starts with the runtime; people are slower.
+    wait_until((runtime.root.state / "cli_ipc_info" / f"user-{os.getuid()}").exists)
     search = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],

@@ -268,12 +268,12 @@ def test_a_broken_component_is_installed_anew_by_any_deployment_and_a_stopped_on
     other.recipe()
     other.first()
     row.device.runtime.call("gg_host", "stop", {"names": [f"ggl.{other.name}"]})
-    row.recipe(run="echo run >> log; test -e good && exec sleep 1000", bootstrap=None)
+    row.recipe(startup="echo startup >> log; test -e good", bootstrap=None)
     outcome = row.device.deploy({row.name: "1.0.0"})
     assert outcome["broken"] == [row.name]
     wait_until(row.lines, lambda lines: lines.count("shutdown") == 3)  # that of the last try comes after the word
     (row.device.runtime.root.work / row.name / "good").touch()
     (row.device.runtime.root.work / row.name / "log").write_text("")
     assert row.device.succeed()["changed"] == [row.name]
-    assert row.lines() == ["install", "run"]
+    assert row.lines() == ["install", "startup"]
     assert row.device.state(other.name) == "FINISHED"

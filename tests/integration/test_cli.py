@@ -107,14 +107,25 @@ def ggl(shared: Runtime, deployed: Result) -> Ggl:
 # -- every command -------------------------------------------------------------------------------------------------
 
 
-def test_deploy_local_tells_its_progress_line_by_line(deployed: Result) -> None:
-    first, *between, last = deployed.out.splitlines()
-    assert re.fullmatch(r"deployment [0-9a-f-]{36} (QUEUED|IN_PROGRESS)", first)
+def test_deploy_local_tells_its_progress_line_by_line(ggl: Ggl, tmp_path: Path, deployed: Result) -> None:
+    assert deployed.err == ""
+    before, one, two = "com.example.Before", "com.example.One", "com.example.Two"
+    gated = f"{{startup: 'until test -e {tmp_path}/gate; do sleep 0.05; done'}}"
+    # Behind a deployment that goes on until the command looks on: what was done before that it could not tell.
+    ggl("deploy", "local", component(tmp_path, before, gated), "--no-wait")
+    with ggl.begin("deploy", "local", component(tmp_path, one), component(tmp_path, two)) as command:
+        assert command.stdout
+        first = command.stdout.readline()
+        (tmp_path / "gate").touch()
+        out, error = command.communicate()
+    *between, last = out.splitlines()
+    assert re.fullmatch(r"deployment [0-9a-f-]{36} QUEUED\n", first)
     assert re.fullmatch(r"deployment [0-9a-f-]{36} SUCCEEDED in [0-9.]+s", last)
     assert "choosing versions" in between
-    assert {f"{HELLO} 1.0.0 RUNNING", f"{UPPER} 1.0.0 RUNNING"} <= set(between)
+    assert {f"{one} 1.0.0 RUNNING", f"{two} 1.0.0 RUNNING"} <= set(between)
     assert len(between) == len(set(between))
-    assert deployed.err == ""
+    assert error == ""
+    ggl("component", "remove", before, one, two)
 
 
 def test_status(ggl: Ggl) -> None:
@@ -317,14 +328,15 @@ def test_7_the_daemon_that_was_asked_goes_away(ggl: Ggl, shared: Runtime) -> Non
 
 def test_8_a_broken_component(ggl: Ggl, tmp_path: Path) -> None:
     name = "com.example.Broken"
-    folder = component(tmp_path, name, "{run: 'echo out of order >&2; exit 3'}")
+    # Its run script would count as up, if it were slow to fail.
+    folder = component(tmp_path, name, "{startup: 'echo out of order >&2; exit 3'}")
     failed = ggl("deploy", "local", folder, code=8)
     assert re.search(r"^  \S+Z WARN  out of order$", failed.err, re.MULTILINE)
     last = failed.err.splitlines()[-1]
-    assert f"failed: {name} is broken: RUN_ERROR the run script exited with code 3" in last
+    assert f"failed: {name} is broken: STARTUP_ERROR the startup script exited with code 3" in last
     assert f"see 'ggl logs {name}'" in last
     assert ggl("status", "--json", code=8).json["healthy"] is False
-    assert ggl("component", "show", name, "--json", code=8).json["status_code"] == "RUN_ERROR"
+    assert ggl("component", "show", name, "--json", code=8).json["status_code"] == "STARTUP_ERROR"
     assert ggl("deploy", "wait", "last", "--json", code=8).error["code"] == "DEPLOYMENT_FAILED"
     again = ggl("component", "remove", name, "--json").json
     assert (again["status"], again["removed"]) == ("SUCCEEDED", [name])

@@ -10,7 +10,7 @@ import pytest
 
 from tests.cloud.aws import Cloud
 from tests.integration.conftest import wait_until
-from tests.integration.device import Device
+from tests.integration.device import PATIENCE, Device
 
 pytestmark = pytest.mark.process_host
 
@@ -84,11 +84,18 @@ def publish_talker(aws: Cloud, version: str = "1.0.0", lifecycle: Any = None) ->
 def heard(aws: Cloud, **wanted: str) -> dict[str, Any]:
     """The next reading, from now on, that says so."""
     seen = len(aws.mqtt.messages(TOPIC))
-    readings = aws.mqtt.wait_for_count(TOPIC, seen + 1)
-    while not wanted.items() <= readings[-1].json().items():
-        readings = aws.mqtt.wait_for_count(TOPIC, len(readings) + 1)
-    found: dict[str, Any] = readings[-1].json()
-    return found
+
+    def since() -> list[dict[str, Any]]:
+        readings = [message.json() for message in aws.mqtt.messages(TOPIC)[seen:]]
+        return [each for each in readings if wanted.items() <= each.items()]
+
+    return wait_until(since, seconds=PATIENCE)[0]
+
+
+def uninstalled(aws: Cloud) -> set[str]:
+    """The components that the device has told to be gone."""
+    told = [component for update in aws.fleet.updates() for component in update["components"]]
+    return {component["componentName"] for component in told if component["status"] == "UNINSTALLED"}
 
 
 def details(execution: dict[str, Any]) -> tuple[str, list[str], list[str]]:
@@ -108,19 +115,19 @@ def test_the_life_of_two_components(aws: Cloud, cloud_device: Device) -> None:
 
     # They come, the one that is depended on first, and do what they are for.
     job = aws.jobs.deploy({TALKER: "1.0.0"})
-    assert aws.jobs.wait(job)["status"] == "SUCCEEDED"
+    assert aws.jobs.wait(job, seconds=PATIENCE)["status"] == "SUCCEEDED"
     assert aws.jobs.history(job) == [
         ("IN_PROGRESS", {}),
         ("SUCCEEDED", {"detailed-deployment-status": "SUCCESSFUL"}),
     ]
     assert heard(aws)["version"] == "1.0.0"
-    wait_until(lambda: cloud_device.work(READER, "settings"), lambda text: text == "first")
+    wait_until(lambda: cloud_device.work(READER, "settings"), lambda text: text == "first", PATIENCE)
     aws.s3.put("settings", "current", b"second")
-    wait_until(lambda: cloud_device.work(READER, "settings"), lambda text: text == "second")
+    wait_until(lambda: cloud_device.work(READER, "settings"), lambda text: text == "second", PATIENCE)
     assert aws.credentials.count == 1, "one set of credentials is enough for the deployment and the component"
     aws.mqtt.publish("site/Thing1/orders", "shine")
-    aws.mqtt.wait_for("site/Thing1/done", lambda message: message.payload == b"shine")
-    told = aws.fleet.wait("THING_GROUP_DEPLOYMENT")
+    aws.mqtt.wait_for("site/Thing1/done", lambda message: message.payload == b"shine", PATIENCE)
+    told = aws.fleet.wait("THING_GROUP_DEPLOYMENT", seconds=PATIENCE)
     arn = aws.jobs.execution(job)["jobDocument"]["configurationArn"]
     components = {each["componentName"]: each for each in told["components"]}
     assert {name: (each["version"], each["isRoot"]) for name, each in components.items() if name != TES} == {
@@ -135,13 +142,13 @@ def test_the_life_of_two_components(aws: Cloud, cloud_device: Device) -> None:
     publish_talker(aws, "1.1.0")
     reader = cloud_device.pid(READER)
     entry = {"version": "1.1.0", "configurationUpdate": {"merge": {"mode": "loud"}}}
-    assert aws.jobs.wait(aws.jobs.deploy({TALKER: entry}))["status"] == "SUCCEEDED"
+    assert aws.jobs.wait(aws.jobs.deploy({TALKER: entry}), seconds=PATIENCE)["status"] == "SUCCEEDED"
     heard(aws, version="1.1.0", mode="loud")
     assert cloud_device.pid(READER) == reader
 
     # An update that does not run is taken back.
-    publish_talker(aws, "1.2.0", {"run": "exit 3"})
-    execution = aws.jobs.wait(aws.jobs.deploy({TALKER: "1.2.0"}))
+    publish_talker(aws, "1.2.0", {"startup": "exit 3"})
+    execution = aws.jobs.wait(aws.jobs.deploy({TALKER: "1.2.0"}), seconds=PATIENCE)
     assert execution["status"] == "FAILED"
     status, stack, types = details(execution)
     assert status == "FAILED_ROLLBACK_COMPLETE"
@@ -149,15 +156,16 @@ def test_the_life_of_two_components(aws: Cloud, cloud_device: Device) -> None:
     assert types == ["USER_COMPONENT_ERROR"]
     assert TALKER in execution["statusDetails"]["deployment-failure-cause"]
     heard(aws, version="1.1.0", mode="loud")
-    failed = aws.fleet.wait(accept=lambda update: update.get("deploymentInformation", {}).get("status") == "FAILED")
+    failed = aws.fleet.wait(
+        accept=lambda update: update.get("deploymentInformation", {}).get("status") == "FAILED", seconds=PATIENCE
+    )
     assert failed["deploymentInformation"]["statusDetails"]["detailedStatus"] == "FAILED_ROLLBACK_COMPLETE"
     assert cloud_device.pid(READER) == reader
 
     # Nothing is left of them in the end.
-    assert aws.jobs.wait(aws.jobs.deploy({}))["status"] == "SUCCEEDED"
+    assert aws.jobs.wait(aws.jobs.deploy({}), seconds=PATIENCE)["status"] == "SUCCEEDED"
     assert set(cloud_device.health()) & {READER, TALKER} == set()
-    gone = aws.fleet.wait(accept=lambda update: any(c["status"] == "UNINSTALLED" for c in update["components"]))
-    assert {c["componentName"] for c in gone["components"] if c["status"] == "UNINSTALLED"} >= {READER, TALKER}
+    wait_until(lambda: uninstalled(aws), lambda gone: gone >= {READER, TALKER}, PATIENCE)
     numbers = [update["sequenceNumber"] for update in aws.fleet.updates()]
     assert numbers == sorted(set(numbers))
 
@@ -173,14 +181,14 @@ def test_a_job_that_cannot_be_done_changes_nothing(
     aws: Cloud, cloud_device: Device, trouble: str, codes: list[str]
 ) -> None:
     aws.components.put("com.example.A", artifacts={"a.txt": b"first"}, store="s3")
-    assert aws.jobs.wait(aws.jobs.deploy({"com.example.A": "1.0.0"}))["status"] == "SUCCEEDED"
+    assert aws.jobs.wait(aws.jobs.deploy({"com.example.A": "1.0.0"}), seconds=PATIENCE)["status"] == "SUCCEEDED"
     pid, generation = cloud_device.pid("com.example.A"), cloud_device.generation()
     if trouble == "wrong digest":
         component = aws.components.put("com.example.A", "1.0.1", artifacts={"a.txt": b"second"}, store="s3")
         uri = component.recipe["Manifests"][0]["Artifacts"][0]["URI"]
         bucket, _, key = uri.removeprefix("s3://").partition("/")
         aws.s3.client.put_object(Bucket=bucket, Key=key, Body=b"SECOND")
-    execution = aws.jobs.wait(aws.jobs.deploy({"com.example.A": "1.0.1"}))
+    execution = aws.jobs.wait(aws.jobs.deploy({"com.example.A": "1.0.1"}), seconds=PATIENCE)
     assert execution["status"] == "FAILED"
     status, stack, _ = details(execution)
     assert status == "FAILED_NO_STATE_CHANGE"
@@ -190,18 +198,18 @@ def test_a_job_that_cannot_be_done_changes_nothing(
 
 
 def test_a_job_is_canceled_while_it_downloads(aws: Cloud, cloud_device: Device) -> None:
-    aws.components.put("com.example.Slow", artifacts={"a.bin": bytes(1_000_000)}, store="s3")
+    aws.components.put("com.example.Slow", artifacts={"a.bin": bytes(4_000_000)}, store="s3")
     aws.components.put("com.example.Next")
     aws.network.limit(20_000, "services")
     slow = aws.jobs.deploy({"com.example.Slow": "1.0.0"}, group="slow")
     deployment = aws.jobs.execution(slow)["jobDocument"]["deploymentId"]
-    aws.jobs.wait(slow, "IN_PROGRESS")
+    aws.jobs.wait(slow, "IN_PROGRESS", seconds=PATIENCE)
     cloud_device.reaches(deployment, "download")
     aws.jobs.cancel(slow)
     assert cloud_device.outcome_after_all(deployment)["status"] == "CANCELED"
     aws.network.limit(0, "services")
     after = aws.jobs.deploy({"com.example.Next": "1.0.0"}, group="other")
-    assert aws.jobs.wait(after)["status"] == "SUCCEEDED"
+    assert aws.jobs.wait(after, seconds=PATIENCE)["status"] == "SUCCEEDED"
     assert aws.jobs.execution(slow)["status"] == "CANCELED"
     assert set(cloud_device.health()) & {"com.example.Slow", "com.example.Next"} == {"com.example.Next"}
     assert [update["status"] for update in aws.jobs.updates(slow)] == ["IN_PROGRESS"]
@@ -210,13 +218,14 @@ def test_a_job_is_canceled_while_it_downloads(aws: Cloud, cloud_device: Device) 
 def test_a_deployment_to_this_thing_alone(aws: Cloud, cloud_device: Device) -> None:
     aws.components.put("com.example.Group")
     aws.components.put("com.example.Alone")
-    assert aws.jobs.wait(aws.jobs.deploy({"com.example.Group": "1.0.0"}))["status"] == "SUCCEEDED"
+    assert aws.jobs.wait(aws.jobs.deploy({"com.example.Group": "1.0.0"}), seconds=PATIENCE)["status"] == "SUCCEEDED"
     arn = aws.shadow.deploy({"com.example.Alone": "1.0.0"})
-    reported = aws.shadow.wait(lambda seen: seen.get("status") in ("SUCCEEDED", "FAILED"))
+    reported = aws.shadow.wait(lambda seen: seen.get("status") in ("SUCCEEDED", "FAILED"), seconds=PATIENCE)
     assert reported["status"] == "SUCCEEDED"
     assert reported["fleetConfigurationArnForStatus"] == arn
     assert reported["statusDetails"]["detailedStatus"] == "SUCCESSFUL"
     assert set(cloud_device.health()) >= {"com.example.Group", "com.example.Alone"}
-    assert aws.fleet.wait("THING_DEPLOYMENT")["deploymentInformation"]["fleetConfigurationArnForStatus"] == arn
+    told = aws.fleet.wait("THING_DEPLOYMENT", seconds=PATIENCE)
+    assert told["deploymentInformation"]["fleetConfigurationArnForStatus"] == arn
     said = [update["state"]["reported"]["status"] for update in aws.shadow.updates()]
     assert said == ["IN_PROGRESS", "SUCCEEDED"]

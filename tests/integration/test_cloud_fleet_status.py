@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from tests.integration.device import NUCLEUS, SLEEP, Device
 pytestmark = pytest.mark.process_host
 
 OWN = ("services", "FleetStatusService")
+RETURN = 300.0
+"""Seconds for a connection to be there again: each try that fails makes the pause before the next one longer."""
 
 
 def states(update: dict[str, Any]) -> dict[str, str]:
@@ -36,16 +39,29 @@ def write(runtime: Runtime, value: Any, *path: str) -> None:
     runtime.call("gg_config", "write", {"key_path": list(path), "value": value})
 
 
+def noted(runtime: Runtime) -> dict[str, Any]:
+    """What the device knows to have been told."""
+    found: dict[str, Any] = runtime.call("gg_config", "get", {"table": "fleet-status", "key": "told"})
+    return found
+
+
 def launched(aws: Cloud, runtime: Runtime) -> dict[str, Any]:
     """The first update, when the device knows that it has arrived."""
     update = aws.fleet.wait("NUCLEUS_LAUNCH")
     wait_until(lambda: "lastPeriodicUpdateTime" in read(runtime, *OWN))
+    wait_until_gone(runtime, "fleetstatusd")  # until then, a deployment that ends would count as one before the launch
     return update
+
+
+def wait_until_gone(runtime: Runtime, *daemons: str) -> None:
+    """One after the other: each has nothing to do any more."""
+    for daemon in daemons:
+        wait_until(lambda daemon=daemon: runtime.pid_of(daemon), lambda pid: pid == 0, 120)  # type: ignore[misc]
 
 
 def start_daemon(runtime: Runtime) -> None:
     """As the host does it every now and then."""
-    wait_until(lambda: runtime.pid_of("fleetstatusd"), lambda pid: pid == 0)
+    wait_until_gone(runtime, "fleetstatusd")
     runtime.call("gg_host", "start", {"names": ["ggl.core.fleetstatusd"]})
 
 
@@ -84,10 +100,12 @@ def test_a_component_that_breaks_is_told_at_once_and_nobody_stays_to_watch(aws: 
     launched(aws, cloud_device.runtime)
     cloud_device.recipe("App", "{run: 'while ! test -e fail; do sleep 0.05; done; exit 3'}")
     cloud_device.succeed({"App": "1.0.0"})
-    aws.fleet.wait("LOCAL_DEPLOYMENT")
+    told = aws.fleet.wait("LOCAL_DEPLOYMENT")["deploymentInformation"]["deploymentId"]
+    wait_until(lambda: noted(cloud_device.runtime)["deployment_id"], lambda known: known == told)
     for daemon in ("fleetstatusd", "healthd"):
-        if pid := cloud_device.runtime.pid_of(daemon):
-            cloud_device.runtime.kill(pid)
+        with suppress(ProcessLookupError):  # it may be leaving
+            if pid := cloud_device.runtime.pid_of(daemon):
+                cloud_device.runtime.kill(pid)
     (cloud_device.runtime.root.work / "App/fail").touch()
     update = aws.fleet.wait("COMPONENT_STATUS_CHANGE", lambda seen: states(seen) == {"App": "BROKEN"})
     assert update["overallDeviceStatus"] == "UNHEALTHY"
@@ -100,17 +118,19 @@ def test_a_component_that_breaks_is_told_at_once_and_nobody_stays_to_watch(aws: 
     cloud_device.runtime.call("gg_host", "restart", {"names": ["ggl.App"]})
     update = aws.fleet.wait("COMPONENT_STATUS_CHANGE", lambda seen: states(seen) == {"App": "RUNNING"})
     assert update["overallDeviceStatus"] == "HEALTHY"
-    wait_until(lambda: cloud_device.runtime.pid_of("fleetstatusd"), lambda pid: pid == 0)
+    wait_until_gone(cloud_device.runtime, "fleetstatusd")
 
 
 def test_a_new_connection_is_told_with_what_changed_offline(aws: Cloud, cloud_device: Device) -> None:
     launched(aws, cloud_device.runtime)
     aws.network.cut("mqtt")
-    wait_until(lambda: cloud_device.runtime.call("aws_iot_mqtt", "status")["connected"], lambda up: not up)
+    wait_until(lambda: cloud_device.runtime.call("aws_iot_mqtt", "status")["connected"], lambda up: not up, RETURN)
     cloud_device.recipe("App", SLEEP)
     cloud_device.succeed({"App": "1.0.0"})
+    # Who tells of it, and who is told, have found that there is no connection.
+    wait_until_gone(cloud_device.runtime, "deploymentd", "fleetstatusd")
     aws.network.restore()
-    update = aws.fleet.wait("RECONNECT", seconds=120)
+    update = aws.fleet.wait("RECONNECT", seconds=RETURN)
     assert states(update) == {"App": "RUNNING"}
     assert "LOCAL_DEPLOYMENT" not in triggers(aws)
 
@@ -143,11 +163,11 @@ def test_a_deployment_from_the_cloud_that_ended_offline_is_told_afterwards(aws: 
     identifier = runtime.call("gg_deployment", "create_deployment", params)["deployment_id"]
     cloud_device.reaches(identifier, "wait")
     aws.network.cut("mqtt")
-    wait_until(lambda: runtime.call("aws_iot_mqtt", "status")["connected"], lambda up: not up)
+    wait_until(lambda: runtime.call("aws_iot_mqtt", "status")["connected"], lambda up: not up, RETURN)
     go.touch()
     assert cloud_device.outcome(identifier)["status"] == "SUCCEEDED"
     aws.network.restore()
-    update = aws.fleet.wait("THING_GROUP_DEPLOYMENT", seconds=120)
+    update = aws.fleet.wait("THING_GROUP_DEPLOYMENT", seconds=RETURN)
     assert {each["componentName"]: (each["fleetConfigArns"], each["isRoot"]) for each in update["components"]} == {
         "App": ([ARN], True),
         "Library": ([ARN], True),
@@ -162,11 +182,12 @@ def test_another_run_of_the_runtime_is_a_launch_but_another_iotcored_is_not(aws:
     cloud_device.succeed({"App": "1.0.0"})
     launched(aws, runtime)
     runtime.kill(runtime.pid_of("iotcored"))
-    aws.fleet.wait("RECONNECT")
+    aws.fleet.wait("RECONNECT", seconds=RETURN)
     runtime.down()
     runtime.up()
-    wait_until(lambda: triggers(aws).count("NUCLEUS_LAUNCH"), lambda count: count == 2, 120)
-    assert states(aws.fleet.updates()[-1]) == {"App": "RUNNING"}
+    wait_until(lambda: triggers(aws).count("NUCLEUS_LAUNCH"), lambda count: count == 2, RETURN)
+    launches = [update for update in aws.fleet.updates() if update["trigger"] == "NUCLEUS_LAUNCH"]
+    assert states(launches[1]) == {"App": "RUNNING"}
     assert numbers(aws) == sorted(set(numbers(aws)))
 
 
@@ -187,7 +208,7 @@ def test_numbers_grow_though_the_daemon_is_killed_in_the_middle(aws: Cloud, clou
     runtime.kill(runtime.pid_of("fleetstatusd"))
     aws.network.restore()
     aws.network.drop_connections()
-    aws.fleet.wait("RECONNECT", seconds=120)
+    aws.fleet.wait("RECONNECT", seconds=RETURN)
     runtime.call("gg_fleet_status", "send_fleet_status_update", {"trigger": "CADENCE"})
     last = aws.fleet.wait("CADENCE", lambda seen: seen["sequenceNumber"] > before + 1)
     # What was under way when the connection went is sent once more, as it is: that is QoS 1.
@@ -200,7 +221,7 @@ def test_all_is_told_when_the_last_time_is_long_ago(aws: Cloud, cloud_runtime: R
     launched(aws, cloud_runtime)
     begun = read(cloud_runtime, *OWN, "lastPeriodicUpdateTime")
     start_daemon(cloud_runtime)
-    wait_until(lambda: cloud_runtime.pid_of("fleetstatusd"), lambda pid: pid == 0)
+    wait_until_gone(cloud_runtime, "fleetstatusd")
     assert triggers(aws) == ["NUCLEUS_LAUNCH"]
     write(cloud_runtime, 86400, *NUCLEUS, "fleetStatus", "periodicStatusPublishIntervalSeconds")
     write(cloud_runtime, begun - 2 * 86_400_000, *OWN, "lastPeriodicUpdateTime")
@@ -214,9 +235,9 @@ def test_many_components_are_told_in_chunks(aws: Cloud, cloud_device: Device) ->
     names = [f"com.example.{'LongName' * 12}{number}" for number in range(800)]
     for name in names:
         cloud_device.recipe(name, "{}")
-    outcome = cloud_device.outcome_after_all(cloud_device.submit(dict.fromkeys(names, "1.0.0")), 300)
+    outcome = cloud_device.outcome_after_all(cloud_device.submit(dict.fromkeys(names, "1.0.0")), 900)
     assert outcome["status"] == "SUCCEEDED"
-    chunk = aws.fleet.wait("LOCAL_DEPLOYMENT", lambda seen: seen["chunkInfo"]["chunkId"] == 2)
+    chunk = aws.fleet.wait("LOCAL_DEPLOYMENT", lambda seen: seen["chunkInfo"]["chunkId"] == 2, seconds=600)
     chunks = [each for each in aws.fleet.updates() if each["sequenceNumber"] == chunk["sequenceNumber"]]
     assert [each["chunkInfo"] for each in chunks] == [
         {"chunkId": 1, "totalChunks": 2},
@@ -241,9 +262,9 @@ def test_a_device_without_a_cloud_is_not_bothered(device: Device) -> None:
     device.deploy({"Bad": "1.0.0"})
     assert device.runtime.unit("ggl.core.fleetstatusd")["started"] is False
     start_daemon(device.runtime)
-    wait_until(lambda: device.runtime.pid_of("fleetstatusd"), lambda pid: pid == 0)
+    wait_until_gone(device.runtime, "fleetstatusd")
     assert who_wants_to_know(device.runtime.root) == []
     write(device.runtime, "Thing1", "system", "thingName")  # provisioning has only begun
     start_daemon(device.runtime)
-    wait_until(lambda: device.runtime.pid_of("fleetstatusd"), lambda pid: pid == 0)
+    wait_until_gone(device.runtime, "fleetstatusd")
     assert device.runtime.log("ggl.core.fleetstatusd") == ""

@@ -11,7 +11,7 @@ import pytest
 from tests.cloud.aws import Cloud
 from tests.cloud.documents import document
 from tests.integration.conftest import wait_until
-from tests.integration.device import NUCLEUS, Device
+from tests.integration.device import NUCLEUS, PATIENCE, Device
 from tests.integration.test_cli import Ggl
 
 pytestmark = pytest.mark.process_host
@@ -19,7 +19,8 @@ pytestmark = pytest.mark.process_host
 SKIP = {"action": "SKIP_NOTIFY_COMPONENTS", "timeout": 60}
 UP = {"run": "exec sleep 1000"}
 RESOLVE = "/greengrass/v2/resolveComponentCandidates"
-BREAKS = {"run": "exit 3"}
+BREAKS = {"startup": "exit 3"}
+"""No run script: how fast it fails decides nothing."""
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def device(aws: Cloud, cloud_device: Device) -> Device:
     aws.components.put("App", "1.0.0", lifecycle=UP)
     aws.components.put("App", "2.0.0", lifecycle=BREAKS)
     aws.components.put("Other", "1.0.0", lifecycle=UP)
-    wait_until(lambda: status(cloud_device)["connected"])
+    wait_until(lambda: status(cloud_device)["connected"], seconds=PATIENCE)
     return cloud_device
 
 
@@ -41,13 +42,19 @@ def statuses(aws: Cloud, job: str) -> list[str]:
     return [status for status, _details in aws.jobs.history(job)]
 
 
+def said_of_shadow(aws: Cloud) -> list[tuple[str, str]]:
+    """What the device has reported, one after the other: configuration ARN and status."""
+    reported = [update["state"]["reported"] for update in aws.shadow.updates()]
+    return [(each["fleetConfigurationArnForStatus"], each["status"]) for each in reported]
+
+
 def listed(device: Device) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = device.runtime.call("gg_jobs", "list")
     return found
 
 
 def of_job(device: Device, job: str) -> dict[str, Any]:
-    return wait_until(lambda: next((each for each in listed(device) if each["job_id"] == job), {}))
+    return wait_until(lambda: next((each for each in listed(device) if each["job_id"] == job), {}), seconds=PATIENCE)
 
 
 def running(device: Device) -> dict[str, Any]:
@@ -64,17 +71,17 @@ def gated(aws: Cloud, name: str, gate: Path) -> None:
 
 def kill(device: Device, name: str) -> None:
     """Kill a core daemon that is there."""
-    device.runtime.kill(wait_until(lambda: device.runtime.pid_of(name)))
+    device.runtime.kill(wait_until(lambda: device.runtime.pid_of(name), seconds=PATIENCE))
 
 
 def gone(device: Device) -> None:
     """jobsd has nothing to do any more."""
-    wait_until(lambda: device.runtime.pid_of("jobsd"), lambda pid: pid == 0, 60)
+    wait_until(lambda: device.runtime.pid_of("jobsd"), lambda pid: pid == 0, PATIENCE)
 
 
 def test_a_job_is_deployed(aws: Cloud, device: Device) -> None:
     job = aws.jobs.deploy({"App": "1.0.0"}, componentUpdatePolicy=SKIP)
-    execution = aws.jobs.wait(job, seconds=120)
+    execution = aws.jobs.wait(job, seconds=PATIENCE)
     assert execution["status"] == "SUCCEEDED", execution
     assert execution["statusDetails"] == {"detailed-deployment-status": "SUCCESSFUL"}
     assert statuses(aws, job) == ["IN_PROGRESS", "SUCCEEDED"]
@@ -82,7 +89,7 @@ def test_a_job_is_deployed(aws: Cloud, device: Device) -> None:
 
 def test_when_all_is_done_it_leaves_and_knows_what_there_was(aws: Cloud, device: Device) -> None:
     job = aws.jobs.deploy({"App": "1.0.0"}, group="heaters", deploymentName="weekly", componentUpdatePolicy=SKIP)
-    aws.jobs.wait(job, seconds=120)
+    aws.jobs.wait(job, seconds=PATIENCE)
     gone(device)
     (known,) = listed(device)
     assert known["job_id"] == job
@@ -93,8 +100,8 @@ def test_when_all_is_done_it_leaves_and_knows_what_there_was(aws: Cloud, device:
 
 def test_the_command_line_shows_it(aws: Cloud, device: Device) -> None:
     job = aws.jobs.deploy({"App": "1.0.0"}, componentUpdatePolicy=SKIP)
-    aws.jobs.wait(job, "SUCCEEDED", seconds=120)
-    wait_until(lambda: of_job(device, job)["reported"], lambda reported: reported == "SUCCEEDED")
+    aws.jobs.wait(job, "SUCCEEDED", seconds=PATIENCE)
+    wait_until(lambda: of_job(device, job)["reported"], lambda reported: reported == "SUCCEEDED", PATIENCE)
     ggl = Ggl(device.runtime.root.state)
     (shown,) = ggl("deploy", "list", "--json").json
     assert (shown["type"], shown["cloud"]["job_id"], shown["cloud"]["reported"]) == ("IOT_JOBS", job, "SUCCEEDED")
@@ -102,9 +109,9 @@ def test_the_command_line_shows_it(aws: Cloud, device: Device) -> None:
 
 
 def test_a_failure_is_reported_with_its_reasons_after_the_way_back(aws: Cloud, device: Device) -> None:
-    aws.jobs.wait(aws.jobs.deploy({"App": "1.0.0"}, componentUpdatePolicy=SKIP), "SUCCEEDED", seconds=120)
+    aws.jobs.wait(aws.jobs.deploy({"App": "1.0.0"}, componentUpdatePolicy=SKIP), "SUCCEEDED", seconds=PATIENCE)
     job = aws.jobs.deploy({"App": "2.0.0"}, componentUpdatePolicy=SKIP)
-    execution = aws.jobs.wait(job, seconds=120)
+    execution = aws.jobs.wait(job, seconds=PATIENCE)
     assert execution["status"] == "FAILED"
     details = execution["statusDetails"]
     assert details["detailed-deployment-status"] == "FAILED_ROLLBACK_COMPLETE"
@@ -119,7 +126,7 @@ def test_a_failure_is_reported_with_its_reasons_after_the_way_back(aws: Cloud, d
 def test_jobs_are_done_one_after_another(aws: Cloud, device: Device) -> None:
     jobs = [aws.jobs.deploy({"App": "1.0.0"}, group=group, componentUpdatePolicy=SKIP) for group in ("a", "b", "c")]
     for job in jobs:
-        aws.jobs.wait(job, "SUCCEEDED", seconds=120)
+        aws.jobs.wait(job, "SUCCEEDED", seconds=PATIENCE)
     said = [(job, content["status"]) for kind, job, content in aws.jobs.requests if kind == "update"]
     assert said == [(job, status) for job in jobs for status in ("IN_PROGRESS", "SUCCEEDED")]
 
@@ -128,7 +135,7 @@ def test_a_notification_that_comes_again_changes_nothing(aws: Cloud, device: Dev
     job = aws.jobs.deploy({"App": "1.0.0"}, componentUpdatePolicy=SKIP)
     for _ in range(5):
         aws.jobs.tell_again()
-    aws.jobs.wait(job, "SUCCEEDED", seconds=120)
+    aws.jobs.wait(job, "SUCCEEDED", seconds=PATIENCE)
     for _ in range(5):
         aws.jobs.tell_again()
     gone(device)
@@ -142,16 +149,19 @@ def test_a_notification_that_comes_again_changes_nothing(aws: Cloud, device: Dev
 def test_canceled_while_it_waits_behind_another(aws: Cloud, device: Device, tmp_path: Path) -> None:
     gated(aws, "Slow", tmp_path / "gate")
     first = aws.shadow.deploy({"Slow": "1.0.0"}, componentUpdatePolicy=SKIP)
-    wait_until(lambda: running(device), lambda seen: seen.get("step") in ("start", "wait"), 60)
+    wait_until(lambda: running(device), lambda seen: seen.get("step") in ("start", "wait"), PATIENCE)
     job = aws.jobs.deploy({"App": "1.0.0"}, componentUpdatePolicy=SKIP)
     wait_until(
-        lambda: [each for each in listed(device) if each["stage"] == "TAKEN" and each["job_id"] == job], bool, 60
+        lambda: [each for each in listed(device) if each["stage"] == "TAKEN" and each["job_id"] == job], bool, PATIENCE
     )
     aws.jobs.cancel(job)
-    deployment = wait_until(lambda: of_job(device, job), lambda seen: seen["stage"] == "OVER", 60)
+    deployment = wait_until(lambda: of_job(device, job), lambda seen: seen["stage"] == "OVER", PATIENCE)
     assert device.get(deployment["deployment_id"])["status"] == "CANCELED"
     (tmp_path / "gate").touch()
-    aws.shadow.wait(lambda seen: seen.get("fleetConfigurationArnForStatus") == first and seen["status"] == "SUCCEEDED")
+    aws.shadow.wait(
+        lambda seen: seen.get("fleetConfigurationArnForStatus") == first and seen["status"] == "SUCCEEDED",
+        seconds=PATIENCE,
+    )
     assert aws.jobs.updates(job) == []
     assert "App" not in device.health()
 
@@ -159,22 +169,22 @@ def test_canceled_while_it_waits_behind_another(aws: Cloud, device: Device, tmp_
 def test_canceled_while_it_prepares(aws: Cloud, device: Device) -> None:
     aws.faults.http(RESOLVE, times=None, status=503)
     job = aws.jobs.deploy({"App": "1.0.0"}, componentUpdatePolicy=SKIP)
-    aws.jobs.wait(job, "IN_PROGRESS")
+    aws.jobs.wait(job, "IN_PROGRESS", seconds=PATIENCE)
     aws.jobs.cancel(job)
-    known = wait_until(lambda: of_job(device, job), lambda seen: seen["stage"] == "OVER", 60)
+    known = wait_until(lambda: of_job(device, job), lambda seen: seen["stage"] == "OVER", PATIENCE)
     assert (known["status"], known["withdrawn"]) == ("CANCELED", True)
     assert statuses(aws, job) == ["IN_PROGRESS", "CANCELED"]
     aws.faults.clear()
     other = aws.jobs.deploy({"Other": "1.0.0"}, componentUpdatePolicy=SKIP)
-    aws.jobs.wait(other, "SUCCEEDED", seconds=120)
+    aws.jobs.wait(other, "SUCCEEDED", seconds=PATIENCE)
 
 
 def test_canceled_on_the_device(aws: Cloud, device: Device) -> None:
     aws.faults.http(RESOLVE, times=None, status=503)
     job = aws.jobs.deploy({"App": "1.0.0"}, componentUpdatePolicy=SKIP)
-    aws.jobs.wait(job, "IN_PROGRESS")
+    aws.jobs.wait(job, "IN_PROGRESS", seconds=PATIENCE)
     device.cancel(of_job(device, job)["deployment_id"])
-    assert aws.jobs.wait(job)["status"] == "REJECTED"
+    assert aws.jobs.wait(job, seconds=PATIENCE)["status"] == "REJECTED"
 
 
 # -- what goes wrong on the way ----------------------------------------------------------------------------------------
@@ -189,9 +199,9 @@ def test_whatever_is_killed_the_job_is_done_once(
     if stage == "preparing":
         aws.faults.http(RESOLVE, times=None, status=503)
     job = aws.jobs.deploy({"Slow": "1.0.0"}, componentUpdatePolicy=SKIP)
-    aws.jobs.wait(job, "IN_PROGRESS")
+    aws.jobs.wait(job, "IN_PROGRESS", seconds=PATIENCE)
     if stage == "activating":
-        wait_until(lambda: running(device), lambda seen: seen.get("step") in ("start", "wait"), 60)
+        wait_until(lambda: running(device), lambda seen: seen.get("step") in ("start", "wait"), PATIENCE)
     if killed == "broker":
         aws.network.kill_broker()
         aws.network.start_broker()
@@ -204,7 +214,7 @@ def test_whatever_is_killed_the_job_is_done_once(
         kill(device, killed)
     aws.faults.clear()
     (tmp_path / "gate").touch()
-    execution = aws.jobs.wait(job, seconds=180)
+    execution = aws.jobs.wait(job, seconds=PATIENCE)
     assert execution["status"] == "SUCCEEDED", execution
     assert set(statuses(aws, job)[:-1]) == {"IN_PROGRESS"}
     assert device.work("Slow", "installs") == "x"
@@ -214,15 +224,16 @@ def test_whatever_is_killed_the_job_is_done_once(
 def test_what_is_done_offline_is_told_afterwards(aws: Cloud, device: Device, tmp_path: Path) -> None:
     gated(aws, "Slow", tmp_path / "gate")
     job = aws.jobs.deploy({"Slow": "1.0.0"}, componentUpdatePolicy=SKIP)
-    aws.jobs.wait(job, "IN_PROGRESS")
-    wait_until(lambda: running(device), lambda seen: seen.get("step") in ("start", "wait"), 60)
+    aws.jobs.wait(job, "IN_PROGRESS", seconds=PATIENCE)
+    wait_until(lambda: running(device), lambda seen: seen.get("step") in ("start", "wait"), PATIENCE)
+    wait_until(lambda: of_job(device, job)["reported"], lambda reported: reported == "IN_PROGRESS", PATIENCE)
     aws.network.cut("mqtt")
-    wait_until(lambda: status(device)["connected"], lambda connected: not connected, 60)
+    wait_until(lambda: status(device)["connected"], lambda connected: not connected, PATIENCE)
     (tmp_path / "gate").touch()
-    wait_until(lambda: of_job(device, job), lambda seen: seen["pending"] == ["SUCCEEDED"], 60)
+    wait_until(lambda: of_job(device, job), lambda seen: seen["pending"] == ["SUCCEEDED"], PATIENCE)
     kill(device, "jobsd")
     aws.network.restore()
-    aws.jobs.wait(job, "SUCCEEDED", seconds=180)
+    aws.jobs.wait(job, "SUCCEEDED", seconds=PATIENCE)
     gone(device)
     assert [content["status"] for content in aws.jobs.updates(job)] == ["IN_PROGRESS", "SUCCEEDED"]
 
@@ -231,7 +242,7 @@ def test_a_job_that_was_queued_while_the_device_was_away(aws: Cloud, device: Dev
     device.runtime.down()
     job = aws.jobs.deploy({"App": "1.0.0"}, componentUpdatePolicy=SKIP)
     device.runtime.up()
-    aws.jobs.wait(job, "SUCCEEDED", seconds=120)
+    aws.jobs.wait(job, "SUCCEEDED", seconds=PATIENCE)
 
 
 @pytest.mark.parametrize("wrong", [{}, {"deploymentId": 7}, {"components": {"App": {"version": "1.0.0"}}}, {"a": [1]}])
@@ -240,23 +251,23 @@ def test_a_document_that_is_none_fails_and_the_next_job_comes(
 ) -> None:
     job = aws.jobs.create(wrong)
     other = aws.jobs.deploy({"App": "1.0.0"}, componentUpdatePolicy=SKIP)
-    details = aws.jobs.wait(job, "FAILED", seconds=60)["statusDetails"]
+    details = aws.jobs.wait(job, "FAILED", seconds=PATIENCE)["statusDetails"]
     assert json.loads(details["deployment-error-stack"]) == ["DEPLOYMENT_FAILURE", "DEPLOYMENT_DOCUMENT_NOT_VALID"]
     assert details["detailed-deployment-status"] == "FAILED_NO_STATE_CHANGE"
-    aws.jobs.wait(other, "SUCCEEDED", seconds=120)
+    aws.jobs.wait(other, "SUCCEEDED", seconds=PATIENCE)
     assert len(aws.jobs.updates(job)) == 1
 
 
 def test_a_document_that_wants_what_we_cannot_fails(aws: Cloud, device: Device) -> None:
     job = aws.jobs.deploy({"App": "1.0.0"}, requiredCapabilities=["MIND_READING"])
-    details = aws.jobs.wait(job, "FAILED", seconds=60)["statusDetails"]
+    details = aws.jobs.wait(job, "FAILED", seconds=PATIENCE)["statusDetails"]
     assert "NUCLEUS_MISSING_REQUIRED_CAPABILITIES" in details["deployment-error-stack"]
 
 
 def test_an_old_revision_is_rejected(aws: Cloud, device: Device) -> None:
     old = document({"App": "1.0.0"}, "thinggroup/heaters", componentUpdatePolicy=SKIP)
-    aws.jobs.wait(aws.jobs.deploy({"Other": "1.0.0"}, componentUpdatePolicy=SKIP), "SUCCEEDED", seconds=120)
-    details = aws.jobs.wait(aws.jobs.create(old), "REJECTED", seconds=60)["statusDetails"]
+    aws.jobs.wait(aws.jobs.deploy({"Other": "1.0.0"}, componentUpdatePolicy=SKIP), "SUCCEEDED", seconds=PATIENCE)
+    details = aws.jobs.wait(aws.jobs.create(old), "REJECTED", seconds=PATIENCE)["statusDetails"]
     assert details["detailed-deployment-status"] == "REJECTED"
     assert json.loads(details["deployment-error-stack"]) == ["DEPLOYMENT_REJECTED", "REJECTED_STALE_DEPLOYMENT"]
 
@@ -264,8 +275,8 @@ def test_an_old_revision_is_rejected(aws: Cloud, device: Device) -> None:
 def test_a_move_to_another_endpoint_is_reported_where_it_came_from(aws: Cloud, device: Device) -> None:
     entry = {"version": "2.0.0", "configurationUpdate": {"merge": {"iotDataEndpoint": "127.0.0.1"}}}
     job = aws.jobs.deploy({NUCLEUS[1]: entry}, componentUpdatePolicy=SKIP)
-    aws.jobs.wait(job, "SUCCEEDED", seconds=120)
-    known = wait_until(lambda: of_job(device, job), lambda seen: seen["reported"] == "SUCCEEDED", 60)
+    aws.jobs.wait(job, "SUCCEEDED", seconds=PATIENCE)
+    known = wait_until(lambda: of_job(device, job), lambda seen: seen["reported"] == "SUCCEEDED", PATIENCE)
     assert known["source_endpoint"].startswith("localhost:")
     assert status(device)["endpoint"] == "127.0.0.1"
     assert [content["status"] for content in aws.jobs.updates(job)] == ["IN_PROGRESS", "SUCCEEDED"]
@@ -277,21 +288,21 @@ def test_a_move_to_another_endpoint_is_reported_where_it_came_from(aws: Cloud, d
 
 def test_a_deployment_for_this_device_alone(aws: Cloud, device: Device) -> None:
     arn = aws.shadow.deploy({"App": "1.0.0"}, componentUpdatePolicy=SKIP)
-    reported = aws.shadow.wait(lambda seen: seen.get("status") == "SUCCEEDED", seconds=120)
+    reported = aws.shadow.wait(lambda seen: seen.get("status") == "SUCCEEDED", seconds=PATIENCE)
     assert reported["fleetConfigurationArnForStatus"] == arn
     assert reported["statusDetails"] == {"detailedStatus": "SUCCESSFUL"}
     assert reported["ggcVersion"]
     gone(device)
     device.runtime.down()
     device.runtime.up()
-    wait_until(lambda: status(device)["connected"])
+    wait_until(lambda: status(device)["connected"], seconds=PATIENCE)
     gone(device)
     assert len(device.runtime.call("gg_deployment", "list")) == 1
 
 
 def test_a_failure_of_such_a_deployment(aws: Cloud, device: Device) -> None:
     aws.shadow.deploy({"App": "2.0.0"}, componentUpdatePolicy=SKIP)
-    details = aws.shadow.wait(lambda seen: seen.get("status") == "FAILED", seconds=120)["statusDetails"]
+    details = aws.shadow.wait(lambda seen: seen.get("status") == "FAILED", seconds=PATIENCE)["statusDetails"]
     assert details["detailedStatus"] == "FAILED_ROLLBACK_COMPLETE"
     assert details["errorStack"][0] == "DEPLOYMENT_FAILURE"
     assert "App" in details["failureCause"]
@@ -300,12 +311,12 @@ def test_a_failure_of_such_a_deployment(aws: Cloud, device: Device) -> None:
 def test_a_newer_one_takes_the_place_of_one_that_prepares(aws: Cloud, device: Device) -> None:
     aws.faults.http(RESOLVE, times=None, status=503)
     first = aws.shadow.deploy({"App": "1.0.0"}, componentUpdatePolicy=SKIP)
-    aws.shadow.wait(lambda seen: seen.get("status") == "IN_PROGRESS")
+    aws.shadow.wait(lambda seen: seen.get("status") == "IN_PROGRESS", seconds=PATIENCE)
     second = aws.shadow.deploy({"Other": "1.0.0"}, componentUpdatePolicy=SKIP)
-    aws.shadow.wait(lambda seen: (seen["fleetConfigurationArnForStatus"], seen["status"]) == (first, "CANCELED"))
+    wait_until(lambda: (first, "CANCELED") in said_of_shadow(aws), seconds=PATIENCE)  # which the second soon replaces
     aws.faults.clear()
     aws.shadow.wait(
-        lambda seen: (seen["fleetConfigurationArnForStatus"], seen["status"]) == (second, "SUCCEEDED"), seconds=120
+        lambda seen: (seen["fleetConfigurationArnForStatus"], seen["status"]) == (second, "SUCCEEDED"), seconds=PATIENCE
     )
     assert list(device.health()) == ["Other"]
 
@@ -313,18 +324,18 @@ def test_a_newer_one_takes_the_place_of_one_that_prepares(aws: Cloud, device: De
 def test_one_that_is_canceled_in_the_cloud(aws: Cloud, device: Device) -> None:
     aws.faults.http(RESOLVE, times=None, status=503)
     aws.shadow.deploy({"App": "1.0.0"}, componentUpdatePolicy=SKIP)
-    aws.shadow.wait(lambda seen: seen.get("status") == "IN_PROGRESS")
+    aws.shadow.wait(lambda seen: seen.get("status") == "IN_PROGRESS", seconds=PATIENCE)
     aws.shadow.cancel()
-    aws.shadow.wait(lambda seen: seen["status"] == "CANCELED")
+    aws.shadow.wait(lambda seen: seen["status"] == "CANCELED", seconds=PATIENCE)
 
 
 def test_a_shadow_that_changes_under_the_report(aws: Cloud, device: Device, tmp_path: Path) -> None:
     gated(aws, "Slow", tmp_path / "gate")
     arn = aws.shadow.deploy({"Slow": "1.0.0"}, componentUpdatePolicy=SKIP)
-    aws.shadow.wait(lambda seen: seen.get("status") == "IN_PROGRESS")
+    aws.shadow.wait(lambda seen: seen.get("status") == "IN_PROGRESS", seconds=PATIENCE)
     gets = sum(kind == "get" for kind, _name, _content in aws.shadow.requests)
     aws.shadow.reject_next(409)
     (tmp_path / "gate").touch()
-    reported = aws.shadow.wait(lambda seen: seen.get("status") == "SUCCEEDED", seconds=120)
+    reported = aws.shadow.wait(lambda seen: seen.get("status") == "SUCCEEDED", seconds=PATIENCE)
     assert reported["fleetConfigurationArnForStatus"] == arn
     assert sum(kind == "get" for kind, _name, _content in aws.shadow.requests) > gets

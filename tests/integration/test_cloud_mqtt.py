@@ -17,7 +17,9 @@ from awsiot.greengrasscoreipc.model import ServiceError, UserProperty
 
 from ggl.bus import BusError, Client, ErrorCode
 from ggl.bus.client import Subscription
+from ggl.iotcored.line import MAX_REASONS
 from tests.cloud.aws import Cloud
+from tests.cloud.processes import bound
 from tests.integration.conftest import Runtime, running, wait_until
 from tests.integration.ipc_clients import Components, Events
 from tests.integration.test_cli import Ggl
@@ -28,6 +30,9 @@ MQTT = "aws_iot_mqtt"
 COMPONENT = "com.example.Meter"
 POLICIES = {"aws.greengrass.ipc.mqttproxy": {"p": {"operations": ["*"], "resources": ["*"]}}}
 DISK = {"storageType": "Disk"}
+RETURN = 300.0
+"""Seconds for a connection to be there again: each try that fails makes the pause before the next one longer, and on a
+machine that is busy with much else some do."""
 
 
 def status(runtime: Runtime) -> dict[str, Any]:
@@ -36,11 +41,11 @@ def status(runtime: Runtime) -> dict[str, Any]:
 
 
 def connected(runtime: Runtime) -> dict[str, Any]:
-    return wait_until(lambda: status(runtime), lambda found: found["connected"], 60)
+    return wait_until(lambda: status(runtime), lambda found: found["connected"], RETURN)
 
 
 def disconnected(runtime: Runtime) -> dict[str, Any]:
-    return wait_until(lambda: status(runtime), lambda found: not found["connected"], 60)
+    return wait_until(lambda: status(runtime), lambda found: not found["connected"], RETURN)
 
 
 def subscribe(client: Client, *filters: str, qos: int = 1) -> Subscription:
@@ -48,11 +53,11 @@ def subscribe(client: Client, *filters: str, qos: int = 1) -> Subscription:
 
 
 def publish(client: Client, topic: str, payload: str, **more: Any) -> None:
-    client.call("publish", {"topic": topic, "payload": payload, "qos": 1, **more}, 60)
+    client.call("publish", {"topic": topic, "payload": payload, "qos": 1, **more}, RETURN)
 
 
 def payloads(stream: Subscription, count: int) -> list[str]:
-    return [stream.next(60)["payload"].decode() for _ in range(count)]
+    return [stream.next(RETURN)["payload"].decode() for _ in range(count)]
 
 
 @contextmanager
@@ -61,6 +66,11 @@ def device(aws: Cloud, **nucleus: Any) -> Iterator[Runtime]:
     user = pwd.getpwuid(os.geteuid()).pw_name
     with running(lambda root: aws.write_boot_file(root, runWithDefault={"posixUser": user}, **nucleus)) as runtime:
         yield runtime
+
+
+def settled(client: Client) -> None:
+    """The broker has carried out all that it was asked for so far: it answers in order."""
+    publish(client, "settled", "", wait=True)
 
 
 @pytest.fixture
@@ -75,7 +85,10 @@ def component(cloud_runtime: Runtime) -> Iterator[Any]:
 # -- components ------------------------------------------------------------------------------------------------------
 
 
-def test_a_component_publishes_and_subscribes_with_all_that_a_message_can_have(aws: Cloud, component: Any) -> None:
+def test_a_component_publishes_and_subscribes_with_all_that_a_message_can_have(
+    aws: Cloud, cloud_runtime: Runtime, component: Any
+) -> None:
+    connected(cloud_runtime)  # a subscription does not wait for it for long
     events = Events()
     component.subscribe_to_iot_core(topic_name="to/+", qos="1", **events.handlers())
     aws.mqtt.publish(
@@ -132,11 +145,11 @@ def test_a_component_knows_of_the_connection(aws: Cloud, cloud_runtime: Runtime,
     # The SDK has no operation for it that can be called by name in all versions: the bus says the same.
     with cloud_runtime.client(MQTT) as client:
         stream = client.subscribe("connection_status")
-        assert stream.next(30) is True
+        assert stream.next(RETURN) is True
         aws.network.cut("mqtt")
-        assert stream.next(60) is False
+        assert stream.next(RETURN) is False
         aws.network.restore("mqtt")
-        assert stream.next(60) is True
+        assert stream.next(RETURN) is True
 
 
 def test_a_component_does_not_notice_that_the_daemon_was_killed(
@@ -153,14 +166,14 @@ def test_a_component_does_not_notice_that_the_daemon_was_killed(
     wait_until(lambda: cloud_runtime.pid_of("iotcored"), lambda pid: pid not in (0, killed))
     component.publish_to_iot_core(topic_name="from/device", qos="1", payload=b"spooled")
     # Also when it cannot be made at the broker now, however long that lasts.
-    wait_until(lambda: "goes on after an interruption" in cloud_runtime.log("ggl.core.ipcd"), seconds=60)
+    wait_until(lambda: "goes on after an interruption" in cloud_runtime.log("ggl.core.ipcd"))
     with pytest.raises(ServiceError) as refused:
         component.subscribe_to_iot_core(topic_name="new/+", qos="1", **Events().handlers())
     assert "not connected" in refused.value.message
     aws.network.restore("mqtt")
-    assert aws.mqtt.wait_for("from/device").payload == b"spooled"
-    connected(cloud_runtime)
-    wait_until(lambda: status(cloud_runtime)["subscriptions"], lambda count: count > before)
+    # It was sent after the subscriptions were made anew, on the same connection.
+    assert aws.mqtt.wait_for("from/device", seconds=RETURN).payload == b"spooled"
+    assert connected(cloud_runtime)["subscriptions"] > before
     aws.mqtt.publish("to/device", "again")
     assert events.next().message.payload == b"again"
     assert not events.errors
@@ -175,14 +188,17 @@ def test_overlapping_subscribers_share_a_subscription_and_get_each_message_once(
     before = connected(cloud_runtime)["subscriptions"]
     with cloud_runtime.client(MQTT) as client:
         streams = [subscribe(client, *each) for each in (["a/b"], ["a/+", "a/b"], ["a/#"], ["a/b"])]
-        wait_until(lambda: status(cloud_runtime)["subscriptions"], lambda count: count == before + 1)
+        wait_until(lambda: client.call("status")["subscriptions"], lambda count: count == before + 1)
+        settled(client)  # until the narrower ones are gone, messages come twice
         for number in range(5):
             aws.mqtt.publish("a/b", str(number))
         aws.mqtt.publish("a/b", "end")
         for stream in streams:
             assert payloads(stream, 6) == [*"01234", "end"]
         streams[2].close()
-        wait_until(lambda: status(cloud_runtime)["subscriptions"], lambda count: count == before + 1)
+        # Asked on the same connection, so after the end of the stream.
+        wait_until(lambda: client.call("status")["subscriptions"], lambda count: count == before + 1)
+        settled(client)
         aws.mqtt.publish("a/b", "again")
         assert [payloads(stream, 1) for stream in (streams[0], streams[1], streams[3])] == [["again"]] * 3
 
@@ -191,6 +207,7 @@ def test_nothing_of_qos_1_is_lost_while_the_broker_is_away(aws: Cloud, cloud_run
     connected(cloud_runtime)
     with cloud_runtime.client(MQTT) as client:
         stream = subscribe(client, "a/+")
+        before = cloud_runtime.log("ggl.core.iotcored")
         aws.network.kill_broker()
         disconnected(cloud_runtime)
         expected = [str(number) for number in range(300)]
@@ -200,11 +217,13 @@ def test_nothing_of_qos_1_is_lost_while_the_broker_is_away(aws: Cloud, cloud_run
             client.call("publish", {"topic": "a/b", "payload": "x"})
         assert refused.value.code == ErrorCode.NOCONN
         assert status(cloud_runtime)["spool"]["messages"] == 300
+        said = cloud_runtime.log("ggl.core.iotcored").removeprefix(before)
         aws.network.start_broker()
         assert payloads(stream, 300) == expected
         wait_until(lambda: status(cloud_runtime)["spool"]["messages"], lambda count: count == 0)
-    warnings = [line for line in cloud_runtime.log("ggl.core.iotcored").splitlines() if " WARN " in line]
-    assert len(warnings) <= 4
+    # One for each reason that there is no connection: there are several when it is just being made as it is cut.
+    warnings = [line for line in said.splitlines() if " WARN " in line]
+    assert 0 < len(warnings) <= MAX_REASONS
 
 
 def test_losses_in_the_middle_of_a_stream_cost_nothing(aws: Cloud, cloud_runtime: Runtime) -> None:
@@ -215,7 +234,7 @@ def test_losses_in_the_middle_of_a_stream_cost_nothing(aws: Cloud, cloud_runtime
             publish(client, "a/b", text)
             if number % 100 == 50:
                 aws.network.drop_connections("mqtt")
-    aws.mqtt.wait_for("a/b", lambda message: message.payload == b"399")
+    aws.mqtt.wait_for("a/b", lambda message: message.payload == b"399", RETURN)
     seen = [message.payload.decode() for message in aws.mqtt.messages("a/b")]
     assert list(dict.fromkeys(seen)) == expected
     # Twice is allowed for what was under way; more than that was not.
@@ -239,19 +258,23 @@ def test_a_peer_that_says_nothing_any_more_is_noticed(aws: Cloud) -> None:
     times = {"keepAliveTimeoutMs": 2000, "pingTimeoutMs": 1000}
     with device(aws, mqtt=times) as runtime:
         connected(runtime)
+        before = runtime.log("ggl.core.iotcored")
         aws.network.cut("mqtt", silently=True)
-        assert "ping" in disconnected(runtime)["last_error"]
+        disconnected(runtime)
+        # Not in its status: another error may have followed.
+        wait_until(lambda: "(no reply to a ping)" in runtime.log("ggl.core.iotcored").removeprefix(before))
         aws.network.restore("mqtt")
         connected(runtime)
 
 
-def test_what_is_under_way_when_the_runtime_stops_is_sent(aws: Cloud, cloud_runtime: Runtime) -> None:
-    connected(cloud_runtime)
-    with cloud_runtime.client(MQTT) as client:
-        for number in range(150):  # more than go out in a second
-            publish(client, "a/b", str(number))
-    cloud_runtime.down()
-    aws.mqtt.wait_for_count("a/b", 150, seconds=5)
+def test_what_is_under_way_when_the_runtime_stops_is_sent(aws: Cloud) -> None:
+    with device(aws, mqtt={"publishesPerSecond": 10}) as runtime:
+        connected(runtime)
+        with runtime.client(MQTT) as client:
+            for number in range(15):  # more than go out in a second, and less than in the two that there are at the end
+                publish(client, "a/b", str(number))
+        runtime.down()
+    aws.mqtt.wait_for_count("a/b", 15)
     wait_until(lambda: aws.mqtt.broker.log.read_text(), lambda log: "Client Thing1 disconnected." in log)
 
 
@@ -275,7 +298,7 @@ def test_the_spool_on_the_disk_outlives_daemon_and_runtime(aws: Cloud) -> None:
                 runtime.up()
         assert status(runtime)["spool"]["messages"] == 60
         aws.network.restore("mqtt")
-        aws.mqtt.wait_for_count("a/b", 60)
+        aws.mqtt.wait_for_count("a/b", 60, seconds=RETURN)
         wait_until(lambda: status(runtime)["spool"]["messages"], lambda count: count == 0)
     found = aws.mqtt.messages("a/b")
     assert [message.payload.decode() for message in found] == expected
@@ -297,7 +320,7 @@ def test_what_was_accepted_arrives_though_the_daemon_is_killed_in_the_middle_of_
                 continue  # it was under way: whoever gets an error knows nothing
             accepted.append(str(number))
         assert len(accepted) > 200
-        aws.mqtt.wait_for("a/b", lambda message: message.payload.decode() == accepted[-1])
+        aws.mqtt.wait_for("a/b", lambda message: message.payload.decode() == accepted[-1], RETURN)
         wait_until(lambda: status(runtime)["spool"]["messages"], lambda count: count == 0)
     arrived = {message.payload.decode() for message in aws.mqtt.messages("a/b")}
     assert set(accepted) <= arrived
@@ -311,15 +334,15 @@ def test_offline_until_the_spool_is_full_and_longer(aws: Cloud) -> None:
         disconnected(runtime)
         with runtime.client(MQTT) as client:
             for number in range(4):
-                client.call("publish", {"topic": "a/0", "payload": str(number) * 100, "qos": 0})
+                client.call("publish", {"topic": "a/0", "payload": str(number) * 100, "qos": 0}, RETURN)
             for number in range(9):
                 publish(client, "a/1", str(number) * 100)
             for qos in (0, 1):
                 with pytest.raises(BusError, match=r"mqtt\.spooler\.maxSizeInBytes") as refused:
-                    client.call("publish", {"topic": "a/b", "payload": "x" * 200, "qos": qos})
+                    client.call("publish", {"topic": "a/b", "payload": "x" * 200, "qos": qos}, RETURN)
                 assert refused.value.code == ErrorCode.NOMEM
         aws.network.restore("mqtt")
-        aws.mqtt.wait_for("a/1", lambda message: message.payload == b"8" * 100)
+        aws.mqtt.wait_for("a/1", lambda message: message.payload == b"8" * 100, RETURN)
     assert [message.payload[:1] for message in aws.mqtt.messages("a/1")] == [b"%d" % number for number in range(9)]
 
 
@@ -364,12 +387,12 @@ def test_another_configuration_takes_effect_while_it_runs(aws: Cloud, cloud_runt
         configure("system", "certificateFilePath", value=str(other.certificate))
         configure("system", "privateKeyPath", value=str(other.key))
         configure("system", "thingName", value="Thing2")
-        wait_until(lambda: status(cloud_runtime), lambda found: found["client_ids"] == ["Thing2"], 60)
+        wait_until(lambda: status(cloud_runtime), lambda found: found["client_ids"] == ["Thing2"], RETURN)
         connected(cloud_runtime)
         publish(client, "a", "x")
         assert payloads(stream, 1) == ["x"]
         configure(*nucleus, "mqtt", "keepAliveTimeoutMs", value=1000)
-        wait_until(lambda: status(cloud_runtime), lambda found: "pingTimeoutMs" in found["last_error"], 60)
+        wait_until(lambda: status(cloud_runtime), lambda found: "pingTimeoutMs" in found["last_error"])
         with pytest.raises(BusError, match="pingTimeoutMs") as refused:
             cloud_runtime.call(MQTT, "publish", {"topic": "a", "payload": "x", "qos": 1})
         assert refused.value.code == ErrorCode.NOCONN
@@ -380,24 +403,18 @@ def test_another_configuration_takes_effect_while_it_runs(aws: Cloud, cloud_runt
 def test_an_endpoint_is_tried_without_moving_there(aws: Cloud, cloud_runtime: Runtime) -> None:
     connected(cloud_runtime)
     port = aws.network.gates["mqtt"].port
-    cloud_runtime.call(MQTT, "try_endpoint", {"endpoint": "localhost", "port": port}, 60)
-    for endpoint, code in (
-        (f"127.0.0.1:{closed_port()}", "MQTT_CONNECTION_FAILED"),
-        (f"127.0.0.2:{port}", "MQTT_CONNECTION_FAILED"),
-    ):
-        with pytest.raises(BusError, match=f"^REMOTE: {code}: "):
-            cloud_runtime.call(MQTT, "try_endpoint", {"endpoint": endpoint, "timeout_ms": 2000}, 60)
+    cloud_runtime.call(MQTT, "try_endpoint", {"endpoint": "localhost", "port": port}, RETURN)
+    with bound() as closed:
+        for endpoint, code in (
+            (f"127.0.0.1:{closed.getsockname()[1]}", "MQTT_CONNECTION_FAILED"),
+            (f"127.0.0.2:{port}", "MQTT_CONNECTION_FAILED"),
+        ):
+            with pytest.raises(BusError, match=f"^REMOTE: {code}: "):
+                cloud_runtime.call(MQTT, "try_endpoint", {"endpoint": endpoint, "timeout_ms": 2000}, RETURN)
     message = {"topic": "old/endpoint", "payload": "good-bye", "qos": 1}
-    cloud_runtime.call(MQTT, "publish_once", {"endpoint": "localhost", "port": port, **message}, 60)
+    cloud_runtime.call(MQTT, "publish_once", {"endpoint": "localhost", "port": port, **message}, RETURN)
     assert aws.mqtt.wait_for("old/endpoint").payload == b"good-bye"
     assert connected(cloud_runtime)["client_ids"] == ["Thing1"]
-
-
-def closed_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 # -- brokers that are not what they should be ------------------------------------------------------------------------
@@ -433,6 +450,8 @@ class FakeBroker:
             try:
                 with self._context.wrap_socket(plain, server_side=True) as sock:
                     first = sock.recv(4096)
+                    if not first:
+                        continue  # it was too slow for the device
                     sock.settimeout(self._patience)
                     self.connections += 1
                     sock.sendall(self._answer(first))
@@ -466,11 +485,11 @@ def test_a_refusal_is_shown_and_tried_again(aws: Cloud) -> None:
         fake_broker(aws, lambda _first: b"\x20\x03\x00\x87\x00") as broker,
         device(aws, mqtt={"port": broker.port, "maximumReconnectDelaySeconds": 1}) as runtime,
     ):
-        found = wait_until(lambda: status(runtime), lambda found: found["last_error"], 60)
-        assert "refuses the connection as 'Thing1': not authorized (0x87)" in found["last_error"]
-        wait_until(lambda: broker.connections, lambda count: count > 2, 60)
+        refusal = "refuses the connection as 'Thing1': not authorized (0x87)"
+        wait_until(lambda: status(runtime), lambda found: refusal in found["last_error"], RETURN)
+        wait_until(lambda: broker.connections, lambda count: count > 2, RETURN)
         with pytest.raises(BusError, match=r"MISSING_MQTT_CONNECT_POLICY: .*not authorized"):
-            runtime.call(MQTT, "try_endpoint", {"endpoint": "localhost"}, 60)
+            runtime.call(MQTT, "try_endpoint", {"endpoint": "localhost"}, RETURN)
 
 
 HOSTILE = {
@@ -493,9 +512,9 @@ def test_a_hostile_broker_costs_no_more_than_the_connection(aws: Cloud) -> None:
         fake_broker(aws, lambda _first: CONNACK5 + next(attacks, b""), 1.0) as broker,
         device(aws, mqtt={"port": broker.port, "maximumReconnectDelaySeconds": 1}) as runtime,
     ):
+        pid = wait_until(lambda: runtime.pid_of("iotcored"))
         connected(runtime)
-        pid = runtime.pid_of("iotcored")
-        wait_until(lambda: broker.connections, lambda count: count > len(HOSTILE), 120)
+        wait_until(lambda: broker.connections, lambda count: count > len(HOSTILE), RETURN)
         connected(runtime)
         assert runtime.pid_of("iotcored") == pid
         assert "Traceback" not in runtime.log("ggl.core.iotcored")
@@ -509,7 +528,7 @@ def test_a_device_that_is_not_configured_has_no_errors_for_it(runtime: Runtime) 
         runtime.call(MQTT, "publish", {"topic": "a", "payload": "x", "qos": 1})
     assert refused.value.code == ErrorCode.NOCONN
     assert status(runtime)["configured"] is False
-    wait_until(lambda: runtime.pid_of("iotcored"), lambda pid: pid == 0, 60)
+    wait_until(lambda: runtime.pid_of("iotcored"), lambda pid: pid == 0)
     log = runtime.log("ggl.core.iotcored")
     assert "not configured for AWS IoT Core" in log
     assert " WARN " not in log
@@ -524,7 +543,7 @@ def test_people_publish_subscribe_and_look(aws: Cloud, cloud_runtime: Runtime) -
         wait_until(lambda: status(cloud_runtime)["subscriptions"], lambda count: count > before)
         assert "published 5 bytes on a/b" in ggl("mqtt", "pub", "a/b", "hello", "--property", "k=v").out
         assert "published 2 messages on a/c" in ggl("mqtt", "pub", "a/c", "-", "--lines", stdin="x\ny\n").out
-        output, _errors = following.communicate(timeout=60)
+        output, _errors = following.communicate(timeout=RETURN)
     finally:
         following.kill()
     first, second = (json.loads(line) for line in output.splitlines())
@@ -538,4 +557,4 @@ def test_people_publish_subscribe_and_look(aws: Cloud, cloud_runtime: Runtime) -
     assert "queued" in ggl("mqtt", "pub", "a/b", "later").out
     assert ggl("mqtt", "status", "--json").out.startswith("{")
     aws.network.restore("mqtt")
-    aws.mqtt.wait_for("a/b", lambda message: message.payload == b"later")
+    aws.mqtt.wait_for("a/b", lambda message: message.payload == b"later", RETURN)

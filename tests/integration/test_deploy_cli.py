@@ -27,6 +27,13 @@ Manifests:
 """
 
 
+def save(file: Path, text: str) -> None:
+    """All at once, so that nobody finds half of it."""
+    new = file.parent.with_name(f"{file.parent.name}-{file.name}.new")
+    new.write_text(text)
+    new.rename(file)
+
+
 def write(folder: Path, script: str, version: str, name: str = NAME, step: str = "run") -> Path:
     folder.mkdir(exist_ok=True)
     (folder / "recipe.yaml").write_text(RECIPE.format(name=name, version=version, step=step))
@@ -92,7 +99,7 @@ def test_an_update_goes_back_and_forward_again(ggl: Ggl, folder: Path) -> None:
 
 
 def test_a_deployment_that_fails_goes_back_when_it_is_told_to(ggl: Ggl, folder: Path) -> None:
-    write(folder, "echo no sensor; exit 3", "3.0.0")
+    write(folder, "echo no sensor; exit 3", "3.0.0", step="startup")
     failed = ggl("deploy", "local", folder, "--rollback", code=8)
     assert any(line.startswith("going back to what ran before: ") for line in failed.out.splitlines())
     assert "no sensor" in failed.err
@@ -105,7 +112,7 @@ def test_a_deployment_that_fails_goes_back_when_it_is_told_to(ggl: Ggl, folder: 
 
 def test_a_deployment_that_was_left_as_it_failed_can_be_taken_back(ggl: Ggl, folder: Path) -> None:
     before = current(ggl)["number"]
-    write(folder, "exit 3", "4.0.0")
+    write(folder, "exit 3", "4.0.0", step="startup")
     assert "as the failure left it" in ggl("deploy", "local", folder, code=8).err
     assert version(ggl) == "4.0.0"
     assert ggl("rollback", "--json").json["status"] == "SUCCEEDED"
@@ -164,11 +171,11 @@ def test_watch_deploys_what_is_saved_until_ctrl_c(ggl: Ggl, folder: Path, shared
     with ggl.begin("deploy", "local", folder, "--watch", "--json") as watching:
         assert watching.stdout
         assert json.loads(watching.stdout.readline())["deployment"]["status"] == "SUCCEEDED"
-        (folder / "main.sh").write_text("echo saved; exec sleep 1000\n")
+        save(folder / "main.sh", "echo saved; exec sleep 1000\n")
         saved = json.loads(watching.stdout.readline())
         assert saved["changed"] == [str(folder / "main.sh")]
         assert saved["deployment"]["changed"] == [NAME]
-        (folder / "recipe.yaml").write_text("}")
+        save(folder / "recipe.yaml", "}")
         assert json.loads(watching.stdout.readline())["error"]["code"] == "INVALID"
         watching.send_signal(signal.SIGINT)
         _, error = watching.communicate()

@@ -12,6 +12,7 @@ import pytest
 from ggl.bus import BusError, ErrorCode
 from tests.integration.conftest import wait_until
 from tests.integration.device import SLEEP, Device
+from tests.integration.held import HELD, let_go
 
 
 def test_a_hello_component_runs_and_is_recorded(device: Device) -> None:
@@ -79,13 +80,16 @@ def test_a_broken_component_fails_the_deployment_with_its_reason(
 ) -> None:
     device.recipe("Bad", lifecycle)
     device.recipe("Good", SLEEP)
-    outcome = device.deploy({"Bad": "1.0.0", "Good": "1.0.0"})
+    device.recipe("Slow", f"{{startup: '{HELD}'}}")  # so that it is not over before the other one has failed
+    outcome = device.deploy({"Bad": "1.0.0", "Good": "1.0.0", "Slow": "1.0.0"})
     assert (outcome["status"], outcome["detailed_status"]) == ("FAILED", "FAILED_ROLLBACK_NOT_REQUESTED")
     assert outcome["broken"] == ["Bad"]
     assert code in outcome["cause"]
     assert reason in outcome["cause"]
     assert outcome["error_stack"] == ["DEPLOYMENT_FAILURE", "COMPONENT_UPDATE_ERROR", "COMPONENT_BROKEN"]
-    assert (device.state("Bad"), device.state("Good")) == ("BROKEN", "RUNNING")
+    assert device.state("Bad") == "BROKEN"
+    wait_until(lambda: device.state("Good") == "RUNNING")  # it may have been slower than the other one was to fail
+    let_go(device)
     # The same again with the cause removed: the broken one begins anew, the good one is not touched.
     pid = device.pid("Good")
     device.recipe("Bad", SLEEP)
@@ -94,7 +98,7 @@ def test_a_broken_component_fails_the_deployment_with_its_reason(
 
 
 def test_a_broken_component_is_tried_again_by_a_deployment_that_changes_nothing(device: Device) -> None:
-    device.recipe("Bad", "{run: 'test -e fixed && exec sleep 1000'}")
+    device.recipe("Bad", "{startup: 'test -e fixed'}")
     outcome = device.deploy({"Bad": "1.0.0"})
     assert outcome["broken"] == ["Bad"], outcome
     (device.runtime.root.work / "Bad" / "fixed").touch()
@@ -160,6 +164,7 @@ def test_a_removed_component_is_stopped_and_forgotten_but_keeps_its_files(device
     device.recipe("Goes", lifecycle, depends={"Lib": "*"})
     device.recipe("Lib", SLEEP)
     device.succeed({"Stays": "1.0.0", "Goes": "1.0.0"})
+    wait_until(lambda: device.work("Goes", "file"))
     outcome = device.succeed(remove=("Goes",))
     assert sorted(outcome["removed"]) == ["Goes", "Lib"]
     assert list(device.health()) == ["Stays"]
@@ -204,11 +209,14 @@ def test_a_component_that_is_never_up_ends_the_wait(device: Device) -> None:
 def test_a_merge_counts_from_the_request_or_from_when_it_is_done(device: Device, source: str, winner: str) -> None:
     nucleus = ["services", "aws.greengrass.NucleusLite", "configuration", "deploymentConfigurationTimeSource"]
     device.runtime.call("gg_config", "write", {"key_path": nucleus, "value": source})
-    device.recipe("A", "{startup: 'sleep 1'}")
+    device.recipe("A", f"{{startup: '{HELD}'}}")
     first = device.submit({"A": "1.0.0"})
     second = device.submit({}, component_to_configuration={"A": {"MERGE": {"k": "merged"}}})
+    created = device.get(second)["created"]
+    wait_until(lambda: time.time_ns() // 1_000_000, lambda now: now > created)
     path = ["services", "A", "configuration", "k"]
     device.runtime.call("gg_config", "write", {"key_path": path, "value": "set"})
+    let_go(device)
     assert [device.outcome(each)["status"] for each in (first, second)] == ["SUCCEEDED", "SUCCEEDED"]
     assert device.config("A", "configuration", "k") == winner
 
@@ -217,14 +225,14 @@ def test_artifacts_without_permission_can_be_run_as_programs(device: Device) -> 
     device.recipe("A", "{run: '{artifacts:path}/program'}", artifacts=("program",))
     device.artifact("A", "program", "#!/bin/sh\necho ran > done\n")
     device.succeed({"A": "1.0.0"})
-    assert device.work("A", "done") == "ran\n"
+    wait_until(lambda: device.work("A", "done") == "ran\n")
 
 
 def test_a_configuration_that_no_environment_can_hold_does_not_stop_a_component(device: Device) -> None:
     device.runtime.call("gg_config", "write", {"key_path": ["system", "thingName"], "value": "a\0b"})
     device.recipe("A", "{run: 'echo $AWS_IOT_THING_NAME > name'}")
     device.succeed({"A": "1.0.0"})
-    assert device.work("A", "name") == "ab\n"
+    wait_until(lambda: device.work("A", "name") == "ab\n")
 
 
 NO_VERSIONS: list[Any] = [
@@ -249,9 +257,9 @@ HOSTILE: list[dict[str, Any]] = [
 
 
 def test_requests_of_wrong_types_are_refused_and_the_daemon_lives_on(device: Device) -> None:
-    device.runtime.call("gg_deployment", "list")
-    pid = device.runtime.pid_of("deploymentd")
     with device.runtime.client("gg_deployment") as client:
+        client.call("list")
+        pid = device.runtime.pid_of("deploymentd")  # it stays while this connection is there
         for params in HOSTILE:
             with pytest.raises(BusError) as caught:
                 client.call("create_local_deployment", params)
@@ -314,17 +322,18 @@ def _kill_during(device: Device, identifier: str, step: str, state: str = "") ->
         stream = client.subscribe("subscribe", {"deployment_id": identifier})
         seen = stream.result
         while seen["step"] != step or (state and state not in seen["states"].values()):
-            seen = stream.next(30)
+            seen = stream.next(60)
     device.runtime.kill(device.runtime.pid_of("deploymentd"))
 
 
 def test_a_deployment_survives_a_kill_of_its_daemon_while_it_waits(device: Device) -> None:
     device.recipe("Old", SLEEP)
     device.succeed({"Old": "1.0.0"})
-    device.recipe("App", "{startup: 'echo x >> starts; sleep 1'}", defaults="{a: 1}")
+    device.recipe("App", f"{{startup: 'echo x >> starts; {HELD}'}}", defaults="{a: 1}")
     configuration = {"App": {"MERGE": {"a": 2}}}
     identifier = device.submit({"App": "1.0.0"}, ("Old",), component_to_configuration=configuration)
     _kill_during(device, identifier, "wait", "STARTING")
+    let_go(device)
     outcome = device.outcome(identifier)
     assert (outcome["status"], outcome["components"]) == ("SUCCEEDED", {"App": "1.0.0"})
     assert (outcome["changed"], outcome["removed"]) == (["App"], ["Old"])
@@ -334,10 +343,11 @@ def test_a_deployment_survives_a_kill_of_its_daemon_while_it_waits(device: Devic
 
 
 def test_a_deployment_goes_on_when_the_runtime_comes_back(device: Device) -> None:
-    device.recipe("Slow", "{startup: 'sleep 1; echo up'}")
+    device.recipe("Slow", f"{{startup: '{HELD}; echo up'}}")
     identifier = device.submit({"Slow": "1.0.0"})
     wait_until(lambda: device.health().get("Slow", {}).get("state") == "STARTING")
     device.runtime.down()
+    let_go(device)
     device.runtime.up()
     wait_until(device.staged, lambda staged: not staged)  # nobody asked for it
     assert device.outcome(identifier)["status"] == "SUCCEEDED"
@@ -348,6 +358,7 @@ def test_a_deployment_survives_kills_at_any_moment(device: Device) -> None:
     for name in ("A", "B", "C"):
         device.recipe(name, "{install: 'true', run: 'exec sleep 1000'}", artifacts=("file",))
         device.artifact(name, "file", "x" * 1000)
+    device.recipe("C", f"{{startup: '{HELD}'}}", artifacts=("file",))  # so that it is not over before the last kill
     identifiers = [device.submit({"A": "1.0.0", "B": "1.0.0"}), device.submit({"C": "1.0.0"}, ("A",))]
     killed = {0}
     for delay in (0.0, 0.01, 0.03, 0.06, 0.1):
@@ -355,20 +366,25 @@ def test_a_deployment_survives_kills_at_any_moment(device: Device) -> None:
         time.sleep(delay)
         device.runtime.kill(pid)
         killed.add(pid)
+    let_go(device)
     assert [device.outcome(each)["status"] for each in identifiers] == ["SUCCEEDED", "SUCCEEDED"]
     assert {name: each["state"] for name, each in device.health().items()} == {"B": "RUNNING", "C": "RUNNING"}
     wait_until(device.staged, lambda staged: not staged)
 
 
 def test_a_waiting_deployment_outlives_the_configuration_daemon(device: Device) -> None:
-    device.recipe("App", "{startup: 'sleep 0.5'}")
+    device.recipe("App", f"{{startup: '{HELD}'}}")
     identifier = device.submit({"App": "1.0.0"})
     with device.runtime.client("gg_deployment") as client:
         stream = client.subscribe("subscribe", {"deployment_id": identifier})
-        while stream.next(30)["step"] != "wait":
-            pass
-        for daemon in ("configd", "healthd"):
-            device.runtime.kill(device.runtime.pid_of(daemon))
+        seen = stream.result
+        while seen["step"] != "wait":
+            seen = stream.next(60)
+        for interface, daemon in (("gg_config", "configd"), ("gg_health", "healthd")):
+            with device.runtime.client(interface) as visitor:
+                visitor.call("bus.ping")  # it is there, and stays for as long as somebody is connected
+                device.runtime.kill(device.runtime.pid_of(daemon))
+        let_go(device)
         *_, last = stream
     assert last["status"] == "SUCCEEDED"
 

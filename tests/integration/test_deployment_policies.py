@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -14,6 +13,7 @@ from awsiot.greengrasscoreipc.model import ServiceError
 from ggl.bus import BusError, ErrorCode
 from tests.integration.conftest import wait_until
 from tests.integration.device import SLEEP, Device
+from tests.integration.held import HELD, let_go
 from tests.integration.ipc_clients import Components, Events
 
 NOTIFY = {"componentUpdatePolicy": {"action": "NOTIFY_COMPONENTS", "timeout": 600}}
@@ -141,12 +141,12 @@ def test_a_restart_of_the_runtime_is_announced(device: Device, a: Subscriber) ->
 
 def test_a_failed_deployment_is_told_as_well(device: Device, a: Subscriber) -> None:
     a.watch_updates()
-    device.recipe("B", "{run: 'exit 1'}", "2.0.0")
+    device.recipe("B", "{startup: 'exit 1'}", "2.0.0")
     identifier = device.submit_document({"A": "1.0.0", "B": "2.0.0"}, str(uuid4()), **NOTIFY)
     assert a.asked().deployment_id == identifier
     a.defer(identifier, 0)
-    assert a.told().deployment_id == identifier
     assert device.outcome(identifier)["detailed_status"] == "FAILED_ROLLBACK_COMPLETE"
+    assert a.told().deployment_id == identifier
 
 
 def test_an_update_is_not_put_off_for_ever(device: Device, a: Subscriber) -> None:
@@ -238,15 +238,16 @@ def test_a_promise_to_cancel_outlives_a_crash(device: Device, a: Subscriber) -> 
 @pytest.mark.parametrize(
     ("step", "lifecycle"),
     [
-        ("stop", "{run: 'exec sleep 1000'}"),
-        ("bootstrap", "{bootstrap: 'sleep 1', run: 'exec sleep 1000'}"),
-        ("wait", "{startup: 'sleep 1'}"),
-        ("remove", "{run: 'exec sleep 1000'}"),
+        ("stop", SLEEP),
+        ("bootstrap", f"{{bootstrap: '{HELD}', run: 'exec sleep 1000'}}"),
+        ("wait", f"{{startup: '{HELD}'}}"),
+        ("remove", SLEEP),
     ],
 )
 def test_what_has_begun_to_change_the_device_is_not_canceled(device: Device, step: str, lifecycle: str) -> None:
-    device.recipe("App", "{run: 'exec sleep 1000', shutdown: 'sleep 1'}")
-    device.recipe("Goes", "{run: 'exec sleep 1000', uninstall: 'sleep 1'}")
+    shutdown, uninstall = (HELD if step == held else "true" for held in ("stop", "remove"))
+    device.recipe("App", f"{{run: 'exec sleep 1000', shutdown: '{shutdown}'}}")
+    device.recipe("Goes", f"{{run: 'exec sleep 1000', uninstall: '{uninstall}'}}")
     device.succeed({"App": "1.0.0", "Goes": "1.0.0"})
     device.recipe("App", lifecycle, "2.0.0")
     identifier = device.submit({"App": "2.0.0"}, ("Goes",))
@@ -254,12 +255,13 @@ def test_what_has_begun_to_change_the_device_is_not_canceled(device: Device, ste
     answer = device.cancel(identifier)
     assert (answer["canceled"], answer["status"]) == (False, "IN_PROGRESS")
     assert answer["message"] == f"it is changing the device ({step}) and cannot be canceled any more"
+    let_go(device)
     assert device.outcome(identifier)["status"] == "SUCCEEDED"
     assert device.cancel(identifier)["message"] == "it is over already: SUCCEEDED"
 
 
 def test_one_that_waits_is_canceled_at_once_and_leaves_nothing(device: Device) -> None:
-    device.recipe("Slow", "{startup: 'sleep 1'}")
+    device.recipe("Slow", f"{{startup: '{HELD}'}}")
     running = device.submit({"Slow": "1.0.0"})
     device.reaches(running, "wait")
     waiting = device.submit({"Slow": "1.0.0"})
@@ -268,6 +270,7 @@ def test_one_that_waits_is_canceled_at_once_and_leaves_nothing(device: Device) -
     assert answer == {"canceled": True, "status": "CANCELED", "message": "it is canceled"}
     assert len(device.staged()) == 1
     assert device.get(waiting)["message"] == "canceled before it began"
+    let_go(device)
     assert device.outcome(running)["status"] == "SUCCEEDED"
     assert device.get(waiting)["status"] == "CANCELED"
     with pytest.raises(BusError) as caught:
@@ -287,9 +290,8 @@ def test_an_id_is_deployed_again_at_once_with_other_content(device: Device) -> N
         assert device.config("App", "lifecycle", "run") == f"exec sleep 1000 # {number}"
 
 
-def test_ids_from_outside_are_only_names(device: Device, tmp_path: Path) -> None:
-    go = tmp_path / "go"
-    device.recipe("Slow", f"{{startup: 'while ! test -e {go}; do sleep 0.05; done'}}")
+def test_ids_from_outside_are_only_names(device: Device) -> None:
+    device.recipe("Slow", f"{{startup: '{HELD}'}}")
     device.recipe("App", SLEEP)
     running = device.submit({"Slow": "1.0.0"})
     identifiers = [".", "..", "../../up", "a/b", "a+b", "a:b", "a.b", "x" * 1000, "nul\0", "ü"]
@@ -299,7 +301,7 @@ def test_ids_from_outside_are_only_names(device: Device, tmp_path: Path) -> None
     with pytest.raises(BusError) as caught:
         device.submit_document({"App": "1.0.0"}, "")
     assert caught.value.code == ErrorCode.INVALID
-    go.touch()
+    let_go(device)
     for identifier in (running, *identifiers):
         assert device.outcome(identifier)["status"] == "SUCCEEDED", identifier
     wait_until(device.staged, lambda staged: not staged)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -16,6 +15,7 @@ import pytest
 from ggl.bus import BusError, ErrorCode
 from tests.integration.conftest import wait_until
 from tests.integration.device import NUCLEUS, SLEEP, Device
+from tests.integration.held import HELD, let_go
 
 HEATERS, COOLERS, THING = "thinggroup/heaters", "thinggroup/coolers", "thing/heater-7"
 LOCAL = "LOCAL_DEPLOYMENT"
@@ -176,7 +176,7 @@ def test_a_job_that_is_older_than_what_its_group_has_is_rejected(device: Device)
 def test_roots_are_recorded_unless_the_way_back_was_taken(device: Device) -> None:
     device.recipe("Good", SLEEP)
     done(job(device, HEATERS, {"Good": "1.0.0"}, 1000))
-    device.recipe("Bad", "{run: 'exit 1'}")
+    device.recipe("Bad", "{startup: 'exit 1'}")
     both = {"Good": "1.0.0", "Bad": "1.0.0"}
     last = device.config("DeploymentService", "GroupToLastDeployment")
     outcome = job(device, HEATERS, both, 2000)
@@ -215,11 +215,11 @@ def test_a_soft_dependency_comes_along_and_counts_like_any_component(device: Dev
     device.recipe("App", SLEEP, depends={"Lib": '*", DependencyType: "SOFT'})
     outcome = device.deploy({"App": "1.0.0"})
     assert outcome["error_stack"] == NOTHING_FITS
-    device.recipe("Lib", "{run: 'exit 1'}")
+    device.recipe("Lib", "{startup: 'exit 1'}")
     outcome = device.deploy({"App": "1.0.0"})
     assert (outcome["status"], outcome["broken"]) == ("FAILED", ["Lib"])
     assert outcome["error_types"] == ["USER_COMPONENT_ERROR"]
-    assert device.state("App") == "RUNNING"
+    wait_until(lambda: device.state("App") == "RUNNING")
     assert device.config("App", "dependencies") == ["Lib:SOFT"]
 
 
@@ -341,17 +341,17 @@ def test_what_belongs_to_the_component_survives_its_update_and_goes_with_it(devi
     assert recorded.keys() & {"previousVersion", "runtime", "_private"} == set()
 
 
-def test_what_goes_runs_and_is_recorded_until_the_rest_is_up(device: Device, tmp_path: Path) -> None:
+def test_what_goes_runs_and_is_recorded_until_the_rest_is_up(device: Device) -> None:
     device.recipe("Old", SLEEP)
     device.succeed({"Old": "1.0.0"})
-    device.recipe("New", f"{{startup: 'until test -e {tmp_path}/go; do sleep 0.02; done'}}")
+    device.recipe("New", f"{{startup: '{HELD}'}}")
     identifier = device.submit({"New": "1.0.0"}, ("Old",))
     wait_until(lambda: device.health().get("New", {}).get("state") == "STARTING")
     assert device.reaches(identifier, "wait")["changed"] == ["New"]
     assert device.state("Old") == "RUNNING"
     assert device.config("Old", "version") == "1.0.0"
     assert roots(device) == {LOCAL: {"Old": "1.0.0"}}
-    (tmp_path / "go").touch()
+    let_go(device)
     assert device.outcome(identifier)["removed"] == ["Old"]
     assert device.config("Old") is None
     assert (list(device.health()), roots(device)) == (["New"], {LOCAL: {"New": "1.0.0"}})
@@ -392,6 +392,7 @@ def test_a_failure_before_anything_changed_leaves_everything_as_it_was(device: D
         services = device.runtime.call("gg_config", "read_with_timestamps", {"key_path": ["services"]})
         return device.pid("A"), services, store(device), device.generations()
 
+    wait_until(device.staged, lambda staged: not staged)  # the store is cleared up by then
     before = seen()
     device.recipe("Needs", SLEEP, artifacts=("missing",))
     device.recipe("Plain", SLEEP)
@@ -430,18 +431,21 @@ def test_a_deployment_that_changes_nothing_touches_nothing(device: Device) -> No
     device.recipe("Lib", SLEEP)
     entry = {"version": "1.0.0", "configurationUpdate": {"merge": {"b": 2}}}
     done(job(device, HEATERS, {"A": entry}))
+    wait_until(device.staged, lambda staged: not staged)  # the store is cleared up by then
     before = device.health(), device.config("A"), store(device), device.generation()
     outcome = done(job(device, HEATERS, {"A": entry}))
     assert (outcome["changed"], outcome["removed"]) == ([], [])
+    wait_until(device.staged, lambda staged: not staged)
     assert (device.health(), device.config("A"), store(device), device.generation()) == before
 
 
 def test_one_deployment_has_one_id(device: Device) -> None:
-    device.recipe("Slow", "{startup: 'sleep 0.3'}")
+    device.recipe("Slow", f"{{startup: '{HELD}'}}")
     first = device.submit_document({"Slow": "1.0.0"}, "same")
     with pytest.raises(BusError) as caught:
         device.submit_document({}, "same")
     assert caught.value.code == ErrorCode.BUSY
+    let_go(device)
     assert done(device.outcome(first))["components"] == {"Slow": "1.0.0"}
     # When it is over, the same may come again: that is how a job is done that was interrupted.
     assert done(device.outcome(device.submit_document({"Slow": "1.0.0"}, "same")))["changed"] == []
@@ -471,7 +475,7 @@ def test_the_store_keeps_what_a_generation_needs_and_nothing_else(device: Device
         device.succeed({"A": version})
     wait_until(lambda: store(device), lambda held: held == ["A-2.0.0", "A-3.0.0"])
     # What failed leaves nothing behind when the way back was taken.
-    device.recipe("A", "{run: 'exit 1'}", version="4.0.0", artifacts=("file",))
+    device.recipe("A", "{startup: 'exit 1'}", version="4.0.0", artifacts=("file",))
     device.artifact("A", "file", "x", "4.0.0")
     outcome = device.deploy({"A": "4.0.0"}, failure_handling_policy="ROLLBACK")
     assert outcome["detailed_status"] == "FAILED_ROLLBACK_COMPLETE"
@@ -484,7 +488,7 @@ def test_the_store_keeps_what_a_generation_needs_and_nothing_else(device: Device
     device.recipe("B", SLEEP, version="2.0.0")
     device.succeed({"B": "2.0.0"})
     wait_until(lambda: store(device), lambda held: held == ["B-1.0.0", "B-2.0.0"])
-    assert list((device.runtime.root.packages / "kept").glob("*")) == []
+    wait_until(lambda: list((device.runtime.root.packages / "kept").glob("*")), lambda kept: not kept)
 
 
 def test_the_store_has_a_limit(device: Device) -> None:

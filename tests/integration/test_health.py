@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from ggl.bus import BusError, ErrorCode, connect
+from ggl.bus import BusError, ErrorCode
 from ggl.host import client as host
 from ggl.host.unit import Command, Start, Unit, main_unit
-from tests.integration.conftest import Runtime, wait_until
+from tests.integration.conftest import PATIENCE, Runtime, wait_until
 from tests.integration.device import Device
 
 
@@ -19,7 +19,7 @@ def load(runtime: Runtime, name: str, kind: str, script: str) -> None:
         main_unit(name), component=name, version="1.0.0", phase="main", start=(Start(kind, Command(script)),),
         restart_delay=0.1, revision="r1",
     )  # fmt: skip
-    with connect(host.INTERFACE, runtime.root) as client:
+    with runtime.client(host.INTERFACE) as client:
         host.load(client, [unit], start=[unit.name])
 
 
@@ -54,14 +54,14 @@ def test_a_component_that_says_it_is_in_error_is_tried_again_and_given_up_after_
     runtime: Runtime,
 ) -> None:
     load(runtime, "A", "run", "exec sleep 1000")
-    with connect("gg_health", runtime.root) as client:
+    with runtime.client("gg_health") as client:
         stream = client.subscribe("subscribe", {"component": "A"})
         states = [each["state"] for each in stream.result]
         for _ in range(3):
             wait_for(runtime, "A", "RUNNING")
             report(runtime, "A", "ERRORED")
         while states[-1:] != ["BROKEN"]:
-            states.append(stream.next(30)["state"])
+            states.append(stream.next(PATIENCE)["state"])
     entered = [state for before, state in pairwise(["", *states]) if state != before]
     assert [state for state in entered if state in ("ERRORED", "BROKEN")] == ["ERRORED", "ERRORED", "BROKEN"]
     answer = health(runtime, "A")
@@ -91,12 +91,12 @@ def test_an_answer_is_never_older_than_the_question(runtime: Runtime) -> None:
 def test_a_removed_component_is_told_as_uninstalled(runtime: Runtime) -> None:
     load(runtime, "A", "run", "exec sleep 1000")
     wait_for(runtime, "A", "RUNNING")
-    with connect("gg_health", runtime.root) as client, connect(host.INTERFACE, runtime.root) as units:
+    with runtime.client("gg_health") as client, runtime.client(host.INTERFACE) as units:
         stream = client.subscribe("subscribe")
         host.unload(units, [main_unit("A")])
-        states = [stream.next(30)["state"]]
+        states = [stream.next(PATIENCE)["state"]]
         while states[-1] != "UNINSTALLED":
-            states.append(stream.next(30)["state"])
+            states.append(stream.next(PATIENCE)["state"])
     entered = [state for before, state in pairwise(["", *states]) if state != before]
     assert entered == ["STOPPING", "FINISHED", "UNINSTALLED"]
     assert runtime.call("gg_health", "list") == []
@@ -125,7 +125,9 @@ def test_an_install_step_of_the_version_before_holds_up_nothing_when_the_runtime
     runtime.up()
     assert runtime.unit("ggl.App.install")["active_state"] == "inactive"
     wait_for(runtime, "App", "FINISHED")
-    (runtime.root.work / "Slow" / "go").touch()
-    outcome = device.outcome_after_all(identifier)
+    directory = runtime.root.work / "Slow"
+    wait_until(directory.is_dir)
+    (directory / "go").touch()
+    outcome = device.outcome_after_all(identifier, 120.0)
     assert outcome["status"] == "SUCCEEDED", outcome
     assert sorted(device.health()) == ["App", "Slow"]

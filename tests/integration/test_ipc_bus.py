@@ -62,7 +62,7 @@ EXPECTED = (
 
 def error_code(client: Client, method: str, request: dict[str, Any]) -> ErrorCode | None:
     try:
-        client.call(method, request, timeout=5)
+        client.call(method, request, timeout=60)
     except BusError as error:
         return error.code
     return None

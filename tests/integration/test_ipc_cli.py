@@ -17,8 +17,8 @@ import yaml
 from awsiot.greengrasscoreipc.clientv2 import GreengrassCoreIPCClientV2
 from awsiot.greengrasscoreipc.model import Metric, ResourceNotFoundError, UnauthorizedError
 
-from tests.integration.conftest import Runtime, running
-from tests.integration.ipc_clients import Components, Events, publish
+from tests.integration.conftest import Runtime, running, wait_until
+from tests.integration.ipc_clients import PATIENCE, Components, Events, publish, wait_until_left
 from tests.integration.test_cli import GGL, Ggl, component
 
 A, B, BARE = "com.example.A", "com.example.B", "com.example.Bare"
@@ -48,6 +48,7 @@ def ggl(shared: Runtime) -> Ggl:
 def components(shared: Runtime) -> Iterator[Components]:
     with Components(shared) as components:
         yield components
+    wait_until_left(shared)
 
 
 def connect(shared: Runtime, components: Components, name: str = A) -> GreengrassCoreIPCClientV2:
@@ -69,7 +70,7 @@ def tracing(ggl: Ggl, *words: str) -> Iterator[subprocess.Popen[str]]:
 
 def end(process: subprocess.Popen[str]) -> str:
     process.send_signal(signal.SIGINT)
-    out, error = process.communicate(timeout=30)
+    out, error = process.communicate(timeout=PATIENCE)
     assert (process.returncode, error) == (0, "")
     return out
 
@@ -91,7 +92,7 @@ def test_each_call_is_a_line(ggl: Ggl, shared: Runtime, components: Components) 
     client = connect(shared, components)
     with tracing(ggl, "--count", "4") as process:
         use(client)
-        out, _ = process.communicate(timeout=30)
+        out, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0
     lines = [line.split("  ") for line in out.splitlines()]
     assert [line[2:5] for line in lines] == [
@@ -112,12 +113,13 @@ def test_subscriptions_events_and_their_end(ggl: Ggl, shared: Runtime, component
         publish(client, "a/1", {})
         ggl("pubsub", "pub", "a/2", "x")
         events.next()
-        operation.close().result(10)
-        assert events.closed.wait(10)
+        operation.close().result(PATIENCE)
+        assert events.closed.wait(PATIENCE)
         publish(client, "a/3", {})  # behind the end of the subscription
         assert process.stdout
         seen = []
         while "a/3" not in (line := process.stdout.readline()):
+            assert line, "the trace has ended"
             seen.append(line.split("  ")[2:5])
         end(process)
     assert ["SubscribeToTopic", "a/#", "opened"] in seen
@@ -134,7 +136,7 @@ def test_a_choice_of_calls(ggl: Ggl, shared: Runtime, components: Components) ->
     ):
         use(client)
         publish(other, "b", {})
-        outs = [process.communicate(timeout=30)[0] for process in (errors, operation, component)]
+        outs = [process.communicate(timeout=PATIENCE)[0] for process in (errors, operation, component)]
     assert ["Error" in line for line in outs[0].splitlines()] == [True, True]
     assert [line.split("  ")[2] for line in outs[1].splitlines()] == ["GetConfiguration"] * 2
     assert outs[2].count(B) == 1
@@ -153,9 +155,12 @@ def test_json_lines(ggl: Ggl, shared: Runtime, components: Components) -> None:
 
     thread = threading.Thread(target=ask)
     thread.start()
-    out, _ = process.communicate(timeout=30)
-    over.set()
-    thread.join()
+    try:
+        out, _ = process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()
+        over.set()
+        thread.join()
     item = json.loads(out)
     assert (item["component"], item["operation"]) == (A, "aws.greengrass#PublishToTopic")
     assert (item["error"], item["resources"], item["kind"]) == ("UnauthorizedError", ["b/1"], "call")
@@ -168,7 +173,7 @@ def test_a_summary(ggl: Ggl, shared: Runtime, components: Components) -> None:
     with tracing(ggl, "--summary", "--component", A, "--count", "20") as process:
         for _ in range(5):
             use(client)
-        out, _ = process.communicate(timeout=30)
+        out, _ = process.communicate(timeout=PATIENCE)
         head, get, put = [line.split() for line in out.splitlines()]
     assert head[:5] == ["COMPONENT", "OPERATION", "CALLS", "ERRORS", "EVENTS"]
     assert get[:5] == [A, "GetConfiguration", "10", "5", "0"]
@@ -183,7 +188,7 @@ def test_the_reader_of_a_trace_goes_away(ggl: Ggl) -> None:
     with tracing(ggl) as process:
         assert process.stdout
         process.stdout.close()
-        assert process.wait(timeout=30) == 141
+        assert process.wait(timeout=PATIENCE) == 141
 
 
 def test_a_trace_goes_on_when_ipcd_dies() -> None:
@@ -196,7 +201,7 @@ def test_a_trace_goes_on_when_ipcd_dies() -> None:
             assert "connected again" in process.stderr.readline()
             with pytest.raises(ResourceNotFoundError):
                 connect(runtime, components).get_configuration(key_path=["nothing"])
-            assert A in process.communicate(timeout=30)[0]
+            assert A in process.communicate(timeout=PATIENCE)[0]
 
 
 def test_mistakes(ggl: Ggl) -> None:
@@ -378,7 +383,9 @@ def test_the_command_helps_whatever_stands_there(ggl: Ggl, shared: Runtime, acce
 
 
 def test_completion_knows_what_is_registered(ggl: Ggl) -> None:
-    assert ggl("complete", "OPERATION", "aws.").out == "aws.greengrass.private#GetSystemConfig\n"
+    # A shell waits for no more than a second; then there is nothing.
+    out = wait_until(lambda: ggl("complete", "OPERATION", "aws.").out, seconds=PATIENCE)
+    assert out == "aws.greengrass.private#GetSystemConfig\n"
 
 
 def test_the_clients_of_the_command_line_tool(ggl: Ggl) -> None:

@@ -30,10 +30,12 @@ from awsiot.greengrasscoreipc.model import (
 )
 
 from tests.integration.conftest import Runtime, running, wait_until
-from tests.integration.ipc_clients import Components, Events
+from tests.integration.ipc_clients import Components, Events, wait_until_left
 
 OPERATOR, METER = "com.example.Operator", "com.example.Meter"
 FINAL = (DeploymentStatus.SUCCEEDED, DeploymentStatus.FAILED, DeploymentStatus.CANCELED)
+SECONDS = 120.0
+"""How long a deployment may take; 600 seconds are given to components that are asked."""
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +48,7 @@ def runtime() -> Iterator[Runtime]:
 def components(runtime: Runtime) -> Iterator[Components]:
     with Components(runtime) as components:
         yield components
+    wait_until_left(runtime)
 
 
 @pytest.fixture
@@ -92,7 +95,7 @@ def status(operator: GreengrassCoreIPCClientV2, deployment_id: str) -> LocalDepl
 
 def outcome(operator: GreengrassCoreIPCClientV2, deployment_id: str | None) -> LocalDeployment:
     assert deployment_id is not None
-    return wait_until(lambda: status(operator, deployment_id), lambda deployment: deployment.status in FINAL)
+    return wait_until(lambda: status(operator, deployment_id), lambda deployment: deployment.status in FINAL, SECONDS)
 
 
 def deployed(runtime: Runtime, name: str) -> Any:
@@ -233,6 +236,7 @@ def test_deployments_are_cancelled(
     wait_until(
         lambda: runtime.call("gg_deployment", "get", {"deployment_id": busy}),
         lambda one: one["step"] in ("start", "wait"),
+        SECONDS,
     )
     waiting = operator.create_local_deployment().deployment_id
     assert waiting is not None
@@ -278,6 +282,7 @@ def request_deployment(runtime: Runtime, merge: dict[str, Any], **policies: Any)
         "groupName": "LOCAL_DEPLOYMENT",
         "creationTimestamp": runtime.call("gg_host", "info")["started_ms"] + 3_600_000,
         "components": {METER: {"version": "1.0.0", "configurationUpdate": {"merge": merge}}},
+        "configurationValidationPolicy": {"timeout": 600},
         **policies,
     }
     answer: dict[str, str] = runtime.call("gg_deployment", "create_deployment", {"document": document})
@@ -288,6 +293,7 @@ def final(runtime: Runtime, deployment_id: str) -> dict[str, Any]:
     return wait_until(
         lambda: runtime.call("gg_deployment", "get", {"deployment_id": deployment_id}),
         lambda deployment: deployment["status"] in (*FINAL, "REJECTED"),
+        SECONDS,
     )
 
 
@@ -295,7 +301,7 @@ def test_a_deployment_waits_until_a_component_agrees(runtime: Runtime, meter: Gr
     events = Events()
     meter.subscribe_to_component_updates(**events.handlers())
     deployment_id = request_deployment(
-        runtime, {"a": 2}, componentUpdatePolicy={"action": "NOTIFY_COMPONENTS", "timeout": 60}
+        runtime, {"a": 2}, componentUpdatePolicy={"action": "NOTIFY_COMPONENTS", "timeout": 600}
     )
     for delay in 50, 0:
         event = events.next().pre_update_event

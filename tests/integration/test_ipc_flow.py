@@ -44,6 +44,8 @@ def undisturbed(runtime: Runtime, tokens: dict[str, str]) -> Iterator[None]:
         yield
         assert_served(other)
         assert runtime.pid_of("ipcd") == pid
+        # What the next test counts, nobody has left behind.
+        wait_until(lambda: [each["component"] for each in connections(runtime.root)], lambda left: left == [C])
 
 
 def assert_served(lean: Lean) -> None:
@@ -65,8 +67,9 @@ def queued(runtime: Runtime, component: str) -> int:
     return int(size)
 
 
-def ipc_log(runtime: Runtime) -> str:
-    return runtime.log("ggl.core.ipcd")
+def assert_logged(runtime: Runtime, text: str) -> None:
+    """Who is gone is seen to be before it is told, and what is told is written a little later."""
+    wait_until(lambda: runtime.log("ggl.core.ipcd"), lambda log: text in log)
 
 
 def publish(lean: Lean, topic: str, number: int, size: int = 0) -> None:
@@ -91,8 +94,8 @@ def test_a_subscriber_that_does_not_read_costs_a_bounded_queue_and_then_its_conn
         assert max(seen) > transport.MAX_QUEUED / 2
         # The message that is on its way to it does not count, and one more makes the queue too long.
         assert max(seen) <= transport.MAX_QUEUED + 2 * (MESSAGE + 1000)
-        assert f"disconnected {A} " in ipc_log(runtime)
-        assert "it does not read" in ipc_log(runtime)
+        assert_logged(runtime, f"disconnected {A} ")
+        assert_logged(runtime, "it does not read")
         publish(quick, "flood", number + 1)
         assert quick.event()[1]["jsonMessage"]["message"]["n"] == number + 1
 
@@ -144,6 +147,14 @@ def test_requests_without_end_are_left_in_the_socket_while_their_answers_are_not
         flood.sock.setblocking(False)
         data = b"".join(PING.encode(0, b"%05d" % n + echo) for n in range(1000))
         view = memoryview(data)
+
+        def press() -> int:
+            nonlocal view
+            while select.select([], [flood], [], 0.0)[1]:
+                view = view[flood.sock.send(view) :]
+            return queued(runtime, A)
+
+        wait_until(press, lambda size: size > transport.PAUSE_READING)
         while select.select([], [flood], [], 1.0)[1]:
             view = view[flood.sock.send(view) :]
         assert len(view) > len(data) // 2, "nearly everything was taken"
@@ -196,7 +207,10 @@ def test_large_frames_that_are_never_finished_make_room_for_those_that_are(
 def test_many_large_answers_at_once_are_no_reason_to_part(runtime: Runtime, tokens: dict[str, str]) -> None:
     count = 4 * transport.MAX_QUEUED // BIG
     with Lean(runtime.root, tokens[A]) as lean:
-        asked = {lean.request("GetConfiguration", b'{"keyPath":["big"]}') for _ in range(count)}
+        asked = set(range(1, count + 1))
+        # In one piece: that many pieces may be more than the socket holds, once the answers keep them from being read.
+        request = request_of("GetConfiguration")
+        lean.sock.sendall(b"".join(request.encode(number, b'{"keyPath":["big"]}') for number in asked))
         wait_until(lambda: queued(runtime, A), lambda size: size > transport.PAUSE_READING)
         last = -1
         while (now := queued(runtime, A)) != last:
@@ -214,16 +228,17 @@ def test_a_token_that_comes_byte_by_byte_for_ever_is_not_waited_for(runtime: Run
         for byte in CONNECT.encode(0, json.dumps({"authToken": tokens[A], "padding": "p" * 10_000}).encode()):
             try:
                 loris.sock.sendall(bytes((byte,)))
-            except BrokenPipeError:
+            except (BrokenPipeError, ConnectionResetError):
                 break
             sent += 1
             if sent % 10 == 0:
                 assert_served(other)
-            time.sleep(0.05)
+            if sent > 20:
+                time.sleep(0.05)
         else:
             pytest.fail("it could send its whole request")
     assert sent > 20
-    assert "it showed no token" in ipc_log(runtime)
+    assert_logged(runtime, "it showed no token")
 
 
 def test_who_asks_more_than_is_taken_in_a_second_loses_nothing(runtime: Runtime, tokens: dict[str, str]) -> None:

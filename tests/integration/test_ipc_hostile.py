@@ -30,7 +30,7 @@ class Peer:
 
     def __init__(self, path: Path) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(10)
+        self.sock.settimeout(60)
         self.sock.connect(str(path))
         self._decoder = es.Decoder()
         self._messages: list[es.Message] = []

@@ -19,7 +19,7 @@ from awsiot.greengrasscoreipc.model import InvalidTokenError, RunWithInfo, Unaut
 from ggl.bus import BusError
 from ggl.host.unit import Command, Limits, Start, Unit, install_unit, main_unit
 from tests.integration.conftest import Runtime, running, wait_until
-from tests.integration.ipc_clients import Components, eventually, publish
+from tests.integration.ipc_clients import PATIENCE, Components, eventually, publish
 from tests.integration.units import limited
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can run processes as somebody else")
@@ -123,7 +123,7 @@ def component(runtime: Runtime) -> Iterator[Callable[..., None]]:
 
 
 def written(path: Path) -> str:
-    return wait_until(lambda: path.read_text() if path.exists() else "", lambda text: text.endswith("\n"))
+    return wait_until(lambda: path.read_text() if path.exists() else "", lambda text: text.endswith("\n"), PATIENCE)
 
 
 @pytest.fixture
@@ -349,7 +349,8 @@ def test_a_name_counts_only_for_the_users_of_the_component(
 def test_an_outsider_is_no_component(runtime: Runtime, python: str, component: Callable[..., None]) -> None:
     component(METER, "exec sleep 1000")
     pid = runtime.wait_for_unit(main_unit(METER), "active")["main_pid"]
-    mark = Path(f"/proc/{pid}/environ").read_bytes().partition(b"GGL_SUPERVISED=")[2].partition(b"\0")[0].decode()
+    environment = wait_until(Path(f"/proc/{pid}/environ").read_bytes, lambda found: b"GGL_SUPERVISED=" in found)
+    mark = environment.partition(b"GGL_SUPERVISED=")[2].partition(b"\0")[0].decode()
     done = subprocess.run(
         [*python.split(), str(runtime.root.ipc_socket), request(METER)],
         env={**os.environ, "GGL_SUPERVISED": mark}, capture_output=True, text=True, check=True,
@@ -413,6 +414,7 @@ def test_a_command_line_client_needs_no_policies(runtime: Runtime, tmp_path: Pat
         status = wait_until(
             lambda: client.get_local_deployment_status(deployment_id=identifier).deployment.status,
             lambda status: status in ("SUCCEEDED", "FAILED"),
+            120.0,
         )
         assert status == "SUCCEEDED"
         assert client.get_component_details(component_name="com.example.ByCli").component_details.version == "1.0.0"

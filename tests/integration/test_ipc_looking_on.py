@@ -12,7 +12,7 @@ import pytest
 from awsiot.greengrasscoreipc.clientv2 import GreengrassCoreIPCClientV2
 from awsiot.greengrasscoreipc.model import ResourceNotFoundError, ServiceError, UnauthorizedError
 
-from tests.integration.conftest import Runtime, running
+from tests.integration.conftest import Runtime, running, wait_until
 from tests.integration.ipc_clients import Components, publish
 from tests.integration.test_cli import Ggl
 from tests.integration.test_ipc_cli import tracing
@@ -34,6 +34,11 @@ def shared() -> Iterator[Runtime]:
 def with_policies(runtime: Runtime, name: str, policies: dict[str, Any]) -> str:
     """Its token."""
     return install(runtime.root, name, {"accessControl": policies})
+
+
+def logged(runtime: Runtime, words: str) -> list[str]:
+    """The lines of ipcd's log with ``words``, of which there must be some: they are written a little later."""
+    return wait_until(lambda: [line for line in runtime.log("ggl.core.ipcd").splitlines() if words in line])
 
 
 @pytest.fixture
@@ -60,13 +65,13 @@ def test_the_exit_code_tells_whether_it_came_in_time(ggl: Ggl, client: Greengras
     error = ggl("ipc", "trace", "-e", "-n", "3", "--timeout", "0.2", "--json", code=6).error
     assert (error["code"], error["message"]) == ("TIMEOUT", "0 of 3 lines in 0.2 s")
     assert ggl("ipc", "trace", "-s", "-n", "1", "--timeout", "0.2", "--json", code=6).json == []
-    with tracing(ggl, "--errors", "--count", "1", "--timeout", "30") as process:
+    with tracing(ggl, "--errors", "--count", "1", "--timeout", "120") as process:
         with pytest.raises(UnauthorizedError):
             publish(client, "b/1", {})
-        assert process.wait(timeout=29) == 0
-    with tracing(ggl, "--component", NAME, "--timeout", "2") as process:
+        assert process.wait(timeout=110) == 0
+    with tracing(ggl, "--component", NAME, "--timeout", "5") as process:
         publish(client, "a/1", {})
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=110) == 0
 
 
 @pytest.mark.parametrize(
@@ -118,7 +123,7 @@ def test_every_provider_of_an_operation_is_listed_and_taking_over_is_a_warning(g
             [f"{two}({os.getpid()}), in reserve", "com.example.x"],
             [f"{one}({os.getpid()}), in reserve", "com.example.x"],
         ]
-        warned = [line for line in shared.log("ggl.core.ipcd").splitlines() if "takes over" in line]
+        warned = logged(shared, "takes over")
         assert len(warned) == 1, "a component may take over from itself"
         pid = f"(pid {os.getpid()})"
         assert f"{two} {pid} takes over {operation} from {one} {pid}" in warned[0]
@@ -137,9 +142,9 @@ def test_an_answer_of_no_use_is_found_in_the_log(
         number, _, _ = provider.take()
         provider.answer(number, {"response": {"secretValue": b"\xff"}})
         with pytest.raises(ServiceError) as raised:
-            pending.result(10)
+            pending.result(60)
     assert f"{provider_name}, which serves it, gave an answer" in (raised.value.message or "")
-    [line] = [line for line in shared.log("ggl.core.ipcd").splitlines() if "of no use" in line]
+    [line] = logged(shared, "of no use")
     whose = f"{SECRET} of {caller}: {provider_name} (pid {os.getpid()})"
     assert f"{whose} gave an answer of no use: the response is" in line
     assert "trail" in line

@@ -111,18 +111,20 @@ def test_the_daemon_is_there_when_needed_and_what_it_wrote_survives_its_death() 
     with running() as runtime:
         assert runtime.pid_of("telemetryd") == 0, "it runs although nobody has put anything"
         values = {"namespace": A, "metrics": [{"name": "size", "unit": "Bytes", "value": 2}]}
-        runtime.call("gg_telemetry", "put", values)
-        first = runtime.pid_of("telemetryd")
-        wait_until(lambda: runtime.call("gg_config", "scan", {"table": "metrics"}))
-        runtime.kill(first)
+        with runtime.client("gg_telemetry") as stays:  # as long as somebody is connected
+            stays.call("put", values)
+            first = runtime.pid_of("telemetryd")
+            wait_until(lambda: runtime.call("gg_config", "scan", {"table": "metrics"}))
+            runtime.kill(first)
         wait_until(lambda: runtime.pid_of("telemetryd") != first)
-        runtime.call("gg_telemetry", "put", values)
-        assert listed(runtime) == [(A, "size", "Bytes", 4.0, 2, 2.0, 2.0, 2.0)]
+        with runtime.client("gg_telemetry") as stays:
+            stays.call("put", values)
+            assert listed(runtime) == [(A, "size", "Bytes", 4.0, 2, 2.0, 2.0, 2.0)]
 
-        # An orderly stop writes what is not on the disk yet.
-        pid = runtime.pid_of("telemetryd")
-        os.kill(pid, signal.SIGTERM)
-        wait_until(lambda: runtime.pid_of("telemetryd") != pid)
+            # An orderly stop writes what is not on the disk yet.
+            pid = runtime.pid_of("telemetryd")
+            os.kill(pid, signal.SIGTERM)
+            wait_until(lambda: runtime.pid_of("telemetryd") != pid)
         assert listed(runtime) == [(A, "size", "Bytes", 4.0, 2, 2.0, 2.0, 2.0)]
 
 

@@ -14,7 +14,7 @@ from awsiot.greengrasscoreipc.clientv2 import GreengrassCoreIPCClientV2
 from awsiot.greengrasscoreipc.model import UnauthorizedError
 
 from ggl.bus import BusError, ErrorCode
-from tests.integration.ipc_clients import Components, publish
+from tests.integration.ipc_clients import Components, eventually, publish
 from tests.integration.ipc_runtime import Runtime
 
 A = "com.example.A"
@@ -151,6 +151,7 @@ def test_changes_while_others_ask(runtime: Runtime, components: Components, clie
     for thread in threads:
         thread.start()
     try:
+        eventually(lambda: bool(asked))
         for number in range(50):
             write(runtime, [*POLICY, "resources"], ["a"] if number % 2 else ["b"])
             assert may(client) is bool(number % 2)
@@ -179,6 +180,7 @@ def test_another_thing_name_is_another_policy(runtime: Runtime, components: Comp
     assert not may(client, "T1/x")
     assert may(client, "T2/x")
     runtime.kill("configd")
+    runtime.call("gg_ipc", "connections")  # when it has answered, it knows that configd is gone
     runtime.start("configd")
     write(runtime, ["system", "thingName"], "T3")
     assert may(client, "T3/x")

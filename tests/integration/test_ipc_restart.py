@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +11,8 @@ import pytest
 from awsiot.eventstreamrpc import AccessDeniedError
 from awsiot.greengrasscoreipc.model import ServiceError, UnauthorizedError
 
+from ggl.ipc.model import PREFIX
+from tests.integration.conftest import wait_until
 from tests.integration.ipc_clients import Components, Events, json_of, publish
 from tests.integration.ipc_runtime import Runtime
 
@@ -30,12 +31,19 @@ def components(runtime: Runtime) -> Iterator[Components]:
         yield components
 
 
+def kill(runtime: Runtime, daemon: str) -> None:
+    """kill -9, and wait until ipcd has noticed: a connection is accepted in one turn of its loop, when it sees that the
+    daemon is gone at the latest, and read in a later one."""
+    runtime.kill(daemon)
+    runtime.call("gg_ipc", "connections")
+
+
 def test_a_subscription_survives_the_death_of_pubsubd(runtime: Runtime, components: Components) -> None:
     client = components.connect(runtime.allow(A, ["*"], ["*"]))
     events = Events()
     client.subscribe_to_topic(topic="t", **events.handlers())
     for number in range(3):
-        runtime.kill("pubsubd")
+        kill(runtime, "pubsubd")
         runtime.start("pubsubd")
         # The subscription waits in the daemon's socket since the old one died, so the message comes behind it.
         publish(client, "t", {"n": number})
@@ -48,7 +56,7 @@ def test_a_subscription_survives_the_death_of_configd(runtime: Runtime, componen
     client = components.connect(runtime.install(A, {"x": 1}))
     events = Events()
     client.subscribe_to_configuration_update(component_name=A, key_path=["x"], **events.handlers())
-    runtime.kill("configd")
+    kill(runtime, "configd")
     runtime.start("configd")
     assert client.get_configuration(key_path=["x"]).value == {"x": 1}
     client.update_configuration(timestamp=datetime.now(UTC), value_to_merge={"x": 2})
@@ -61,7 +69,7 @@ def test_known_policies_hold_while_configd_is_away_and_new_ones_when_it_is_back(
 ) -> None:
     client = components.connect(runtime.allow(A, ["a"], []))
     publish(client, "a", {})
-    runtime.kill("configd")
+    kill(runtime, "configd")
     publish(client, "a", {})
     runtime.start("configd")
     runtime.allow(A, ["b"], [])
@@ -75,10 +83,11 @@ def test_a_call_whose_daemon_dies_fails_and_the_next_one_works(runtime: Runtime,
     client.get_configuration()
     runtime.processes["configd"].send_signal(signal.SIGSTOP)  # it does not answer
     future = client.get_configuration_async(key_path=["x"])
-    time.sleep(0.2)
+    asked = f"{PREFIX}GetConfiguration"
+    wait_until(lambda: any(asked in each["streams"] for each in runtime.call("gg_ipc", "connections")))
     runtime.kill("configd")
     with pytest.raises(ServiceError) as caught:
-        future.result(10)
+        future.result(60)
     assert "lost" in caught.value.message
     runtime.start("configd")
     assert client.get_configuration(key_path=["x"]).value == {"x": 1}

@@ -18,7 +18,7 @@ GREETER = Path(__file__).resolve().parents[2] / "docs/examples/native/greeter/gr
 def test_the_greeter_tries_again_when_it_is_told_that_it_is_not_the_time(code: str, tmp_path: Path) -> None:
     path = tmp_path / "socket"
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.settimeout(20)
+        listener.settimeout(120)
         listener.bind(str(path))
         listener.listen()
         environment = {**os.environ, "SVCUID": "A" * 16, "GGL_REGISTRATION_SOCKET": str(path)}

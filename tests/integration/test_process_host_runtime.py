@@ -21,7 +21,7 @@ from ggl.paths import find_root
 from tests.integration.conftest import Runtime, alive, wait_until
 from tests.integration.test_components import GGL
 from tests.integration.test_steps import once
-from tests.integration.units import component, deploy, work
+from tests.integration.units import component, deploy, wait_for_sleep, work
 
 pytestmark = pytest.mark.process_host
 
@@ -32,41 +32,44 @@ def test_a_step_that_was_interrupted_does_not_run_by_itself_when_the_runtime_sta
     unit = once(runtime.root, "echo run >> runs; exec sleep 1000")
     deploy(runtime, unit, *component("org.B", "exec sleep 1000"))
     runtime.call("gg_host", "start", {"names": [unit.name]})
-    wait_until(lambda: (work(runtime, "org.A") / "runs").exists())
+    runs = work(runtime, "org.A") / "runs"
+    wait_until(lambda: runs.exists() and runs.read_text())
     runtime.kill(runtime.call("gg_host", "info")["pid"])
     runtime.up()
     runtime.wait_for_unit("ggl.org.B", "active")
     status = runtime.unit(unit.name)
     assert (status["active_state"], status["started"]) == ("inactive", False)
-    assert (work(runtime, "org.A") / "runs").read_text() == "run\n"
+    assert runs.read_text() == "run\n"
 
 
 # -- the whole runtime -------------------------------------------------------------------------------------------------
 
 
 def test_the_runtime_restarts_in_the_same_process_under_the_same_lock(runtime: Runtime) -> None:
-    stop = Command("echo bye >> said", timeout=15.0)
+    stop = Command("echo bye >> said", timeout=60.0)
     deploy(runtime, *component("org.A", "echo up >> said; exec sleep 1000", stop=stop))
     deploy(runtime, *component("org.B", "exec sleep 1000"), start=False)
     first = runtime.wait_for_unit("ggl.org.A", "active")["main_pid"]
+    wait_for_sleep(first)
     before = runtime.call("gg_host", "info")
     daemons = runtime.processes()
     with runtime.client("gg_host") as client:
         host.restart_runtime(client)
     # Who comes meanwhile finds a runtime that is busy, not one that is gone.
-    assert launch.start(runtime.root).pid == before["pid"]
+    assert runtime.up() == before["pid"]
     after = runtime.call("gg_host", "info")
     assert after["pid"] == before["pid"] == launch.running_pid(runtime.root)
     assert after["instance"] != before["instance"]
     second = runtime.wait_for_unit("ggl.org.A", "active")["main_pid"]
     assert second != first
+    wait_for_sleep(second)
     assert (work(runtime, "org.A") / "said").read_text().split() == ["up", "bye", "up"]
     assert runtime.unit("ggl.org.B")["active_state"] == "inactive"
     assert not set(daemons) & set(runtime.processes()) - {before["pid"]}
     runtime.call("gg_config", "list", {"key_path": []})
     wait_until(lambda: runtime.log("ggl.core.ggld"), lambda text: text.count("ready: root") == 2)
-    log = subprocess.run([GGL, "--root", str(runtime.root.state), "up"], capture_output=True, text=True)
-    assert log.returncode == 0
+    done = subprocess.run([GGL, "--root", str(runtime.root.state), "up"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def instance_of(runtime: Runtime) -> str:
@@ -77,7 +80,7 @@ def instance_of(runtime: Runtime) -> str:
 
 
 def test_an_end_that_is_asked_for_during_a_restart_has_the_last_word(runtime: Runtime) -> None:
-    stop = Command("touch stopping; while test ! -e go; do sleep 0.02; done", timeout=30.0)
+    stop = Command("touch stopping; while test ! -e go; do sleep 0.02; done", timeout=60.0)
     deploy(runtime, *component("org.A", "exec sleep 1000", stop=stop))
     runtime.wait_for_unit("ggl.org.A", "active")
     pid = runtime.call("gg_host", "info")["pid"]
@@ -101,6 +104,7 @@ def test_a_runtime_in_the_foreground_restarts_too_and_goes_on_repeating_its_logs
             before = instance_of(runtime)
             deploy(runtime, *component("org.A", "echo here I am; exec sleep 1000"))
             runtime.wait_for_unit("ggl.org.A", "active")
+            wait_until(output.read_text, lambda text: text.count("here I am") == 1)
             runtime.call("gg_host", "restart_runtime")
             wait_until(lambda: instance_of(runtime), lambda now: now not in ("", before))
             assert runtime.call("gg_host", "info")["pid"] == process.pid
@@ -108,8 +112,8 @@ def test_a_runtime_in_the_foreground_restarts_too_and_goes_on_repeating_its_logs
             wait_until(output.read_text, lambda text: text.count("here I am") == 2)
         finally:
             process.terminate()
-            assert process.wait(60) == 0
-        assert runtime.processes() == []
+            assert process.wait(120) == 0
+        wait_until(runtime.processes, lambda left: not left)  # the log writer leaves last
 
 
 # -- word of failures --------------------------------------------------------------------------------------------------

@@ -10,10 +10,10 @@ import pytest
 
 from ggl.bus import BusError, ErrorCode
 from ggl.host.unit import Command
-from tests.integration.conftest import Runtime, alive, wait_until
+from tests.integration.conftest import ON_SYSTEMD, Runtime, alive, wait_until
 from tests.integration.units import component, deploy, sleeps, work
 
-STUBBORN = "trap '' TERM; while :; do sleep 0.1; done"
+STUBBORN = "trap '' TERM; touch deaf; while :; do sleep 0.1; done"
 
 
 def test_who_waits_for_a_stop_is_answered_although_the_unit_is_started_again_meanwhile(runtime: Runtime) -> None:
@@ -28,7 +28,7 @@ def test_who_waits_for_a_stop_is_answered_although_the_unit_is_started_again_mea
         wait_until(lambda: runtime.unit("ggl.org.A"), lambda status: not status["wanted"])
         runtime.call("gg_host", "start", {"names": ["ggl.org.A"]})
         (work(runtime, "org.A") / "go").touch()
-        stop.result(timeout=30)
+        stop.result(timeout=60)
     assert runtime.wait_for_unit("ggl.org.A", "active")
 
 
@@ -56,9 +56,8 @@ def test_what_never_came_up_is_no_more_ready_when_it_is_stopped(runtime: Runtime
 
 
 def test_a_restart_while_an_error_is_being_cleared_does_not_hit_the_new_process(runtime: Runtime) -> None:
-    deploy(
-        runtime, *component("org.A", f'test -e ok && exec sleep 1000; setsid sh -c "{STUBBORN}" & sleep 0.3; exit 1')
-    )
+    fails = f'setsid sh -c "{STUBBORN}" & until test -e deaf; do sleep 0.05; done; exit 1'
+    deploy(runtime, *component("org.A", f"test -e ok && exec sleep 1000; {fails}"))
     runtime.wait_for_unit("ggl.org.A", "activating", "auto-restart")
     (work(runtime, "org.A") / "ok").touch()
     time.sleep(0.5)
@@ -78,7 +77,7 @@ def test_a_unit_that_is_loaded_again_while_it_is_unloaded_stays(runtime: Runtime
         wait_until(lambda: (work(runtime, "org.A") / "stopping").exists())
         deploy(runtime, *component("org.A", "exec sleep 2000"))
         (work(runtime, "org.A") / "go").touch()
-        unload.result(timeout=30)
+        unload.result(timeout=60)
     status = runtime.wait_for_unit("ggl.org.A", "active")
     wait_until(
         lambda: Path(f"/proc/{status['main_pid']}/cmdline").read_bytes(), lambda text: text == b"sleep\0002000\0"
@@ -120,10 +119,10 @@ def test_a_new_definition_may_wait_for_less(runtime: Runtime) -> None:
 
 def test_a_process_that_said_it_was_up_is_watched_beyond_the_limit_of_its_start(runtime: Runtime) -> None:
     script = "while test ! -e go; do sleep 0.05; done; exit 5"
-    deploy(runtime, *component("org.A", script, "startup", timeout=2.0, restart="no"))
+    deploy(runtime, *component("org.A", script, "startup", timeout=6.0, restart="no"))
     runtime.wait_for_unit("ggl.org.A", "activating", "start")
     runtime.call("gg_host", "notify", {"name": "ggl.org.A", "state": "READY"})
-    time.sleep(2.2)
+    time.sleep(6.2)
     assert runtime.unit("ggl.org.A")["active_state"] == "active"
     (work(runtime, "org.A") / "go").touch()
     status = runtime.wait_for_unit("ggl.org.A", "failed")
@@ -144,7 +143,8 @@ def test_units_that_require_themselves_or_each_other_wait_and_do_not_hold_up_the
     deploy(runtime, *component("org.B", "exec sleep 1001", requires=("ggl.org.A",)))
     began = time.monotonic()
     runtime.down()
-    assert time.monotonic() - began < 25, "it waited until the supervisor gave up"
+    gave_up = time.monotonic() - began > 25 if ON_SYSTEMD else "not stopped within" in runtime.host_log()
+    assert not gave_up, "it waited until the supervisor gave up"
 
 
 def test_names_that_lead_out_of_their_directories_are_refused(runtime: Runtime) -> None:

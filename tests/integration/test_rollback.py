@@ -7,8 +7,10 @@ import pytest
 from ggl.bus import BusError, ErrorCode
 from tests.integration.conftest import wait_until
 from tests.integration.device import NUCLEUS, SLEEP, Device
+from tests.integration.held import HELD, let_go
 
-BROKEN = "{run: 'exit 1'}"
+# A startup script and no run script: how fast it fails decides nothing.
+BROKEN = "{startup: 'exit 1'}"
 SHOW = "{run: 'cat {artifacts:path}/file > out; exec sleep 1000'}"
 GROUPS = "DeploymentService", "GroupToRootComponents"
 BACK = {"failure_handling_policy": "ROLLBACK"}
@@ -82,7 +84,8 @@ def test_do_nothing_leaves_it_as_the_failure_left_it(device: Device) -> None:
     outcome = device.deploy({"App": "2.0.0", "Bad": "1.0.0"}, ("Goes",), failure_handling_policy="DO_NOTHING")
     assert outcome["detailed_status"] == "FAILED_ROLLBACK_NOT_REQUESTED"
     assert versions(device) == {"App": "2.0.0", "Bad": "1.0.0"}
-    assert (device.state("App"), device.state("Bad")) == ("RUNNING", "BROKEN")
+    assert device.state("Bad") == "BROKEN"
+    wait_until(lambda: device.state("App"), lambda state: state == "RUNNING")  # nobody has waited for it
     assert roots(device) == {"App": "2.0.0", "Bad": "1.0.0"}
     generation = device.generations()[device.generation()]
     assert (generation["good"], generation["components"]) == (False, {"App": "2.0.0", "Bad": "1.0.0"})
@@ -103,7 +106,7 @@ def test_what_was_broken_before_does_not_fail_the_way_back(device: Device) -> No
     device.recipe("App", SLEEP)
     assert device.deploy({"Bad": "1.0.0", "OnBad": "1.0.0", "App": "1.0.0"})["broken"] == ["Bad"]
     device.recipe("App", BROKEN, "2.0.0")
-    device.recipe("Bad", "{run: 'exit 2'}", "2.0.0")
+    device.recipe("Bad", "{startup: 'exit 2'}", "2.0.0")
     outcome = device.deploy({"App": "2.0.0", "Bad": "2.0.0"}, **BACK)
     assert outcome["detailed_status"] == "FAILED_ROLLBACK_COMPLETE", outcome["cause"]
     assert versions(device) == {"App": "1.0.0", "Bad": "1.0.0", "OnBad": "1.0.0"}
@@ -111,10 +114,10 @@ def test_what_was_broken_before_does_not_fail_the_way_back(device: Device) -> No
 
 
 def test_a_way_back_that_does_not_come_up_is_told_and_goes_as_far_as_it_can(device: Device) -> None:
-    device.recipe("Fragile", "{run: 'test ! -e {work:path}/../App/spoilt && exec sleep 1000'}")
+    device.recipe("Fragile", "{startup: 'test ! -e {work:path}/../App/spoilt'}")
     device.recipe("App", SLEEP)
     device.succeed({"Fragile": "1.0.0", "App": "1.0.0"})
-    device.recipe("App", "{run: 'touch spoilt; exit 1'}", "2.0.0")
+    device.recipe("App", "{startup: 'touch spoilt; exit 1'}", "2.0.0")
     device.recipe("Fragile", SLEEP, "2.0.0")
     outcome = device.deploy({"App": "2.0.0", "Fragile": "2.0.0"}, **BACK)
     assert (outcome["status"], outcome["detailed_status"]) == ("FAILED", "FAILED_UNABLE_TO_ROLLBACK")
@@ -122,7 +125,8 @@ def test_a_way_back_that_does_not_come_up_is_told_and_goes_as_far_as_it_can(devi
     assert "App is broken" in outcome["cause"]
     assert "and the way back failed: Fragile is broken" in outcome["cause"]
     assert versions(device) == {"App": "1.0.0", "Fragile": "1.0.0"}
-    assert (device.state("App"), device.state("Fragile")) == ("RUNNING", "BROKEN")
+    assert device.state("Fragile") == "BROKEN"
+    wait_until(lambda: device.state("App"), lambda state: state == "RUNNING")
     # the next one is not held up by it
     (device.runtime.root.work / "App" / "spoilt").unlink()
     device.recipe("App", SLEEP, "3.0.0")
@@ -133,7 +137,7 @@ def test_logs_and_work_directories_are_not_rolled_back(device: Device) -> None:
     device.recipe("App", "{run: 'echo from one; echo 1 > state; exec sleep 1000'}")
     device.succeed({"App": "1.0.0"})
     wait_until(lambda: device.work("App", "state") == "1\n")
-    device.recipe("App", "{run: 'echo from two; echo 2 > state; rm kept; echo 2 > made; exit 1'}", "2.0.0")
+    device.recipe("App", "{startup: 'echo from two; echo 2 > state; rm kept; echo 2 > made; exit 1'}", "2.0.0")
     (device.runtime.root.work / "App" / "kept").touch()
     assert device.deploy({"App": "2.0.0"}, **BACK)["detailed_status"] == "FAILED_ROLLBACK_COMPLETE"
     assert device.work("App", "made") == "2\n"
@@ -145,11 +149,12 @@ def test_logs_and_work_directories_are_not_rolled_back(device: Device) -> None:
 def test_values_a_component_keeps_for_itself_survive_a_way_back(device: Device) -> None:
     device.recipe("App", SLEEP, defaults="{a: 1}")
     device.succeed({"App": "1.0.0"})
-    device.recipe("App", "{startup: 'sleep 0.5; exit 1'}", "2.0.0")
+    device.recipe("App", f"{{startup: '{HELD}; exit 1'}}", "2.0.0")
     identifier = device.submit({"App": "2.0.0"}, **BACK)
     device.reaches(identifier, "wait")
     device.set_config(7, "App", "runtime", "counter")
     device.set_config(8, "App", "_private", "counter")
+    let_go(device)
     assert device.outcome(identifier)["detailed_status"] == "FAILED_ROLLBACK_COMPLETE"
     assert device.config("App", "runtime") == {"counter": 7}
     assert device.config("App", "_private") == {"counter": 8}
@@ -363,7 +368,7 @@ def test_a_component_does_not_go_back_to_what_the_others_cannot_use(device: Devi
 def test_a_rollback_whose_target_does_not_come_up_is_told_and_the_next_goes_further(device: Device) -> None:
     device.set_config(10, *NUCLEUS[1:], "generationsToKeep")
     three_generations(device)
-    device.recipe("Hook", "{run: 'test ! -e bad && exec sleep 1000'}")
+    device.recipe("Hook", "{startup: 'test ! -e bad'}")
     device.succeed({"Hook": "1.0.0"})
     device.recipe("Hook", SLEEP, "2.0.0")
     device.succeed({"Hook": "2.0.0"})
@@ -397,7 +402,7 @@ def test_there_is_no_such_generation(device: Device) -> None:
 
 def test_a_rollback_waits_for_its_turn_and_means_what_it_meant_when_it_was_asked_for(device: Device) -> None:
     three_generations(device)
-    device.recipe("Slow", "{startup: 'sleep 1'}")
+    device.recipe("Slow", f"{{startup: '{HELD}'}}")
     running = device.submit({"Slow": "1.0.0"})
     device.reaches(running, "wait")
     with pytest.raises(BusError, match="is IN_PROGRESS: wait for it, cancel it, or say where to go") as caught:
@@ -406,6 +411,7 @@ def test_a_rollback_waits_for_its_turn_and_means_what_it_meant_when_it_was_asked
     asked = device.runtime.call("gg_deployment", "rollback", {"to": 2})
     assert asked["to"] == 2
     assert device.get(asked["deployment_id"])["status"] == "QUEUED"
+    let_go(device)
     assert device.outcome(running)["status"] == "SUCCEEDED"
     outcome = device.outcome(asked["deployment_id"])
     assert (outcome["status"], outcome["generation"]) == ("SUCCEEDED", 2)
@@ -414,10 +420,11 @@ def test_a_rollback_waits_for_its_turn_and_means_what_it_meant_when_it_was_asked
 
 def test_a_rollback_to_what_has_been_dropped_meanwhile_changes_nothing(device: Device) -> None:
     three_generations(device)
-    device.recipe("Slow", "{startup: 'sleep 1'}")
+    device.recipe("Slow", f"{{startup: '{HELD}'}}")
     running = device.submit({"Slow": "1.0.0"})
     device.reaches(running, "wait")
     asked = device.runtime.call("gg_deployment", "rollback", {"to": 1})
+    let_go(device)
     assert device.outcome(running)["status"] == "SUCCEEDED"
     outcome = device.outcome(asked["deployment_id"])
     assert outcome["detailed_status"] == "FAILED_NO_STATE_CHANGE"
@@ -466,7 +473,7 @@ def test_without_the_record_of_what_ran_before_it_goes_on_as_far_as_it_can(devic
     assert outcome["detailed_status"] == "FAILED_UNABLE_TO_ROLLBACK"
     assert "and the way back failed: what generation 1 consisted of is not kept any more" in outcome["cause"]
     assert versions(device) == {"App": "2.0.0", "Bad": "1.0.0"}
-    assert device.state("App") == "RUNNING"
+    wait_until(lambda: device.state("App"), lambda state: state == "RUNNING")
     # and the device is not blocked
     device.recipe("Bad", SLEEP)
     device.succeed()
@@ -490,8 +497,9 @@ def test_a_deployment_whose_own_record_is_lost_goes_back(device: Device) -> None
 
 
 def test_when_nothing_is_known_any_more_what_was_stopped_is_started(device: Device) -> None:
+    down = f"{{Script: '{HELD}', Timeout: 100}}"
     device.recipe(
-        "App", "{run: 'cat {artifacts:path}/file && exec sleep 1000', shutdown: 'sleep 3'}", artifacts=("file",)
+        "App", f"{{run: 'cat {{artifacts:path}}/file && exec sleep 1000', shutdown: {down}}}", artifacts=("file",)
     )
     device.artifact("App", "file", "content")
     device.succeed({"App": "1.0.0"})
@@ -501,6 +509,7 @@ def test_when_nothing_is_known_any_more_what_was_stopped_is_started(device: Devi
     lose(device, "deployment-activations", identifier)
     lose(device, "generation-images", "00000001")
     device.runtime.kill(device.runtime.pid_of("deploymentd"))
+    let_go(device)
     outcome = device.outcome_after_all(identifier)
     assert outcome["detailed_status"] == "FAILED_UNABLE_TO_ROLLBACK", outcome
     wait_until(lambda: device.state("App"), lambda state: state == "RUNNING")

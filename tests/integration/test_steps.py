@@ -23,7 +23,7 @@ def once(root: Root, script: str, timeout: float = 60.0, step: str = "bootstrap"
         ("echo done", 60.0, ("active", "exited"), ("success", 0)),
         ("exit 100", 60.0, ("failed", "failed"), ("exit-code", 100)),
         ("exit 1", 60.0, ("failed", "failed"), ("exit-code", 1)),
-        ("exec sleep 1000", 0.2, ("failed", "failed"), ("timeout", 0)),
+        ("exec sleep 1000", 3.0, ("failed", "failed"), ("timeout", 0)),  # enough to get there on a busy machine
         ("kill -9 $$", 60.0, ("failed", "failed"), ("signal", 9)),
     ],
 )

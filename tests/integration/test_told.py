@@ -7,7 +7,7 @@ from typing import Any
 
 from ggl.host.told import DIRECTORY, want_to_know, who_wants_to_know
 from tests.integration.conftest import Runtime, wait_until
-from tests.integration.device import SLEEP, Device
+from tests.integration.device import PATIENCE, SLEEP, Device
 
 
 def want(runtime: Runtime) -> None:
@@ -19,7 +19,7 @@ def want(runtime: Runtime) -> None:
 
 def is_told(runtime: Runtime) -> Any:
     """It was started, and as this device has no cloud it does not want to be told again."""
-    return wait_until(lambda: who_wants_to_know(runtime.root), lambda found: not found) == []
+    return wait_until(lambda: who_wants_to_know(runtime.root), lambda found: not found, PATIENCE) == []
 
 
 def test_who_wants_to_know_is_told_of_every_error_of_a_component(device: Device) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from ggl.bus import BusError, ErrorCode
 from ggl.host import client as host
 from ggl.host.unit import Command, Unit
 from tests.integration.conftest import Runtime, alive, wait_until
-from tests.integration.units import component, deploy, sleeps, work
+from tests.integration.units import component, deploy, sleeps, wait_for_sleep, work
 
 # -- one unit ----------------------------------------------------------------------------------------------------------
 
@@ -29,7 +28,7 @@ def test_a_run_script_is_up_as_soon_as_it_runs_and_no_interpreter_stays(runtime:
 def test_stop_runs_the_shutdown_script_and_leaves_no_process_behind(runtime: Runtime) -> None:
     # A child in the group, a stray in a session of its own, and a double-forked daemon.
     script = "sleep 1001 & setsid sleep 1002 & (setsid sh -c 'sleep 1003 &') ; echo up; exec sleep 1004"
-    deploy(runtime, *component("org.A", script, stop=Command("echo bye > stopped", timeout=15.0)))
+    deploy(runtime, *component("org.A", script, stop=Command("echo bye > stopped", timeout=60.0)))
     runtime.wait_for_unit("ggl.org.A", "active")
     wait_until(lambda: len(sleeps(runtime)), lambda count: count == 4)
     runtime.call("gg_host", "stop", {"names": ["ggl.org.A"]})
@@ -39,8 +38,9 @@ def test_stop_runs_the_shutdown_script_and_leaves_no_process_behind(runtime: Run
 
 
 def test_a_unit_that_ignores_sigterm_is_killed(runtime: Runtime) -> None:
-    deploy(runtime, *component("org.A", "trap '' TERM; while :; do sleep 0.1; done"))
+    deploy(runtime, *component("org.A", "trap '' TERM; touch ready; while :; do sleep 0.1; done"))
     pid = runtime.wait_for_unit("ggl.org.A", "active")["main_pid"]
+    wait_until(lambda: (work(runtime, "org.A") / "ready").exists())
     runtime.call("gg_host", "stop", {"names": ["ggl.org.A"]})
     assert not alive(pid)
     assert "SIGKILL" in wait_until(lambda: runtime.host_log(), lambda text: "SIGKILL" in text)
@@ -77,9 +77,10 @@ def test_a_startup_script_is_up_at_its_end_or_when_the_component_says_so(runtime
     runtime.wait_for_unit("ggl.org.A", "active", "exited")
     assert runtime.wait_for_unit("ggl.org.B", "activating", "start")
     runtime.call("gg_host", "notify", {"name": "ggl.org.B", "state": "READY"})
-    assert runtime.wait_for_unit("ggl.org.B", "active", "running")
+    pid = runtime.wait_for_unit("ggl.org.B", "active", "running")["main_pid"]
+    wait_for_sleep(pid)  # it may say that it is up before its script has begun
     runtime.call("gg_host", "stop", {"names": ["ggl.org.A"]})
-    assert len(sleeps(runtime)) == 1
+    assert sleeps(runtime) == [pid]
 
 
 def test_a_startup_script_that_takes_too_long_is_an_error(runtime: Runtime) -> None:
@@ -112,9 +113,10 @@ def test_what_cannot_be_executed_is_told_as_such(runtime: Runtime) -> None:
 
 
 def test_a_stopped_process_still_ends_in_order(runtime: Runtime) -> None:
-    deploy(runtime, *component("org.A", "trap 'echo bye > said; exit 0' TERM; while :; do sleep 0.05; done"))
+    script = "trap 'echo bye > said; exit 0' TERM; touch ready; while :; do sleep 0.05; done"
+    deploy(runtime, *component("org.A", script))
     pid = runtime.wait_for_unit("ggl.org.A", "active")["main_pid"]
-    time.sleep(0.2)  # until the trap is set
+    wait_until(lambda: (work(runtime, "org.A") / "ready").exists())
     os.kill(pid, signal.SIGSTOP)
     runtime.call("gg_host", "stop", {"names": ["ggl.org.A"]})
     assert (work(runtime, "org.A") / "said").read_text() == "bye\n"
@@ -126,10 +128,12 @@ def test_a_stopped_process_still_ends_in_order(runtime: Runtime) -> None:
 def test_install_runs_before_the_component_and_is_retried(runtime: Runtime) -> None:
     install = "echo try >> tries; test $(wc -l < tries) -ge 3"
     deploy(runtime, *component("org.A", "exec sleep 1000", install=install))
-    runtime.wait_for_unit("ggl.org.A", "active")
+    first = runtime.wait_for_unit("ggl.org.A", "active")["main_pid"]
     assert (work(runtime, "org.A") / "tries").read_text().split() == ["try"] * 3
     runtime.call("gg_host", "restart", {"names": ["ggl.org.A"]})
-    runtime.wait_for_unit("ggl.org.A", "active")
+    wait_until(
+        lambda: runtime.unit("ggl.org.A"), lambda s: s["active_state"] == "active" and s["main_pid"] not in (0, first)
+    )
     assert len((work(runtime, "org.A") / "tries").read_text().split()) == 3, "a restart does not install again"
 
 
@@ -213,7 +217,7 @@ def test_who_needs_another_is_stopped_before_it(runtime: Runtime, method: str) -
     """org.C needs org.B, which needs org.A; each takes a while to stop."""
 
     def unit(name: str, *requires: str) -> list[Unit]:
-        stop = Command(f"sleep 0.1; echo {name} >> {runtime.root.state}/order", timeout=15.0)
+        stop = Command(f"sleep 0.1; echo {name} >> {runtime.root.state}/order", timeout=60.0)
         return component(name, "exec sleep 1000", stop=stop, requires=tuple(f"ggl.{each}" for each in requires))
 
     deploy(runtime, *unit("org.A"), *unit("org.B", "org.A"), *unit("org.C", "org.B"))
@@ -272,7 +276,9 @@ def test_output_becomes_records_with_time_and_level(runtime: Runtime) -> None:
 def test_a_daemon_that_hangs_does_not_keep_the_runtime_from_stopping(runtime: Runtime) -> None:
     deploy(runtime, *component("org.A", "exec sleep 1000", stop=Command("true", timeout=2.0)))
     runtime.wait_for_unit("ggl.org.A", "active")
-    os.kill(runtime.pid_of("configd"), signal.SIGSTOP)
+    pid = runtime.pid_of("configd")
+    assert pid > 0  # or it would be all of ours
+    os.kill(pid, signal.SIGSTOP)
     with pytest.raises(BusError) as error:
         runtime.call("gg_config", "read", {"key_path": []}, timeout=0.5)
     assert error.value.code is ErrorCode.TIMEOUT

@@ -9,7 +9,7 @@ import pytest
 
 from ggl.host.process.cgroups import Cgroup, Unavailable
 from ggl.host.unit import Command, Limits, Start, Unit, install_unit, main_unit
-from tests.integration.conftest import ON_SYSTEMD, Runtime
+from tests.integration.conftest import ON_SYSTEMD, PATIENCE, Runtime, wait_until
 
 
 def component(
@@ -48,7 +48,8 @@ def component(
 
 def deploy(runtime: Runtime, *units: Unit, start: bool = True) -> None:
     names = [unit.name for unit in units if unit.phase == "main"] if start else []
-    runtime.call("gg_host", "load", {"units": [unit.to_dict() for unit in units], "start": names})
+    loaded = {"units": [unit.to_dict() for unit in units], "start": names}
+    runtime.call("gg_host", "load", loaded, PATIENCE * (1 + len(units) / 50))  # each is written to the disk
 
 
 def work(runtime: Runtime, name: str) -> Path:
@@ -57,6 +58,11 @@ def work(runtime: Runtime, name: str) -> Path:
 
 def sleeps(runtime: Runtime) -> list[int]:
     return [pid for pid in runtime.processes() if name_of(pid) == "sleep"]
+
+
+def wait_for_sleep(pid: int) -> None:
+    """Until the shell ``pid`` has become the ``sleep`` of its last line: what it does before that is done."""
+    wait_until(Path(f"/proc/{pid}/cmdline").read_bytes, lambda line: line.startswith(b"sleep\0"))
 
 
 def name_of(pid: int) -> str:

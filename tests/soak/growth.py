@@ -11,6 +11,8 @@ from tests.lean import units
 from tests.processes import Cost, costs
 
 SAMPLE_SECONDS = 10.0
+SAMPLES = 20
+"""How many there are at least, however short the run: what waits in a queue at one of them shall not look like it."""
 WARM_UP = 0.2
 """Part of the run after which the memory is to stay as it is."""
 ALLOWANCE = 512
@@ -22,12 +24,13 @@ Sample = tuple[float, dict[str, Cost]]
 def sample(root: Root, seconds: float, meanwhile: Callable[[float], object] = lambda _: None) -> list[Sample]:
     """A row of the table every ``SAMPLE_SECONDS``; ``meanwhile(elapsed)`` is called after each."""
     samples: list[Sample] = []
+    interval = min(SAMPLE_SECONDS, seconds / SAMPLES)
     began = time.monotonic()
     names = sorted(costs(root))
     print("| s | " + " | ".join(f"{name}: PSS KiB, private, fds, CPU %" for name in names) + " |")
     print("|---:|" + "---:|" * len(names))
     while (elapsed := time.monotonic() - began) < seconds:
-        time.sleep(min(SAMPLE_SECONDS, seconds - elapsed) or 0.01)
+        time.sleep(min(interval, seconds - elapsed) or 0.01)
         now, found = time.monotonic() - began, costs(root)
         cells = []
         for name in names:

@@ -16,7 +16,7 @@ from tests.soak.sequence import Latencies, Sequence
 
 Stopped = Callable[[], bool]
 MAX_UNANSWERED = 1000
-FINISH_SECONDS = 30.0
+FINISH_SECONDS = 90.0
 
 
 @dataclass

@@ -18,6 +18,8 @@ MESSAGE = 64 * 1024
 """Bytes of each message that it does not read."""
 MOST = 4 * MAX_QUEUED
 """Bytes that are published for it at most, until it must be gone."""
+LOG_SECONDS = 30.0
+"""How far the log may be behind."""
 
 
 @dataclass
@@ -29,9 +31,17 @@ class Cut:
     failures: list[str] = field(default_factory=list)
 
 
-def stop_reading(root: Root, slow: str, slow_token: str, token: str, pause: float, stopped: Callable[[], bool]) -> Cut:
+def stop_reading(
+    root: Root,
+    slow: str,
+    slow_token: str,
+    token: str,
+    pause: float,
+    stopped: Callable[[], bool],
+    first: Callable[[], None],
+) -> Cut:
     """Every ``pause`` seconds the component ``slow`` subscribes and reads nothing, until it is disconnected; ``token``
-    is that of who publishes for it."""
+    is that of who publishes for it. ``first`` is called when this was done once."""
     result = Cut()
     request = {"topic": "bulk", "publishMessage": {"jsonMessage": {"message": {"x": "y" * MESSAGE}}}}
     try:
@@ -40,11 +50,13 @@ def stop_reading(root: Root, slow: str, slow_token: str, token: str, pause: floa
                 with Lean(root, slow_token) as subscriber:
                     subscriber.call("SubscribeToTopic", {"topic": "bulk"})
                     _fill(root, slow, publisher, request, result)
+                first()
                 ends = time.monotonic() + pause
                 while time.monotonic() < ends and not stopped():
                     time.sleep(0.2)
-        time.sleep(1.0)  # the log writer may be a little behind
-        told = len(complaints(root, slow))
+        ends = time.monotonic() + LOG_SECONDS
+        while (told := len(complaints(root, slow))) < result.count and time.monotonic() < ends:
+            time.sleep(0.2)
         if told < result.count:
             result.failures.append(f"{slow} was disconnected {result.count} times, the log has it {told} times")
     except (IpcFailure, OSError) as error:

@@ -12,14 +12,16 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any, TypeVar
 
 from ggl.host.process.launch import StopResult
 from ggl.paths import SYSTEM
-from tests.integration.conftest import Runtime, wait_until
+from tests.integration import conftest
+from tests.integration.conftest import Runtime, alive
 
 TARGET, CORE = "greengrass-lite.target", "ggl.core.runtime.service"
 RUNTIME_UNITS = Path("/run/systemd/system")
@@ -29,6 +31,13 @@ LEVELS = ("FATAL", "FATAL", "FATAL", "ERROR", "WARN", "INFO", "INFO", "DEBUG")
 OF_GGL = re.compile(r"/(ggl\.[^/]*\.service)(?:/|$)", re.MULTILINE)
 HOST = "ggl.core.hostd"
 PARTS = ("", ".install", ".bootstrap", ".uninstall")
+
+T = TypeVar("T")
+
+
+def wait_until(read: Callable[[], T], accept: Callable[[T], Any] = bool, seconds: float = 120.0) -> T:
+    """That of the integration tests, with more patience: several sandboxes share the machine."""
+    return conftest.wait_until(read, accept, seconds)
 
 
 def systemctl(*words: str, check: bool = True) -> str:
@@ -44,13 +53,14 @@ def units_in(*states: str) -> list[str]:
 
 
 def processes() -> Iterator[tuple[int, str]]:
-    """Process id and unit of every process in the cgroups of the runtime's units."""
+    """Process id and unit of every process in the cgroups of the runtime's units; dead ones are still there until PID 1
+    has taken note of them, and do not count."""
     for path in Path("/proc").glob("[0-9]*/cgroup"):
         try:
             found = OF_GGL.search(path.read_text())
         except OSError:
             continue
-        if found:
+        if found and alive(int(path.parent.name)):
             yield int(path.parent.name), found[1]
 
 
@@ -66,7 +76,7 @@ class SystemdRuntime(Runtime):
 
     def down(self) -> StopResult:
         systemctl("stop", TARGET, CORE)
-        wait_until(lambda: units_in("active", "activating", "deactivating", "reloading"), lambda left: not left, 60)
+        wait_until(lambda: units_in("active", "activating", "deactivating", "reloading"), lambda left: not left)
         return StopResult(True, [])
 
     def processes(self) -> list[int]:

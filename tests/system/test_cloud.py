@@ -8,7 +8,6 @@ import base64
 import grp
 import json
 import os
-import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -22,11 +21,11 @@ from ggl.catalog import DAEMONS
 from ggl.privilege import RUNTIME_GROUP
 from tests.cloud.aws import Cloud, cloud
 from tests.cloud.broker import require_mosquitto
-from tests.integration.conftest import Runtime, wait_until
+from tests.integration.conftest import Runtime
 from tests.lean import ALL, IpcFailure, Lean, install
 from tests.system.provisioning import KEY, write_settings
-from tests.system.runtime import RUNTIME_UNITS, processes, systemctl, units_in
-from tests.system.test_core_daemons import INTERFACES, ping, shown, unit_of
+from tests.system.runtime import RUNTIME_UNITS, processes, systemctl, units_in, wait_until
+from tests.system.test_core_daemons import kept, kill_all_daemons, ping, shown, unit_of
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 OF_THE_CLOUD = ("iotcored", "tesd", "jobsd", "fleetstatusd")
@@ -113,14 +112,16 @@ def test_a_job_brings_a_component_that_talks_to_the_cloud(aws: Cloud, provision:
     execution = aws.jobs.wait(aws.jobs.deploy({"com.example.A": "1.0.0"}))
     assert execution["status"] == "SUCCEEDED", execution["statusDetails"]
     said = aws.mqtt.wait_for("said").json()
-    assert said == {"user": "ggc_user", "read": "hello", "key": aws.credentials.issued[0]}
+    assert (said["user"], said["read"]) == ("ggc_user", "hello")
+    assert said["key"] in aws.credentials.issued
     told = aws.fleet.wait("THING_GROUP_DEPLOYMENT")
     assert told["deploymentInformation"]["status"] == "SUCCEEDED", json.dumps(told)
 
     aws.network.kill_broker()
     aws.network.start_broker()
     aws.components.put("com.example.B", artifacts={"b": b"from the service"})
-    assert aws.jobs.wait(aws.jobs.deploy({"com.example.B": "1.0.0"}))["status"] == "SUCCEEDED"
+    job = aws.jobs.deploy({"com.example.B": "1.0.0"})
+    assert aws.jobs.wait(job)["status"] == "SUCCEEDED"
 
 
 def test_a_key_that_the_daemons_cannot_read_is_named_and_used_once_they_can(aws: Cloud, provision: Provision) -> None:
@@ -147,8 +148,9 @@ class Echo:
         self._aws = aws
         self._runtime = runtime
         allowed = {"accessControl": {"aws.greengrass.ipc.mqttproxy": ALL}}
-        self._ipc = Lean(runtime.root, install(runtime.root, "com.example.Echo", allowed), timeout=3)
-        self._ipc.call("SubscribeToIoTCore", {"topicName": "echo", "qos": "1"})
+        self._ipc = Lean(runtime.root, install(runtime.root, "com.example.Echo", allowed))
+        self._stream, _ = self._ipc.call("SubscribeToIoTCore", {"topicName": "echo", "qos": "1"})
+        self._ipc.sock.settimeout(3)  # a message that is lost is sent again
         self._number = 0
 
     def __enter__(self) -> Echo:
@@ -165,12 +167,17 @@ class Echo:
         payload = base64.b64encode(str(self._number).encode()).decode()
         try:
             self._ipc.call("PublishToIoTCore", {"topicName": "echo", "qos": "1", "payload": payload})
-            while self._ipc.event()[1]["message"]["payload"] != payload:
+            while not self._is_back(payload):
                 pass
             found = self._runtime.call("aws_iot_tes", "request_credentials")
         except (BusError, IpcFailure):
             return False
         return found["accessKeyId"] in self._aws.credentials.issued
+
+    def _is_back(self, payload: str) -> bool:
+        """Whether that is what comes next, and no late answer to a call of before."""
+        stream, event = self._ipc.event()
+        return stream == self._stream and event["message"]["payload"] == payload
 
 
 def test_each_daemon_of_the_cloud_may_be_killed_in_use_and_all_at_once(aws: Cloud, provision: Provision) -> None:
@@ -184,13 +191,11 @@ def test_each_daemon_of_the_cloud_may_be_killed_in_use_and_all_at_once(aws: Clou
     with Echo(aws, runtime) as echo:
         echo.goes_on()
         for daemon in OF_THE_CLOUD:
-            assert ping(runtime, daemon), daemon
-            runtime.kill(int(shown(unit_of(daemon), "MainPID")))
+            with kept(runtime, daemon) as pid:
+                runtime.kill(pid)
             wait_until(lambda d=daemon: ping(runtime, d))  # type: ignore[misc]
             echo.goes_on()
-    for daemon in INTERFACES:
-        if pid := int(shown(unit_of(daemon), "MainPID")):
-            os.kill(pid, signal.SIGKILL)
+    kill_all_daemons()
     go.touch()
     assert aws.jobs.wait(job)["status"] == "SUCCEEDED"
     with Echo(aws, runtime) as echo:
@@ -207,8 +212,8 @@ def test_only_who_talks_to_the_cloud_has_a_network_and_only_the_connection_stays
     aws.fleet.wait("NUCLEUS_LAUNCH")
     ours = os.readlink("/proc/self/ns/net")
     for daemon in DAEMONS:
-        assert ping(runtime, daemon.name), daemon
-        namespace = os.readlink(f"/proc/{shown(unit_of(daemon.name), 'MainPID')}/ns/net")
+        with kept(runtime, daemon.name) as pid:
+            namespace = os.readlink(f"/proc/{pid}/ns/net")
         assert (namespace == ours) == (daemon.network or daemon.privileged), daemon
     leaving = {unit_of(each) for each in (*OF_THE_CLOUD, "deploymentd") if each != "iotcored"}
     wait_until(lambda: {unit for _, unit in processes()}, lambda there: not leaving & there)
@@ -219,10 +224,11 @@ def test_what_waits_is_sent_when_the_runtime_stops(aws: Cloud, provision: Provis
     runtime = provision()
     wait_until(lambda: connected(runtime))
     with runtime.client(MQTT) as client:
-        for number in range(150):  # more than AWS IoT Core takes in a second
+        for number in range(120):  # more than AWS IoT Core takes in a second
             client.call("publish", {"topic": "last", "payload": str(number), "qos": 1})
+    aws.mqtt.wait_for_count("last", 100)  # the rest waits for the next second, and has to be sent in a moment
     systemctl("stop", unit_of("iotcored"))
-    assert [message.payload for message in aws.mqtt.wait_for_count("last", 150)] == [b"%d" % n for n in range(150)]
+    assert [message.payload for message in aws.mqtt.wait_for_count("last", 120)] == [b"%d" % n for n in range(120)]
 
     runtime.call(MQTT, "bus.ping")
     wait_until(lambda: connected(runtime))
@@ -252,12 +258,13 @@ def black_hole() -> Iterator[int]:
 def test_the_watchdog_bears_with_a_connection_that_takes_long(provision: Provision, black_hole: int) -> None:
     directory = RUNTIME_UNITS / f"{unit_of('iotcored')}.d"
     directory.mkdir()
-    (directory / "test.conf").write_text("[Service]\nWatchdogSec=1\n")
+    # More than a daemon that is well may be without a processor on a busy machine.
+    (directory / "test.conf").write_text("[Service]\nWatchdogSec=6\n")
     systemctl("daemon-reload")
-    runtime = provision(mqtt={"port": black_hole})
+    runtime = provision(mqtt={"port": black_hole, "socketTimeoutMs": 15_000})
     pid = wait_until(lambda: int(shown(unit_of("iotcored"), "MainPID")))
     said = wait_until(lambda: status(runtime)["last_error"])
     assert "no answer" in said
     assert int(shown(unit_of("iotcored"), "MainPID")) == pid
-    assert shown(unit_of("iotcored"), "WatchdogUSec") == "1s"
+    assert shown(unit_of("iotcored"), "WatchdogUSec") == "6s"
     assert "Watchdog timeout" not in runtime.host_log()

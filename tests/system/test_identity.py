@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.conftest import Runtime, wait_until
+from tests.integration.conftest import Runtime
 from tests.integration.test_ipc_identity import CONNECT, HEATER, METER, Answer, connect, load, written
+from tests.system.runtime import wait_until
 
 USER = "ggc_user"
 

@@ -22,8 +22,7 @@ from ggl.host.detect import host_of
 from ggl.host.systemd.core_units import directories
 from ggl.host.systemd.layout import Layout
 from ggl.paths import SYSTEM
-from tests.integration.conftest import wait_until
-from tests.system.runtime import CORE, TARGET, processes, systemctl, units_in
+from tests.system.runtime import CORE, TARGET, processes, systemctl, units_in, wait_until
 
 PROGRAM = "/opt/ggl/bin/ggl"
 UNITS = Path("/etc/systemd/system")
@@ -49,7 +48,10 @@ def snapshot() -> dict[str, tuple[object, ...]]:
         for path in (place, *place.rglob("*")) if place.exists() else ():
             if place in PLACES and not path.name.startswith(("ggl", "greengrass")):
                 continue
-            about = path.lstat()
+            try:
+                about = path.lstat()
+            except FileNotFoundError:
+                continue  # a daemon has just removed it
             content = path.read_bytes() if stat.S_ISREG(about.st_mode) and place in PLACES else b""
             found[str(path)] = (about.st_mode, about.st_uid, about.st_gid, content)
     for user in ("ggcore", "ggc_user"):
@@ -87,9 +89,21 @@ def app(tmp_path: Path) -> Path:
     return folder
 
 
+USER = SYSTEM.work / "com.example.App/user"
+
+
+def runs() -> None:
+    """Wait until the script has said as whom it runs; the component is up a little before."""
+    wait_until(lambda: USER.exists() and USER.read_text())
+
+
+def states() -> list[str]:
+    return [each["state"] for each in json.loads(ggl("status", "--json"))["components"]]
+
+
 def deploy(app: Path) -> None:
     ggl("deploy", "local", str(app))
-    wait_until(lambda: (SYSTEM.work / "com.example.App/user").exists())
+    runs()
 
 
 def test_an_installed_device_runs_components_as_their_user(app: Path) -> None:
@@ -97,7 +111,7 @@ def test_an_installed_device_runs_components_as_their_user(app: Path) -> None:
     assert host_of(SYSTEM) == "systemd"
     assert systemctl("is-enabled", TARGET).strip() == "enabled"
     deploy(app)
-    assert (SYSTEM.work / "com.example.App/user").read_text() == "ggc_user\n"
+    assert USER.read_text() == "ggc_user\n"
     assert ggl("config", "get", "/system/rootPath").strip().strip('"') == str(SYSTEM.state)
     assert units_in("failed") == []
 
@@ -173,9 +187,9 @@ def test_uninstalled_the_state_stays_for_the_next_installation(app: Path) -> Non
     assert not SYSTEM.run.exists()
     assert [path for place in PLACES for path in place.glob("*ggl*")] == []
     assert pwd.getpwnam("ggcore")
-    (SYSTEM.work / "com.example.App/user").unlink()
+    USER.unlink()
     ggl("install")
-    wait_until(lambda: (SYSTEM.work / "com.example.App/user").exists())
+    runs()
 
 
 def test_to_remove_it_must_be_confirmed() -> None:
@@ -211,10 +225,11 @@ def test_up_and_down_start_and_stop_the_services(app: Path) -> None:
     assert [*processes()] == []
     assert not json.loads(ggl("down", "--json"))["was_running"]
     assert "is not running" in ggl("config", "get", "/system", code=3)
-    (SYSTEM.work / "com.example.App/user").unlink()
+    USER.unlink()
     started = json.loads(ggl("up", "--wait", "--json"))
     assert (started["state"], started["already_running"]) == ("running", False)
-    assert (SYSTEM.work / "com.example.App/user").exists()
+    assert states() == ["RUNNING"]
+    runs()
     assert "foreground" in ggl("up", "--foreground", code=2)
 
 
@@ -248,17 +263,18 @@ def test_without_its_core_the_runtime_is_down(app: Path) -> None:
     systemctl("stop", CORE)
     assert systemctl("is-active", TARGET, CORE, check=False).split() == ["inactive", "inactive"]
     assert [*processes()] == []
-    (SYSTEM.work / "com.example.App/user").unlink()
+    USER.unlink()
     ggl("up", "--wait")
-    assert (SYSTEM.work / "com.example.App/user").exists()
+    assert states() == ["RUNNING"]
+    runs()
 
 
 def test_the_target_can_be_restarted(app: Path) -> None:
     ggl("install")
     deploy(app)
-    (SYSTEM.work / "com.example.App/user").unlink()
+    USER.unlink()
     systemctl("restart", TARGET)
-    wait_until(lambda: (SYSTEM.work / "com.example.App/user").exists())
+    runs()
     assert systemctl("is-active", TARGET, CORE).split() == ["active", "active"]
 
 
@@ -291,10 +307,10 @@ def test_a_runtime_of_before_is_taken_over_with_its_state(app: Path) -> None:
         assert "runtime running already" in ggl("up")
         assert "supervisor of its own" in ggl("install", code=1)
     assert SYSTEM.config_db.stat().st_uid == 0
-    (SYSTEM.work / "com.example.App/user").unlink()
+    USER.unlink()
     ggl("install")
     assert SYSTEM.config_db.stat().st_uid == pwd.getpwnam("ggcore").pw_uid
-    wait_until(lambda: (SYSTEM.work / "com.example.App/user").exists())
+    runs()
 
 
 def test_what_root_ran_in_between_is_taken_over(app: Path) -> None:
@@ -306,9 +322,9 @@ def test_what_root_ran_in_between_is_taken_over(app: Path) -> None:
         deploy(app)
         supervisor.kill()
     assert SYSTEM.ipc_socket.is_socket()
-    (SYSTEM.work / "com.example.App/user").unlink()
+    USER.unlink()
     ggl("install")
-    wait_until(lambda: (SYSTEM.work / "com.example.App/user").exists())
+    runs()
     owners = {path: of for path, of in settled().items() if not path.startswith((f"{SYSTEM.logs}", "/run"))}
     changed = {path for path, of in owners.items() if before.get(path, of)[1:3] != of[1:3]}
     assert changed == set()
@@ -340,10 +356,10 @@ def test_the_links_of_another_nucleus_are_removed(app: Path) -> None:
     own.symlink_to("/run/systemd/system/ggl.com.example.App.service")
     theirs.unlink()
     try:
-        (SYSTEM.work / "com.example.App/user").unlink()
+        USER.unlink()
         actions = json.loads(ggl("install", "--json"))["actions"]
         assert sorted(actions[:2]) == sorted(f"remove {link}, of another nucleus" for link in links)
-        wait_until(lambda: (SYSTEM.work / "com.example.App/user").exists())
+        runs()
         assert own.is_symlink()
     finally:
         own.unlink()

@@ -16,9 +16,9 @@ import pytest
 from ggl.logs.journal import Journal
 from ggl.logs.reader import Query
 from ggl.logs.record import Record
-from tests.integration.conftest import Runtime, wait_until
+from tests.integration.conftest import Runtime
 from tests.integration.device import Device
-from tests.system.runtime import RUNTIME_UNITS, systemctl
+from tests.system.runtime import RUNTIME_UNITS, systemctl, wait_until
 
 ALL = Query()
 
@@ -81,6 +81,7 @@ def test_a_component_and_the_daemons_are_read_as_on_the_other_host(device: Devic
 def test_a_name_that_nobody_has_is_an_error_with_a_hint(device: Device) -> None:
     device.recipe("org.Talk", "{run: 'echo hello'}")
     device.succeed({"org.Talk": "1.0.0"})
+    wait_until(lambda: "hello" in device.runtime.log("org.Talk"))
     done = subprocess.run(["ggl", "logs", "org.Tolk"], capture_output=True, text=True)
     assert done.returncode == 4
     assert done.stderr == "error: ggl logs: there is no log of 'org.Tolk' in the journal; did you mean 'org.Talk'\n"
@@ -132,17 +133,23 @@ def test_the_last_of_many_are_found_and_filters_hold_in_both_directions(service:
 @pytest.mark.parametrize("name_it", [True, False])
 @pytest.mark.parametrize("past", [10, 0, None])
 def test_from_the_past_to_the_present_nothing_is_lost_or_shown_twice(
-    service: Service, past: int | None, name_it: bool
+    service: Service, past: int | None, name_it: bool, tmp_path: Path
 ) -> None:
-    name = f"org.logs.C.{past}.{name_it}"
-    service(f"ggl.{name}", 'i=0; while [ $i -lt 5000 ]; do echo "$i"; i=$((i+1)); done; echo end')
+    name, read = f"org.logs.C.{past}.{name_it}", tmp_path / "read"
+    # As fast as it can; and slowly from then on, until whoever follows has come.
+    wait = f'if [ "$i" -ge 5000 ]; then test -e {read} && break; sleep 0.01; fi'
+    service(f"ggl.{name}", f'i=0; while :; do echo "$i"; i=$((i+1)); {wait}; done; echo "$i" >{read}.count; echo end')
     counting = threading.Thread(target=systemctl, args=("start", f"ggl.{name}"))
     counting.start()
     records = Journal().records([name] if name_it else None, ALL, past, follow=True)
     messages = (record.message for record in records if record.unit == name)
-    numbers = [int(message) for message in takewhile(lambda message: message != "end", messages)]
+    numbers = []
+    for message in takewhile(lambda message: message != "end", messages):
+        numbers.append(int(message))
+        read.touch()
     counting.join()
-    assert numbers == list(range(5000 - len(numbers), 5000))
+    count = int(Path(f"{read}.count").read_text())
+    assert numbers == list(range(count - len(numbers), count))
     assert numbers
 
 

@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 
 from ggl.version import VERSION
-from tests.integration.conftest import wait_until
-from tests.system.runtime import TARGET, processes, systemctl, units_in
+from tests.system.runtime import TARGET, processes, systemctl, units_in, wait_until
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SOURCES = ("daemons", "gglcli", "completions", "man", "packaging", "pyproject.toml", "README.md", "LICENSE")
@@ -94,15 +93,26 @@ def deploy(folder: Path, lifecycle: str) -> subprocess.Popen[str]:
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
+def states() -> list[tuple[str, str]]:
+    done = subprocess.run(["/usr/bin/ggl", "status", "--json"], capture_output=True, text=True)
+    found = json.loads(done.stdout) if done.returncode == 0 else {}
+    return [(each["component"], each["state"]) for each in found.get("components", [])]
+
+
 def wait_for_running() -> None:
-    wait_until(
-        lambda: [(each["component"], each["state"]) for each in ggl("status")["components"]], [(APP, "RUNNING")].__eq__
-    )
+    wait_until(states, [(APP, "RUNNING")].__eq__)
 
 
 def log() -> list[str]:
     """What the scripts of the component have written down."""
-    return (STATE / "work" / APP / "log").read_text().split()
+    path = STATE / "work" / APP / "log"
+    return path.read_text().split() if path.exists() else []
+
+
+def wait_for_log(*words: str) -> None:
+    """A component is up a little before its script has written anything."""
+    wait_until(log, lambda found: len(found) >= len(words))
+    assert log() == [*words]
 
 
 def accounts() -> set[str]:
@@ -121,9 +131,9 @@ def test_the_life_of_a_package(device: Path, packages: dict[str, Path], tmp_path
     assert modules == compiled
 
     lifecycle = "{run: 'echo run >> log; exec sleep 1000', shutdown: 'echo shutdown >> log'}"
-    said = deploy(tmp_path / "app", lifecycle).communicate()[0]
+    deploy(tmp_path / "app", lifecycle).communicate()
     wait_for_running()
-    assert log() == ["run"], said
+    wait_for_log("run")
     run("/usr/bin/ggl", "config", "set", f"{APP}/color", "green")
 
     # An upgrade stops it in order, and starts it again.
@@ -131,7 +141,7 @@ def test_the_life_of_a_package(device: Path, packages: dict[str, Path], tmp_path
     assert ggl("version")["version"] == LATER
     assert systemctl("is-active", TARGET) == "active\n"
     wait_for_running()
-    assert log() == ["run", "shutdown", "run"]
+    wait_for_log("run", "shutdown", "run")
     assert units_in("failed") == []
 
     # Removed: nothing runs, what was deployed is kept.
@@ -164,13 +174,13 @@ def test_a_deployment_outlives_an_upgrade(device: Path, packages: dict[str, Path
         " run: 'echo run >> log; exec sleep 1000'}",
     )
     work = STATE / "work" / APP
-    wait_until((work / "log").exists)
+    wait_until(log)
     dpkg("--install", packages[LATER])
     (work / "go").touch()
     waiting.communicate()
     wait_until(lambda: [each["status"] for each in ggl("deploy", "list")], ["SUCCEEDED"].__eq__)
     wait_for_running()
-    assert log() == ["install", "install", "run"]
+    wait_for_log("install", "install", "run")
 
 
 def test_two_installations_do_not_share_a_device(device: Path) -> None:

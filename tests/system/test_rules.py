@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from ggl.host.unit import Command, Limits
-from tests.integration.conftest import Runtime, wait_until
+from tests.integration.conftest import Runtime
 from tests.integration.device import Device
 from tests.integration.units import component, deploy, sleeps, work
-from tests.system.runtime import RUNTIME_UNITS, processes, systemctl, units_in
+from tests.system.runtime import RUNTIME_UNITS, processes, systemctl, units_in, wait_until
 
 SLEEP = "exec sleep 1000"
 STATE_IN_PROC = re.compile(r"^State:\s+(\w)", re.MULTILINE)
@@ -74,8 +74,8 @@ def test_every_step_has_the_same_environment_and_nothing_of_systemds(runtime: Ru
         recover=Command(steps["recover"]), stop=Command(steps["stop"]),
     )  # fmt: skip
     deploy(runtime, *runs, *component("org.B", "env -0 > startup.env", "startup", user="ggc_user"))
-    last = work(runtime, "org.A") / "stop.env"
-    wait_until(lambda: last.exists() and runtime.unit("ggl.org.B")["active_state"] == "active")
+    runtime.wait_for_unit("ggl.org.A", "failed", seconds=120)  # the last of its scripts is over then
+    runtime.wait_for_unit("ggl.org.B", "active", seconds=120)
     runtime.call("gg_host", "stop", {"names": ["ggl.org.A"]})
     files = {path.stem: path for name in ("org.A", "org.B") for path in work(runtime, name).glob("*.env")}
     assert set(files) == {*steps, "startup"}
@@ -92,7 +92,7 @@ def test_what_a_startup_script_leaves_in_the_background_is_the_component(runtime
     (unit,) = component("org.A", "sleep 1000 & exit 0", "startup", limits=Limits(memory=60_000))
     deploy(runtime, unit)
     runtime.wait_for_unit("ggl.org.A", "active", "exited")
-    (left,) = sleeps(runtime)
+    (left,) = wait_until(lambda: sleeps(runtime))
     assert dict(processes())[left] == "ggl.org.A.service"
     os.kill(left, signal.SIGKILL)
     assert runtime.call("gg_health", "status", {"component": "org.A"})["state"] == "RUNNING"
@@ -120,6 +120,11 @@ def test_every_exit_status_is_the_scripts_own(runtime: Runtime, status: int) -> 
     assert (work(runtime, "org.A") / "log").read_text().split() == ["run"] * 3
 
 
+def _state(path: str) -> str:
+    found = STATE_IN_PROC.search(Path(path).read_text())
+    return found[1] if found else ""
+
+
 # -- pausing, limits ---------------------------------------------------------------------------------------------------
 
 
@@ -132,9 +137,7 @@ def test_a_pause_ends_with_the_run(runtime: Runtime) -> None:
         end(pid)
         pid = up(runtime, but=pid)
         assert not runtime.unit("ggl.org.A")["paused"]
-        found = STATE_IN_PROC.search(Path(f"/proc/{pid}/status").read_text())
-        assert found
-        assert found[1] in "RS"
+        wait_until(lambda path=f"/proc/{pid}/status": _state(path), lambda state: state in ("R", "S"))  # type: ignore[misc]
 
 
 def test_limits_are_those_of_the_newest_deployment_and_not_for_the_installation(
@@ -149,8 +152,9 @@ def test_limits_are_those_of_the_newest_deployment_and_not_for_the_installation(
     limits = {"systemResourceLimits": {"memory": 90_000, "cpus": 1.5}}
     for run_with, expected in ((limits, some), ({}, none)):
         device.succeed({"org.A": "1.0.0"}, component_to_run_with_info={"org.A": run_with})
+        before = runtime.unit("ggl.org.A")["main_pid"]
         runtime.call("gg_host", "restart", {"names": ["ggl.org.A"]})
-        up(runtime)
+        up(runtime, but=before)
         assert shown("ggl.org.A", *names) == expected
         assert shown("ggl.org.A.install", *names) == none
 
@@ -172,14 +176,19 @@ def test_a_description_means_nothing_but_itself(runtime: Runtime, tmp_path: Path
     assert (verified.returncode, verified.stdout, verified.stderr) == (0, "", "")
 
 
+def lasting() -> set[str]:
+    """The units that are up, but those of the daemons, which leave by themselves."""
+    return {unit for unit in units_in("active") if not unit.startswith("ggl.core.") or not unit.endswith(".service")}
+
+
 @pytest.mark.parametrize("name", ["gg_host", "gg-ipc.socket", "gg_config", "core", "target", "x" * 128])
 def test_a_component_may_be_called_like_something_of_the_runtimes(runtime: Runtime, name: str) -> None:
-    before = units_in("active")
+    before = lasting()
     deploy(runtime, *component(name, SLEEP))
     pid = up(runtime, name)
     assert dict(processes())[pid] == f"ggl.{name}.service"
     runtime.call("gg_host", "unload", {"names": [f"ggl.{name}"]})
-    assert set(before) <= set(units_in("active"))
+    assert before <= set(units_in("active"))
 
 
 def test_a_masked_component_says_so_and_comes_up_when_it_is_unmasked(runtime: Runtime) -> None:
@@ -222,7 +231,7 @@ def not_isolated() -> Iterator[None]:
 def test_another_target_of_the_device_leaves_the_runtime_whole_or_takes_all_of_it(runtime: Runtime) -> None:
     deploy(runtime, *component("org.A", SLEEP, install="true"), *component("org.B", SLEEP, requires=("ggl.org.A",)))
     pids = up(runtime), up(runtime, "org.B")
-    before = {unit for unit in units_in("active") if not unit.startswith("ggl.core.") or not unit.endswith(".service")}
+    before = lasting()
     with not_isolated():
         systemctl("isolate", "multi-user.target")
         assert before <= set(units_in("active"))
@@ -263,4 +272,7 @@ def test_units_that_a_lite_nucleus_has_left_are_not_taken_for_ours(runtime: Runt
         systemctl("daemon-reload")
     runtime.call("gg_host", "start", {"names": ["ggl.org.A"]})
     pid = up(runtime)
-    assert Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:2] == [b"sleep", b"1000"]
+    # Not at once: it begins as the shell that becomes it.
+    wait_until(
+        lambda: Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:2], lambda words: words == [b"sleep", b"1000"]
+    )

@@ -20,8 +20,8 @@ from ggl.host.systemd.layout import RECORDS, Layout
 from ggl.host.systemd.records import Run
 from ggl.host.unit import Command, Condition, Limits, Start, Unit
 from ggl.paths import SYSTEM
-from tests.integration.conftest import Runtime, wait_until
-from tests.system.runtime import RUNTIME_UNITS, systemctl
+from tests.integration.conftest import Runtime
+from tests.system.runtime import RUNTIME_UNITS, systemctl, wait_until
 
 LAYOUT = Layout(command=("/opt/ggl/bin/python3", "-I"))
 RECOVER, STOP = Command("echo recover >> log", timeout=60.0), Command("echo stop >> log", timeout=15.0)
@@ -109,11 +109,14 @@ def test_the_third_error_in_a_row_is_the_last(kind: str, script: str, phase: str
     assert (told["unit"], told["result"], told["status_text"]) == ("ggl.App", run.result, run.text)
 
 
-@pytest.mark.parametrize(("kind", "phase"), [("run", "run"), ("startup", "start"), ("oneshot", "start")])
-def test_a_script_that_takes_too_long_is_ended_and_counts(kind: str, phase: str) -> None:
-    begin(unit("echo run >> log; trap 'exit 0' TERM; while :; do sleep 0.05; done", kind, 0.7, **BOTH))
+@pytest.mark.parametrize(
+    ("kind", "phase", "limit"), [("run", "run", 2), ("startup", "start", 5), ("oneshot", "start", 5)]
+)
+def test_a_script_that_takes_too_long_is_ended_and_counts(kind: str, phase: str, limit: int) -> None:
+    # Before its first line it has to be begun, which on a busy machine takes a part of the time that it has.
+    begin(unit("echo run >> log; trap 'exit 0' TERM; while :; do sleep 0.05; done", kind, limit, **BOTH))
     run = wait_until(record, lambda run: run.exhausted)
-    assert (run.result, run.stage, run.text) == ("timeout", phase, "did not finish within 0.7 s")
+    assert (run.result, run.stage, run.text) == ("timeout", phase, f"did not finish within {limit} s")
     wait_until(lines, lambda found: found == ["run", "recover", "stop", "run", "recover", "stop", "run", "stop"])
 
 
@@ -148,9 +151,11 @@ def test_an_error_that_was_reported_counts_also_without_a_process_and_when_it_is
 
 
 def test_errors_before_a_reset_do_not_count() -> None:
-    begin(unit("echo run >> log; sleep 0.2; exit 1"))
+    # The third run would be the last, and waits until the two before are forgotten.
+    begin(unit("echo run >> log; [ $(grep -c run log) != 3 ] || until [ -e go ]; do sleep 0.05; done; exit 1"))
     wait_until(record, lambda run: run.restarts == 2)
     records.write_wish(SYSTEM.run / RECORDS, "ggl.App", records.Wish(reset=records.now()))
+    (SYSTEM.work / "App/go").touch()
     run = wait_until(record, lambda run: run.exhausted)
     assert run.restarts > 2
 
@@ -196,7 +201,7 @@ def test_another_way_to_start_is_taken_when_its_skipif_says_so_at_a_retry() -> N
     startup = Start("startup", Command("touch mark; exit 1", skip_if=mark, timeout=60.0))
     begin(unit("", start=(startup, Start("run", Command(FOREVER)))))
     wait_until(record, lambda run: run.kind == "run" and run.began)
-    assert shown("SubState") == "running"
+    wait_until(lambda: shown("SubState"), lambda state: state == "running")  # it says so after it has begun
 
 
 def test_another_way_to_start_is_taken_also_when_its_skipif_has_changed_since() -> None:
@@ -207,7 +212,8 @@ def test_another_way_to_start_is_taken_also_when_its_skipif_has_changed_since() 
     mark.touch()
     systemctl("start", "--no-block", "ggl.App")
     wait_until(record, lambda run: run.kind == "run" and run.began)
-    assert (record().failures, shown("SubState")) == ({}, "running")
+    wait_until(lambda: shown("SubState"), lambda state: state == "running")
+    assert record().failures == {}
 
 
 # -- an administrator's additions --------------------------------------------------------------------------------------
@@ -301,7 +307,7 @@ def test_a_run_that_has_finished_is_shut_down() -> None:
 
 
 def test_a_shutdown_that_takes_too_long_is_followed_by_recover() -> None:
-    begin(unit(FOREVER, recover=RECOVER, stop=Command("echo stop >> log; sleep 1000", timeout=0.3)))
+    begin(unit(FOREVER, recover=RECOVER, stop=Command("echo stop >> log; sleep 1000", timeout=3.0)))
     comes_up()
     systemctl("stop", "ggl.App")
     assert lines() == ["run", "stop", "recover"]
@@ -319,7 +325,7 @@ def test_what_the_installation_left_running_ends_with_the_component() -> None:
     install = unit("sleep 1000 & setsid sleep 1001 & :", "oneshot", name="ggl.App.install", phase="install")
     put(install)
     systemctl("start", "ggl.App.install")
-    assert shown("TasksCurrent", "ggl.App.install") == "2"
+    wait_until(lambda: shown("TasksCurrent", "ggl.App.install"), lambda count: count == "2")
     begin(unit(FOREVER, install="ggl.App.install"))
     reaches("active")
     systemctl("stop", "ggl.App")
@@ -350,6 +356,7 @@ def test_every_line_has_its_severity_and_its_speaker() -> None:
     since = time.time()
     begin(unit("echo out; echo err >&2; echo '<3>bad'; exit 1", start_limit_burst=1))
     wait_until(record, lambda run: run.exhausted)
+    reaches("failed")  # what is said of the run comes after its record
     subprocess.run(["journalctl", "--sync"], check=True)
     words = ["journalctl", "-o", "json", f"--since=@{since:.6f}", "_SYSTEMD_UNIT=ggl.App.service"]
     found = map(json.loads, subprocess.run(words, capture_output=True, check=True).stdout.splitlines())

@@ -18,7 +18,8 @@ from ggl.values import InvalidValue, get_str, get_str_list
 if TYPE_CHECKING:
     from ggl.daemon import Context
 
-WAIT_SECONDS = 2.0
+WAIT_SECONDS = 5.0
+"""Less than who asks waits for an answer. Nobody has to come back for long, but a device may be busy."""
 
 _log = get_logger("consentd")
 

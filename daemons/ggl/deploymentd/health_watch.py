@@ -52,6 +52,19 @@ class HealthWatch:
                 time.sleep(delay)
                 delay = min(delay * 2, 2.0)
 
+    def is_up_to_date(self) -> bool:
+        """Whether everything that the host knows by now has been told, as far as anybody was asked; what has not been,
+        ``next`` tells."""
+        if self._client is None or self._subscription is None:
+            return True
+        try:
+            # Answered when the host was asked, behind what there is to tell until then.
+            self._client.call("list")
+        except BusError:
+            self._drop()
+            return False
+        return not (self._subscription.items or self._subscription.ended)
+
     def _drop(self) -> None:
         if self._client is not None:
             self._client.close()

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _POLL = 1.0
 """Seconds after which a wait looks whether it should go on."""
+_LEAST = 0.05
+"""Seconds that it waits at least."""
 _ONCE_GRACE = 30.0
 """Seconds beyond its own time limit after which a step that runs once is taken for lost."""
 
@@ -69,12 +71,14 @@ def wait(runtime: Runtime, journal: Journal, activation: Activation, timeout: fl
             journal.check()
             now = time.monotonic()
             remaining = settling.remaining(now)
-            if remaining is not None and remaining <= 0:
+            # The word of an error may be on its way, on a device that is slow.
+            if remaining is not None and remaining <= 0 and watch.is_up_to_date():
                 runtime.check_not_stopping()
                 return
             if now >= deadline:
                 raise _too_late(settling, timeout)
-            settling.tell(watch.next(min(_POLL, remaining or _POLL, deadline - now)), time.monotonic())
+            pause = _POLL if remaining is None else min(_POLL, max(remaining, _LEAST))
+            settling.tell(watch.next(min(pause, deadline - now)), time.monotonic())
             journal.note(states=settling.states)
             if settling.broken:
                 raise _broken(settling, journal.deployment.broken_before)

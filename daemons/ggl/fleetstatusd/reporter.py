@@ -151,16 +151,19 @@ class Reporter:
         entries = self._runtime.entries()
         changed, removed = self._state.changed(entries), self._state.removed(entries)
         deploying, settled = self._runtime.is_deploying(), is_settled(entries)
+        failed = any(entry["status"] in (ERRORED, BROKEN) for entry in changed.values())
         if deploying:
             changed = {name: entry for name, entry in changed.items() if entry["status"] == ERRORED}
             removed = []
-        failed = any(entry["status"] in (ERRORED, BROKEN) for entry in changed.values())
-        if failed or ((changed or removed) and settled):
+        if (failed and changed) or ((changed or removed) and settled):
             gap = STATUS_GAP - (self._clock() - self._state.sent)
             if 0 < gap <= STATUS_GAP:
                 return Again(gap / 1000)
             self._send(STATUS_CHANGE, entries, changed, removed)
-        return None if settled or deploying else Again()
+        if deploying:
+            # Of what fails when it has been told, and is being cleared up after, it tells no more.
+            return Again() if failed else None
+        return None if settled else Again()
 
     # -- sending -----------------------------------------------------------------------------------------------------
 

@@ -26,6 +26,9 @@ Builtin = Callable[[Stream, dict[str, Any]], None]
 CLI_SERVICES = (CLI, PUBSUB, MQTT)
 """What clients of the command line tool may use without a policy, as on the original nucleus."""
 
+BYTES_PER_SECOND = 1024 * 1024
+"""Of a request: a daemon has so much longer for one that is large, on a device that is slow or busy."""
+
 _log = get_logger("ipc")
 
 
@@ -119,6 +122,7 @@ class Bridge:
             stream.fail(service_error(f"{stream.name} failed: {error.message}"))
 
         timeout = stream.operation.timeout if stream.operation is not None else DEFAULT_TIMEOUT
+        timeout += stream.size / BYTES_PER_SECOND
         backend.call(stream.name, params, reply, fail, trail, timeout)
 
     def _backend(self, name: str) -> Backend | None:

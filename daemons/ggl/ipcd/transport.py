@@ -27,8 +27,9 @@ PAUSE_READING = 1024 * 1024
 FLUSH_SECONDS = 5.0
 """How long a component may take to read what is left for it when its connection is being closed."""
 LINGER_SECONDS = 0.5
-"""How long it then may take to close its side. The AWS client libraries, when they see the end of a connection together
-with its last message, may report the one without having looked at the other."""
+"""How long it then may take to close its side, and ten times as long while it has not read its last message. The AWS
+client libraries, when they see the end of a connection together with that, may report the one without having looked at
+the other."""
 
 _READ = select.EPOLLIN
 _WRITE = select.EPOLLOUT
@@ -133,12 +134,26 @@ class Transport:
             return
         self._finishing = True
         self._choose_events()
-        self._close_in(FLUSH_SECONDS if self._outbox.queued else LINGER_SECONDS)
+        if self._outbox.queued:
+            self._close_in(FLUSH_SECONDS)
+        else:
+            self._linger()
 
-    def _close_in(self, seconds: float) -> None:
+    def _close_in(self, seconds: float, more: int = 0) -> None:
+        """``more``: how often to wait for so long again while something has not been read."""
+
+        def close() -> None:
+            if more and _unread(self._fd):
+                self._close_in(seconds, more - 1)
+            else:
+                self.abort("")
+
         if self._last_call is not None:
             self._last_call.cancel()
-        self._last_call = self._loop.call_later(seconds, lambda: self.abort(""))
+        self._last_call = self._loop.call_later(seconds, close)
+
+    def _linger(self) -> None:
+        self._close_in(LINGER_SECONDS, more=9)
 
     def abort(self, reason: str) -> None:
         """Close at once. ``reason`` is for the log; empty when the other side left or nothing is wrong."""
@@ -179,7 +194,7 @@ class Transport:
 
     def _flush(self) -> None:
         if self._outbox.flush() and self._finishing:
-            self._close_in(LINGER_SECONDS)
+            self._linger()
         self._waiting.update(self, self._outbox.queued)
         if not self.closed:
             self._choose_events()
@@ -190,6 +205,14 @@ class Transport:
         if wanted != self._events:
             self._events = wanted
             self._loop.rewatch(self._fd, wanted)
+
+
+def _unread(fd: int) -> bool:
+    """Whether the other side has not read all that was sent through the socket ``fd``."""
+    from fcntl import ioctl
+    from termios import TIOCOUTQ  # few connections end like this
+
+    return any(ioctl(fd, TIOCOUTQ, bytes(4)))
 
 
 def _nothing(_what: bytes | str) -> None:

@@ -159,11 +159,14 @@ def observed(assignment: Assignment, record: Mapping[str, Any], tokens: Tokens) 
         return assignment
     source = str(record.get("source_endpoint") or "")
     assignment = replace(taken(assignment), source_endpoint=source or assignment.source_endpoint)
+    # One that was over before it was looked at has been IN_PROGRESS all the same.
+    begun = outcome.status == IN_PROGRESS or (outcome.status in OVER and outcome.status != CANCELED)
+    begins = begun and assignment.status != IN_PROGRESS and not assignment.withdrawn
+    if begins:
+        assignment = _reporting(assignment, Outcome(IN_PROGRESS), tokens)
     if outcome.status in OVER:
         return over(assignment, outcome, tokens)
-    begins = outcome.status == IN_PROGRESS and assignment.status != IN_PROGRESS
-    assignment = replace(assignment, status=outcome.status)
-    return _reporting(assignment, Outcome(IN_PROGRESS), tokens) if begins and not assignment.withdrawn else assignment
+    return replace(assignment, status=outcome.status)
 
 
 def over(assignment: Assignment, outcome: Outcome, tokens: Tokens) -> Assignment:

@@ -25,8 +25,8 @@ WRITE_SECONDS = 5.0
 """From the first value that is not on the disk to writing it."""
 RETRY_SECONDS = 30.0
 """After writing has failed."""
-EXIT_SECONDS = 2.0
-"""How long writing may take when the daemon has to leave."""
+EXIT_SECONDS = 4.0
+"""How long writing may take when the daemon has to leave; a host that stops it waits a little longer."""
 
 Rows = list[dict[str, Any]]
 

@@ -9,12 +9,16 @@ from typing import Any
 
 from tests.compat.actions.messages import json_event, listen
 from tests.compat.case import Action, fits
+from tests.compat.clients import TIMEOUT
 from tests.compat.scene import Scene
 from tests.integration.conftest import wait_until
 
 
 def folders(component: str = "com.example.Deployed", lifecycle: str = "{run: 'exec sleep 1000'}") -> Action:
-    """Folders as a developer has them: ``{recipes}`` and ``{artifacts}``; ``{nowhere}`` is none."""
+    """Folders as a developer has them: ``{recipes}`` and ``{artifacts}``; ``{nowhere}`` is none.
+
+    ``lifecycle`` may name them.
+    """
 
     def do(scene: Scene) -> None:
         directory = Path(scene.stack.enter_context(tempfile.TemporaryDirectory(prefix="compat-")))
@@ -25,10 +29,18 @@ def folders(component: str = "com.example.Deployed", lifecycle: str = "{run: 'ex
         (directory / "recipes" / f"{component}-1.0.0.yaml").write_text(
             f"RecipeFormatVersion: '2020-01-25'\nComponentName: {component}\nComponentVersion: 1.0.0\n"
             f"ComponentConfiguration: {{DefaultConfiguration: {{a: 1, b: 1}}}}\n"
-            f"Manifests: [{{Platform: {{os: linux}}, Lifecycle: {lifecycle}}}]\n"
+            f"Manifests: [{{Platform: {{os: linux}}, Lifecycle: {scene.fill(lifecycle)}}}]\n"
         )
 
     return do
+
+
+HELD = "{install: 'while [ -d {artifacts} ] && [ ! -e {artifacts}/go ]; do sleep 0.1; done'}"
+"""A lifecycle whose installation is not over before somebody lets it: ``let_go``."""
+
+
+def let_go(scene: Scene) -> None:
+    Path(scene.names["artifacts"], "go").touch()
 
 
 def a_deployment(over: bool = True) -> Action:
@@ -48,9 +60,11 @@ def deployment_over(deployment: str, status: str) -> Action:
         found: str = scene.bus("gg_deployment", "get", deployment_id=scene.fill(deployment))["status"]
         return found
 
-    return lambda scene: wait_until(
-        lambda: read(scene), lambda now: now == status or (now in ("FAILED", "REJECTED") and now != status), 60
-    )
+    def do(scene: Scene) -> None:
+        over = ("SUCCEEDED", "FAILED", "REJECTED", "CANCELED")
+        assert wait_until(lambda: read(scene), lambda now: now in over, 2 * TIMEOUT) == status
+
+    return do
 
 
 def round_of(method: str, keep: str = "round", **params: Any) -> Action:
@@ -65,7 +79,7 @@ def round_of(method: str, keep: str = "round", **params: Any) -> Action:
 
 def round_result(expected: Any, keep: str = "round") -> Action:
     def do(scene: Scene) -> None:
-        found = scene.values[keep].next(20)
+        found = scene.values[keep].next(TIMEOUT)
         assert fits(scene.fill(expected), found), found
 
     return do
@@ -105,7 +119,7 @@ def as_a_component(by_name: bool = False) -> Action:
             root_component_versions_to_add=add,
         )
         scene.stack.callback(scene.bus, "gg_deployment", "create_local_deployment", root_components_to_remove=[name])
-        item = scene.values["listener"].next(60)
+        item = scene.values["listener"].next(2 * TIMEOUT)
         assert item == {"topic": topic, "payload": json_event(topic, {"greeting": "hello, ü"}), "publisher": name}
 
     return do

@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.compat.actions.world import bus
 from tests.compat.case import Action, fits
+from tests.compat.clients import TIMEOUT
 from tests.compat.scene import Scene
 from tests.integration.conftest import wait_until
 
@@ -51,7 +52,7 @@ def listen(topic: str) -> Action:
 
 def heard(topic: str, payload: Any) -> Action:
     def do(scene: Scene) -> None:
-        item = scene.values["listener"].next(20)
+        item = scene.values["listener"].next(TIMEOUT)
         expected = scene.fill({"topic": topic, "payload": payload, "publisher": "{me}"})
         assert fits(expected, item, scene.client.exact_numbers), str(item)[:1000]
 
@@ -73,7 +74,7 @@ def flood(topic: str) -> Action:
 
         thread = threading.Thread(target=publish_all, name="flood")
         thread.start()
-        scene.stack.callback(thread.join, 20)
+        scene.stack.callback(thread.join, TIMEOUT)
         scene.stack.callback(over.set)
         scene.values["over"] = over
 

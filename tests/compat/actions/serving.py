@@ -13,6 +13,7 @@ from ggl.bus.server import Server
 from ggl.daemon import bind
 from ggl.ipc.model import OPERATIONS, PREFIX
 from tests.compat.case import Action
+from tests.compat.clients import TIMEOUT
 from tests.compat.scene import Scene
 
 _interfaces = itertools.count(1)
@@ -35,7 +36,7 @@ class Served:
         self._streaming = OPERATIONS[PREFIX + operation].streaming
         thread = threading.Thread(target=self._loop.run, name=interface)
         thread.start()
-        scene.stack.callback(thread.join, 20)
+        scene.stack.callback(thread.join, TIMEOUT)
         scene.stack.callback(self._loop.call_soon_threadsafe, self._stop)
         client = scene.stack.enter_context(scene.runtime.client("gg_ipc"))
         client.subscribe("register", {"operation": PREFIX + operation, "interface": interface})
@@ -61,7 +62,7 @@ class Served:
         return BusError(ErrorCode.FAILURE, message)
 
     def _with_stream(self, do: Callable[[Stream], None]) -> None:
-        assert self.opened.wait(20)
+        assert self.opened.wait(TIMEOUT)
         assert self._stream is not None
         stream = self._stream
         self._loop.call_soon_threadsafe(lambda: do(stream))

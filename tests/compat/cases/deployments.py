@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from tests.compat.actions.asking import call, gets, keep_answer, subscribe
-from tests.compat.actions.deploying import a_deployment, deployment_over, folders, round_of, round_result
+from tests.compat.actions.deploying import (
+    HELD,
+    a_deployment,
+    deployment_over,
+    folders,
+    let_go,
+    round_of,
+    round_result,
+)
 from tests.compat.actions.world import bus, stored
 from tests.compat.case import JS, STRANGER, UNKNOWN, Answer, C, Case, Having, Match, Refusal, Step
 
@@ -103,14 +111,14 @@ LOOKING = (
     Case(LIST, "not allowed", {}, UNAUTHORIZED, caller=STRANGER),
     Case(CANCEL, "one that waits", {"deploymentId": "{waiting}"},
          Answer({"message": "Cancel request submitted. Deployment ID: {waiting}"}), (
-         folders(lifecycle="{install: 'sleep 1'}"),
+         folders(lifecycle=HELD),
          bus("gg_deployment", "create_local_deployment", recipe_directory_path="{recipes}",
              root_component_versions_to_add={DEPLOYED: "1.0.0"}),
          bus("gg_deployment", "create_local_deployment", "created", root_components_to_remove=[DEPLOYED]),
          bus("gg_deployment", "create_local_deployment", "waiting"),
          lambda scene: scene.names.update(waiting=scene.values["waiting"]["deployment_id"],
                                           deployment=scene.values["created"]["deployment_id"])),
-         then=(deployment_over("{deployment}", "SUCCEEDED"), deployment_over("{waiting}", "CANCELED"))),
+         then=(let_go, deployment_over("{deployment}", "SUCCEEDED"), deployment_over("{waiting}", "CANCELED"))),
     Case(CANCEL, "one that is over", {"deploymentId": "{deployment}"},
          Answer({"message": "Cancellation request is not processed because deployment is already finished"}),
          (a_deployment(),)),
@@ -221,7 +229,7 @@ VALIDATIONS = (
 def _gone(scene: Any) -> None:
     from tests.integration.conftest import wait_until
 
-    wait_until(lambda: DEPLOYED not in scene.bus("gg_config", "list", key_path=["services"]), seconds=60)
+    wait_until(lambda: DEPLOYED not in scene.bus("gg_config", "list", key_path=["services"]), seconds=120)
 
 
 CASES = (*LOOKING, *REQUESTING, *UPDATES, *VALIDATIONS)

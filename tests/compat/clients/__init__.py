@@ -13,7 +13,7 @@ from pathlib import Path
 from queue import Empty, Queue
 from typing import Any, Protocol
 
-TIMEOUT = 20.0
+TIMEOUT = 60.0
 """Seconds for anything that must happen; much longer than it takes."""
 PROBES = Path(__file__).resolve().parent.parent / "probes"
 """Components that do the same with one client each."""

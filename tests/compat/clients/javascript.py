@@ -19,6 +19,7 @@ HERE = Path(__file__).resolve().parent.parent
 DIRECTORY = HERE.parent.parent / ".venv" / "node"
 """Where the SDK is installed: beside the Python environment, out of the repository."""
 _INSTALL = ("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+_INSTALL_SECONDS = 600.0
 _EMPTY = "Eventstream (response) message was not an application message"
 """What the SDK says, beside reporting the end, of the empty message by which a server ends a stream."""
 
@@ -39,10 +40,24 @@ def install() -> None:
     DIRECTORY.mkdir(parents=True, exist_ok=True)
     for name in "package.json", "package-lock.json":
         shutil.copyfile(HERE / name, DIRECTORY / name)
-    result = subprocess.run(_INSTALL, cwd=DIRECTORY, capture_output=True, text=True, timeout=300, check=False)
-    if result.returncode:
-        raise Missing(f"npm cannot install the SDK: {result.stderr.strip()[-500:]}")
+    for last in (False, False, True):  # it comes over a network
+        why = _npm()
+        if not why:
+            break
+        if last:
+            raise Missing(f"npm cannot install the SDK: {why}")
     mark.write_bytes(lock)
+
+
+def _npm() -> str:
+    """Let npm install; why it did not, if so."""
+    try:
+        result = subprocess.run(
+            _INSTALL, cwd=DIRECTORY, capture_output=True, text=True, timeout=_INSTALL_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        return f"it took longer than {error.timeout:g} s"
+    return "" if result.returncode == 0 else result.stderr.strip()[-500:] or f"it exited with {result.returncode}"
 
 
 class JavaScript:

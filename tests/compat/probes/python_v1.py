@@ -8,8 +8,8 @@ from awsiot.greengrasscoreipc.model import GetConfigurationRequest, JsonMessage,
 ipc = awsiot.greengrasscoreipc.connect()
 reading = ipc.new_get_configuration()
 reading.activate(GetConfigurationRequest(key_path=["greeting"]))
-value = reading.get_response().result(20).value
+value = reading.get_response().result(60).value
 publishing = ipc.new_publish_to_topic()
 message = PublishMessage(json_message=JsonMessage(message=value))
 publishing.activate(PublishToTopicRequest(topic=sys.argv[1], publish_message=message))
-publishing.get_response().result(20)
+publishing.get_response().result(60)

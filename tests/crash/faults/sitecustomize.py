@@ -3,6 +3,7 @@
 ``GGL_TEST_FAULT`` names a file; while it exists it holds ``{"step", "back", "when", "victim"}``. The first time that
 deploymentd writes this step to the disk (``outcome``: how it ended), the victims get SIGKILL: ``before`` the write, or
 ``after`` it. Or the write itself goes wrong: ``full`` refuses it, ``late`` does it and says that it did not answer.
+Then the file becomes ``<file>.done``, and lists the process ids of those that are killed.
 The product knows nothing of this.
 """
 
@@ -54,7 +55,7 @@ class Faulty:
     def transaction(self, operations, is_done=None):
         from ggl.bus.errors import BusError, ErrorCode
 
-        os.rename(FAULT, FAULT + ".done")
+        done([])
         if self.when == "full":
             raise BusError(ErrorCode.NOMEM, "no space left")
         self.records.transaction(operations)
@@ -72,13 +73,23 @@ def planned():
         return None
 
 
+def done(victims) -> None:
+    """All at once: the fault is over, so that nobody meets it again, and those who wait for it know of whom."""
+    with open(FAULT + ".victims", "w") as file:
+        json.dump(victims, file)
+    os.unlink(FAULT)
+    os.rename(FAULT + ".victims", FAULT + ".done")
+
+
 def strike(victim: str) -> None:
-    os.rename(FAULT, FAULT + ".done")
+    ggld, me = os.getppid(), os.getpid()
     if victim == "configd":
-        kill(pid for pid, name in children(os.getppid()) if name == "configd")
+        victims = [pid for pid, name in children(ggld) if name == "configd"]
+        done(victims)
+        kill(victims)
         return
-    ggld = os.getppid()
     if victim == "ggld":
+        done([ggld, me])
         kill([ggld])
         time.sleep(0.2)  # deploymentd notices, and leaves by itself
     elif victim == "everything":
@@ -86,9 +97,12 @@ def strike(victim: str) -> None:
         from ggl.paths import find_root
 
         os.kill(ggld, signal.SIGSTOP)  # nobody restarts anything while they die
-        kill(pid for pid in marked(mark(find_root().state), whole=False) if pid not in (os.getpid(), ggld))
-        kill([ggld])
-    os.kill(os.getpid(), signal.SIGKILL)
+        others = [pid for pid in marked(mark(find_root().state), whole=False) if pid not in (me, ggld)]
+        done([*others, ggld, me])
+        kill([*others, ggld])
+    else:
+        done([me])
+    os.kill(me, signal.SIGKILL)
 
 
 def children(parent):
@@ -104,7 +118,7 @@ def children(parent):
 
 
 def kill(pids) -> None:
-    for pid in list(pids):
+    for pid in pids:
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:

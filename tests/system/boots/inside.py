@@ -1,7 +1,7 @@
 """What is done on a booted machine, by name: ``python -m tests.system.boots.inside FUNCTION [ARGUMENT, in JSON]...``.
 
-The last line of the output is what came of it, in JSON. With ``"cut"`` as the last argument it says ``now`` instead,
-and waits for the end.
+The last line of the output is what came of it, in JSON, and the machine is shut down in order. With ``"cut"`` as the
+last argument it says ``now`` instead, and waits for the end.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from ggl.paths import SYSTEM
-from tests.integration.conftest import wait_until
 from tests.integration.device import NUCLEUS, SLEEP, USER, Device
-from tests.system.runtime import TARGET, SystemdRuntime, processes, systemctl, units_in
+from tests.system.runtime import CORE, TARGET, SystemdRuntime, processes, systemctl, units_in, wait_until
 
 STOPPED = "Stopped"
+SANDBOX_UNIT = "with-systemd-command.service"
+"""What all of this runs in."""
 ON_ITS_WAY = {"NEW", "INSTALLED", "STARTING", "STOPPING", "ERRORED"}
 ORDER = "/var/lib/greengrass/order"
 
@@ -142,7 +143,7 @@ def restart_by_bootstrap(command: str) -> dict[str, Any]:
 def outcome() -> dict[str, Any]:
     """How the last deployment ends, which goes on by itself."""
     runtime = SystemdRuntime()
-    wait_until(lambda: list((runtime.root.state / "deployments").iterdir()), lambda left: not left, 90)
+    wait_until(lambda: list((runtime.root.state / "deployments").iterdir()), lambda left: not left, 300)
     last: dict[str, Any] = runtime.call("gg_deployment", "list")[-1]
     made = Device(runtime, Path(tempfile.mkdtemp()))
     return {
@@ -155,9 +156,11 @@ def outcome() -> dict[str, Any]:
 
 
 def reach_the_start(component: str) -> dict[str, Any]:
-    """Until a deployment from the cloud has come and starts ``component``, which does not get any further."""
+    """Until a deployment from the cloud has come and starts ``component``, which does not get any further; and until
+    the cloud knows that it has begun."""
     made = Device(SystemdRuntime(), Path(tempfile.mkdtemp()))
-    wait_until(lambda: made.work(component, "starts"))
+    wait_until(lambda: made.work(component, "starts"), seconds=300)
+    wait_until(lambda: made.runtime.call("gg_jobs", "list")[-1]["reported"], lambda state: state == "IN_PROGRESS")
     return {}
 
 
@@ -169,7 +172,7 @@ def last_job() -> dict[str, Any]:
         found: dict[str, Any] = runtime.call("gg_jobs", "list")[-1]
         return found
 
-    return wait_until(last, lambda job: job["stage"] == "OVER" and not job["pending"], 90)
+    return wait_until(last, lambda job: job["stage"] == "OVER" and not job["pending"], 300)
 
 
 FUNCTIONS: tuple[Callable[..., Any], ...] = (
@@ -188,6 +191,21 @@ FUNCTIONS: tuple[Callable[..., Any], ...] = (
 )
 
 
+def power_off() -> None:
+    """In order, and this process stays until the runtime is down: the sandbox has ten seconds for what comes then."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    addition = Path(f"/run/systemd/system/{SANDBOX_UNIT}.d/zz.conf")
+    addition.parent.mkdir()
+    addition.write_text("[Service]\nTimeoutStopSec=600\n")
+    systemctl("daemon-reload")
+    systemctl("poweroff", "--no-block")
+    wait_until(
+        lambda: systemctl("is-active", CORE, check=False).strip(),
+        lambda state: state not in ("active", "deactivating"),
+        600,
+    )
+
+
 def main() -> None:
     name, *rest = sys.argv[1:]
     arguments = [json.loads(each) for each in rest]
@@ -197,6 +215,7 @@ def main() -> None:
     print("now" if cut else json.dumps(result), flush=True)
     if cut:
         signal.pause()
+    power_off()
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.system.run import PATIENCE
+
 CHECKOUT = Path(__file__).resolve().parents[3]
 SANDBOX = CHECKOUT / "tests/system/sandbox.sh"
 PYTHON = CHECKOUT / ".venv/bin/python"
@@ -29,6 +31,8 @@ LASTING = {
     "group": "/etc/group",
 }
 """By name in the machine's directory, where it is while the machine runs."""
+ENDED_BY_THE_MACHINE = 125
+"""Exit status of a sandbox that was shut down from inside."""
 INSTALL = """
 ggl install && systemctl stop greengrass-lite.target
 cp -a /etc/passwd /etc/group {0}/
@@ -47,7 +51,7 @@ class Machine:
         self.directory = directory
         self.boots = 0
         done = subprocess.run(
-            [SANDBOX, "--bind", directory, "--", "sh", "-e", "-c", INSTALL.format(directory)],
+            [SANDBOX, *PATIENCE, "--bind", directory, "--", "sh", "-e", "-c", INSTALL.format(directory)],
             capture_output=True,
             text=True,
         )
@@ -56,8 +60,8 @@ class Machine:
     def boot(self, function: str, *arguments: Any) -> Any:
         """Boot it, see what ``function`` of ``inside`` finds, and shut it down in order."""
         with self._booted(function, *arguments) as process:
-            out, err = process.communicate(timeout=300)
-        assert process.returncode == 0, out + err
+            out, err = process.communicate(timeout=1200)
+        assert process.returncode == ENDED_BY_THE_MACHINE, out + err
         return json.loads(out.splitlines()[-1])
 
     def boot_and_cut(self, function: str, *arguments: Any) -> None:
@@ -66,13 +70,13 @@ class Machine:
             assert process.stdout
             line = process.stdout.readline()
             os.kill(process.pid, signal.SIGKILL)  # nspawn, and with it PID 1, is killed then
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=300)
         assert line == "now\n", line + out + err
 
     def boot_until_it_ends_itself(self, function: str, *arguments: Any) -> None:
         with self._booted(function, *arguments) as process:
-            out, err = process.communicate(timeout=300)
-        assert process.returncode == 125, out + err  # the command did not come to its end
+            out, err = process.communicate(timeout=1200)
+        assert process.returncode == ENDED_BY_THE_MACHINE, out + err  # the command did not come to its end
 
     @contextmanager
     def _booted(self, function: str, *arguments: Any) -> Iterator[subprocess.Popen[str]]:
@@ -81,7 +85,7 @@ class Machine:
         journal = ["--save-journal", str(self.directory / f"journal-{self.boots}")]
         command = [PYTHON, "-m", "tests.system.boots.inside", function, *map(json.dumps, arguments)]
         process = subprocess.Popen(
-            [SANDBOX, *mounts, *journal, "--", *command],
+            [SANDBOX, *PATIENCE, *mounts, *journal, "--", *command],
             cwd=CHECKOUT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -93,7 +97,7 @@ class Machine:
         finally:
             if process.poll() is None:
                 process.terminate()
-                process.wait(60)
+                process.wait(300)
 
     def touch(self, file: str) -> None:
         """In the runtime's state, while the machine is off. (A boot is not over before what waits for it is up.)"""

@@ -16,7 +16,7 @@ from ggl.bus import connect
 from ggl.notify import watchdog_seconds
 from ggl.paths import find_root
 
-SECONDS = 20.0
+SECONDS = 60.0
 START = """
 import os, sys
 os.dup2({fd}, 3)
@@ -70,7 +70,7 @@ def manager(tmp_path: Path) -> Iterator[Manager]:
 def test_it_serves_the_socket_that_it_got_and_says_when_it_is_ready_and_when_it_leaves(manager: Manager) -> None:
     process = manager.start()
     assert manager.hears() == "READY=1"
-    with connect("gg_pubsub", manager.root) as client:
+    with connect("gg_pubsub", manager.root, SECONDS) as client:
         assert client.call("bus.ping") is None
     process.send_signal(signal.SIGTERM)
     assert manager.hears() == "STOPPING=1"

@@ -55,12 +55,16 @@ def test_every_command_is_in_every_generated_file() -> None:
             assert all(word in text for word in node.path), (name, node.path)
 
 
+# A shell waits for a second at most; here it may take longer.
+PATIENT_GGL = "import gglcli.complete, gglcli.__main__; gglcli.complete.TIMEOUT = 60; gglcli.__main__.main()"
+
+
 def complete(line: str) -> set[str]:
     """What bash offers at the end of ``line``."""
     words = line.split(" ")
     script = f"""
         source {SOURCE_TREE}/completions/ggl.bash
-        ggl() {{ {sys.executable} -m gglcli "$@"; }}
+        ggl() {{ {sys.executable} -c '{PATIENT_GGL}' "$@"; }}
         COMP_WORDS=({" ".join(repr(word) for word in words)}); COMP_CWORD={len(words) - 1}
         _ggl 2>/dev/null
         printf '%s\\n' "${{COMPREPLY[@]}}"

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -25,6 +26,7 @@ PERIOD = 100_000
 """Microseconds of which a limited component gets its share of the processors; the kernel's own default."""
 LEAST_QUOTA = 1000
 """Microseconds: the kernel takes no less."""
+_POLL_SECONDS = 0.02
 _FREEZE = {1: ("freezer.state", "FROZEN", "THAWED"), 2: ("cgroup.freeze", "1", "0")}
 
 
@@ -180,10 +182,12 @@ def thaw_all(processes: Iterable[int], base: str) -> list[Path]:
     return list(found)
 
 
-def remove_all(directories: Iterable[Path]) -> None:
-    """Remove what ``thaw_all`` has found."""
-    for directory in directories:
-        _remove(directory)
+def remove_all(directories: Iterable[Path], seconds: float = 2.0) -> None:
+    """Remove what ``thaw_all`` has found. The kernel takes a process out a moment after it is seen to have ended."""
+    deadline = time.monotonic() + seconds
+    left = list(directories)
+    while (left := [directory for directory in left if not _remove(directory)]) and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
 
 
 def settle(processes: Callable[[], Iterable[int]], act: Callable[[int], object]) -> None:

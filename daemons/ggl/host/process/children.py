@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import resource
 import socket
+import time
 from typing import TYPE_CHECKING
 
 from ggl.daemon import LISTEN_FDS_START
@@ -57,6 +58,20 @@ class Children:
             self._logs.keep_writer()
         else:
             self._start_log_writer_again()
+
+    def finish_logging(self, seconds: float) -> None:
+        """Wait until the last words are written down, as long as that takes no more than ``seconds``: what comes after
+        us may end the log writer at once, like the kernel does behind the first process of a container."""
+        self.restore_outputs()
+        self._logs.close()
+        deadline = time.monotonic() + seconds
+        while self.log_writer_pid and time.monotonic() < deadline:
+            try:
+                if os.waitpid(self.log_writer_pid, os.WNOHANG)[0]:
+                    return
+            except ChildProcessError:
+                return
+            time.sleep(0.01)
 
     def forget_log(self, unit: Unit) -> None:
         """Nobody writes to the log of ``unit`` any more."""

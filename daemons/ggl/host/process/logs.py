@@ -94,6 +94,14 @@ class Logs:
             for fd in (outputs.stdout, outputs.stderr, *outputs.readers):
                 os.close(fd)
 
+    def close(self) -> None:
+        """Nobody speaks any more: the log writer leaves when it has written down what is in the pipes."""
+        self._disconnect()
+        while self._outputs:
+            _, outputs = self._outputs.popitem()
+            for fd in (outputs.stdout, outputs.stderr, *outputs.readers):
+                os.close(fd)
+
     def _disconnect(self) -> None:
         if self._control is not None:
             self._loop.unwatch(self._control.fileno())

@@ -30,6 +30,7 @@ from ggl.privilege import HOST_VARIABLE
 
 ORPHAN_GRACE = 3.0
 LOG_WRITER_GRACE = 1.0
+LAST_WORDS_GRACE = 3.0
 _END_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 _log = get_logger("ggld")
@@ -115,6 +116,7 @@ def run(root: Root, ready_fd: int = -1, echo: bool = False, lock: int = -1) -> i
     root.ipc_socket.unlink(missing_ok=True)
     if to_restart:
         _become_next_run(supervisor, lock, echo)
+    supervisor.children.finish_logging(LAST_WORDS_GRACE)
     return 0
 
 

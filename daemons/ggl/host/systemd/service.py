@@ -48,8 +48,9 @@ class HostService(HostMethods[SupervisedUnit, CoreDaemon]):
             "info": self._info,
             "unit_of": self._settled(self._unit_of),
             "definition": self._definition,
-            "pause": self._pause,
-            "resume": self._resume,
+            # Only what is up can be paused, which its script may know before systemd has told us.
+            "pause": self._settled(self._pause),
+            "resume": self._settled(self._resume),
             "notify": self._notify,
             "shutdown": self._shut_down,
             "restart_runtime": self._restart_runtime,

@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 import tempfile
-import time
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -20,6 +20,8 @@ from ggl.daemon import bind
 from ggl.paths import Root, find_root
 
 INTERFACE = "gg_test"
+SECONDS = 60.0
+"""For what must happen; much longer than it takes."""
 
 
 def _serve(listening: socket.socket) -> None:
@@ -27,6 +29,12 @@ def _serve(listening: socket.socket) -> None:
     deferred: list[Request] = []
     closed: list[str] = []
     joined: list[Stream] = []
+    blocked: list[Request] = []
+    gate = threading.Event()
+
+    def block(request: Request, _params: dict[str, Any]) -> bool:
+        blocked.append(request)
+        return gate.wait(SECONDS)
 
     def fail(_request: Request, params: dict[str, Any]) -> None:
         raise BusError(ErrorCode(params["code"]), params["message"])
@@ -69,7 +77,7 @@ def _serve(listening: socket.socket) -> None:
 
     def ask_back(request: Request, params: dict[str, Any]) -> Any:
         request.connection.calls.call(
-            params["method"], params["params"], request.reply, request.fail, trail=request.trail, timeout=5
+            params["method"], params["params"], request.reply, request.fail, trail=request.trail, timeout=SECONDS
         )
         return request.defer()
 
@@ -77,7 +85,9 @@ def _serve(listening: socket.socket) -> None:
         "echo": Method(lambda request, params: params["value"]),
         "trail": Method(lambda request, params: request.trail),
         "peer": Method(lambda request, params: [request.peer.pid, request.peer.uid]),
-        "sleep": Method(lambda request, params: time.sleep(params["seconds"]), blocking=True),
+        "block": Method(block, blocking=True),
+        "blocked": Method(lambda request, params: len(blocked)),
+        "unblock": Method(lambda request, params: gate.set()),
         "fail": Method(fail),
         "crash": Method(crash),
         "count": Method(count),
@@ -124,7 +134,7 @@ def server(root: Root) -> Iterator[int]:
 
 @pytest.fixture
 def client(server: int, root: Root) -> Iterator[Client]:
-    with connect(INTERFACE, root) as client:
+    with connect(INTERFACE, root, SECONDS) as client:
         yield client
 
 
@@ -135,9 +145,10 @@ def raw(server: int, root: Root) -> Callable[[], AbstractContextManager[socket.s
     @contextmanager
     def open_socket() -> Iterator[socket.socket]:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        sock.settimeout(10)
-        sock.connect(str(root.bus_socket(INTERFACE)))
         with sock:
+            # Without a time limit: with one, a full backlog would be an error instead of something to wait for.
+            sock.connect(str(root.bus_socket(INTERFACE)))
+            sock.settimeout(SECONDS)
             yield sock
 
     return open_socket

@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from ggl.bus import BusError, Client, ErrorCode, Loop, Method, Remote, connect
 from ggl.daemon import bind
 from ggl.paths import Root
-from tests.unit.ggl.bus.conftest import INTERFACE
+from tests.unit.ggl.bus.conftest import INTERFACE, SECONDS
 from tests.unit.ggl.bus.test_wire import values
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
 @given(value=values)
 def test_any_value_goes_there_and_back(client: Client, value: Any) -> None:
     assert client.call("echo", {"value": value}) == value
@@ -78,19 +78,20 @@ def test_several_calls_are_in_flight_on_one_connection(server: int, root: Root) 
 
 
 def test_a_blocking_handler_holds_up_nobody(server: int, root: Root, client: Client) -> None:
-    done = threading.Event()
+    answers: list[bool] = []
 
-    def sleeper() -> None:
-        with connect(INTERFACE, root) as other:
-            other.call("sleep", {"seconds": 1.0})
-            done.set()
+    def caller() -> None:
+        with connect(INTERFACE, root, SECONDS) as other:
+            answers.append(other.call("block"))
 
-    thread = threading.Thread(target=sleeper)
+    thread = threading.Thread(target=caller)
     thread.start()
+    assert wait_for(lambda: client.call("blocked"), lambda count: count == 1) == 1
     assert client.call("echo", {"value": 1}) == 1
-    assert not done.is_set()
-    thread.join()
-    assert done.is_set()
+    assert answers == []
+    client.call("unblock")
+    thread.join(SECONDS)
+    assert answers == [True]
 
 
 def test_a_call_that_takes_too_long_times_out_and_the_connection_stays_usable(client: Client) -> None:
@@ -126,7 +127,7 @@ def test_streams_and_calls_share_a_connection(client: Client) -> None:
     second = client.subscribe("count", {"n": 2})
     assert client.call("echo", {"value": "between"}) == "between"
     assert list(second) == [0, 1]
-    assert [first.next(timeout=5) for _ in range(3)] == [0, 1, 2]
+    assert [first.next(timeout=SECONDS) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(BusError) as error:
         first.next(timeout=0.05)
     assert error.value.code is ErrorCode.TIMEOUT
@@ -242,12 +243,12 @@ def test_monitor_shows_every_request_with_its_outcome(client: Client, root: Root
         client.call("echo", {"value": 1})
         with pytest.raises(BusError):
             client.call("fail", {"code": "BUSY", "message": "later"})
-        first, second = seen.next(5), seen.next(5)
+        first, second = seen.next(SECONDS), seen.next(SECONDS)
     assert (first["method"], first["params"], first["error"]) == ("echo", {"value": 1}, None)
     assert (second["method"], second["error"], second["trail"]) == ("fail", "BUSY: later", client.trail)
 
 
-def wait_for(read: Any, accept: Any, seconds: float = 10.0) -> Any:
+def wait_for(read: Any, accept: Any, seconds: float = SECONDS) -> Any:
     import time
 
     deadline = time.monotonic() + seconds

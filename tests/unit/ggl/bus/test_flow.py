@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from ggl.bus import Client, connect
 from ggl.bus.wire import REQUEST, RESPONSE, new_unpacker, pack
 from ggl.paths import Root
-from tests.unit.ggl.bus.conftest import INTERFACE
+from tests.unit.ggl.bus.conftest import INTERFACE, SECONDS
 
 Raw = Callable[[], AbstractContextManager[socket.socket]]
 
@@ -22,7 +22,7 @@ def test_an_item_for_all_reaches_every_open_stream(client: Client, root: Root) -
         client.call("tell", {"item": {"n": 1}})
         client.call("tell", {"item": {"n": 2}})
         for stream in streams:
-            assert [stream.next(10), stream.next(10)] == [{"n": 1}, {"n": 2}]
+            assert [stream.next(SECONDS), stream.next(SECONDS)] == [{"n": 1}, {"n": 2}]
 
 
 def test_an_item_for_many_streams_of_one_connection_crosses_it_once(client: Client, root: Root) -> None:
@@ -32,7 +32,7 @@ def test_an_item_for_many_streams_of_one_connection_crosses_it_once(client: Clie
     with connect(INTERFACE, root) as other:
         other.call("tell", {"item": item})
     for stream in streams:
-        assert stream.next(10) == item
+        assert stream.next(SECONDS) == item
 
 
 def test_a_client_may_ask_for_much_before_it_reads_anything(raw: Raw) -> None:

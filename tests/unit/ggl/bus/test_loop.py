@@ -6,19 +6,34 @@ import os
 import select
 import signal
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
 
 from ggl.bus import Loop
 
 THIRTY_DAYS = 30 * 86400.0
 
 
+@contextmanager
+def one_moment() -> Iterator[None]:
+    """Time stands still: else who is kept waiting between two timers sets the second for later than was meant."""
+    now = time.monotonic()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "monotonic", lambda: now)
+        yield
+
+
 def test_timers_run_in_the_order_of_their_times_and_not_when_cancelled() -> None:
     loop = Loop()
     ran: list[str] = []
-    loop.call_later(0.02, lambda: ran.append("second"))
-    loop.call_later(0.0, lambda: ran.append("first"))
-    loop.call_later(0.01, lambda: ran.append("never")).cancel()
-    loop.call_later(0.03, loop.stop)
+    with one_moment():
+        loop.call_later(0.02, lambda: ran.append("second"))
+        loop.call_later(0.0, lambda: ran.append("first"))
+        loop.call_later(0.01, lambda: ran.append("never")).cancel()
+        loop.call_later(0.03, loop.stop)
     loop.run()
     assert ran == ["first", "second"]
 
@@ -96,9 +111,10 @@ def test_canceled_timers_do_not_pile_up_and_the_others_still_fire_in_order() -> 
     loop = Loop()
     fired: list[int] = []
     timers = [loop.call_later(3600.0, lambda: fired.append(-1)) for _ in range(10_000)]
-    for number in (3, 1, 2):
-        loop.call_later(number / 100, lambda number=number: fired.append(number))  # type: ignore[misc]
-    loop.call_later(0.1, loop.stop)
+    with one_moment():
+        for number in (3, 1, 2):
+            loop.call_later(number / 100, lambda number=number: fired.append(number))  # type: ignore[misc]
+        loop.call_later(0.1, loop.stop)
     for timer in timers:
         timer.cancel()
         timer.cancel()

@@ -126,8 +126,8 @@ def test_a_server_has_no_more_time_by_answering_slowly(serve: Callable[..., str]
             time.sleep(0.1)
 
     url = serve(drip)
-    with pytest.raises(NoAnswer, match=r"no answer in 0\.5 s"):
-        request("GET", url, context, timeout=0.5)
+    with pytest.raises(NoAnswer, match=r"no answer in 3 s"):
+        request("GET", url, context, timeout=3)  # as long may the handshake take
 
 
 def test_a_download_goes_on_where_it_was(serve: Callable[..., str], context: ssl.SSLContext, tmp_path: Path) -> None:

@@ -330,8 +330,8 @@ def silent_server() -> Iterator[str]:
 def test_a_server_that_falls_silent(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     part, source, trust = Part(place.target), Source("s3://b/f", 5000, '"one"'), ssl.create_default_context()
     with silent_server() as url:
-        monkeypatch.setattr(fetch_part, "STALLED", 0.5)
-        with pytest.raises(Passing, match=r"has sent nothing for 0\.5 s"):
+        monkeypatch.setattr(fetch_part, "STALLED", 3)  # as long may the beginning take
+        with pytest.raises(Passing, match=r"has sent nothing for 3 s"):
             go_on(part, source, url, {}, trust, ProxySettings(), place.context())
     assert part.size() == 1000
 

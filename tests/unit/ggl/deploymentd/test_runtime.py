@@ -31,7 +31,7 @@ class Configd:
 
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(60)
 
     def _transaction(self, request: Request, params: dict[str, Any]) -> None:
         self.done.append(params["operations"])

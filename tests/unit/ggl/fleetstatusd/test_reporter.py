@@ -177,6 +177,15 @@ def test_during_a_deployment_only_components_in_error_are_told(device: Made) -> 
     assert device.told(DEPLOYED) == [("LOCAL_DEPLOYMENT", ["App", "Other", "New"])]
 
 
+def test_what_fails_as_a_deployment_ends_is_looked_for_again(device: Made) -> None:
+    device.deploying = True
+    assert device.look(CHANGED) is None
+    device.states["App"] = "BROKEN"
+    assert device.look(CHANGED) == Again()
+    device.deploying = False
+    assert device.told(CHANGED) == [("COMPONENT_STATUS_CHANGE", ["App"])]
+
+
 @pytest.mark.parametrize(
     ("kind", "trigger"),
     [

@@ -13,6 +13,9 @@ from ggl.ipcd import transport
 from ggl.ipcd.transport import MAX_QUEUED, PAUSE_READING, Transport
 from ggl.ipcd.waiting import MAX_WAITING, Waiting
 
+SECONDS = 60.0
+"""For what must happen; much longer than it takes."""
+
 
 class Link:
     """A transport and the component's end of its socket."""
@@ -20,7 +23,7 @@ class Link:
     def __init__(self, waiting: Waiting | None = None) -> None:
         self.loop = Loop()
         ours, self.component = socket.socketpair()
-        self.component.settimeout(10)
+        self.component.settimeout(SECONDS)
         self.received = b""
         self.closed: list[str] = []
         self.transport = Transport(self.loop, ours, self.closed.append, waiting or Waiting())
@@ -31,7 +34,7 @@ class Link:
 
     def run(self, until: Callable[[], bool]) -> None:
         """Turn the loop until ``until()``; fails when that takes absurdly long."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + SECONDS
         while not until():
             assert time.monotonic() < deadline
             self.loop.call_later(0.002, self.loop.stop)
@@ -111,7 +114,8 @@ def test_requests_stay_in_the_socket_while_the_transport_is_held(link: Link) -> 
     link.run(lambda: link.received == b"request")
 
 
-def test_finishing_sends_what_is_queued_and_nothing_more(link: Link) -> None:
+def test_finishing_sends_what_is_queued_and_nothing_more(link: Link, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "LINGER_SECONDS", 3.0)  # enough to be looked at in between
     link.transport.send(bytes(1_000_000))
     link.transport.finish()
     link.transport.send(b"too late")
@@ -121,6 +125,26 @@ def test_finishing_sends_what_is_queued_and_nothing_more(link: Link) -> None:
     link.run(lambda: link.closed == [""])
     assert link.component.recv(10) == b""
     assert link.received == b""
+
+
+def test_who_has_not_read_the_last_message_is_given_more_time(link: Link, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "LINGER_SECONDS", 0.2)
+    link.transport.send(b"last words")
+    link.transport.finish()
+    began = time.monotonic()
+    link.run(lambda: link.closed == [""])
+    assert time.monotonic() - began >= 10 * 0.2, "it never reads"
+    assert link.component.recv(100) == b"last words"
+
+
+def test_who_has_read_the_last_message_is_not(link: Link, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "LINGER_SECONDS", 2.0)
+    link.transport.send(b"last words")
+    assert link.component.recv(100) == b"last words"
+    began = time.monotonic()
+    link.transport.finish()
+    link.run(lambda: link.closed == [""])
+    assert time.monotonic() - began < 10 * 2.0
 
 
 def test_finishing_ends_as_soon_as_the_component_leaves(link: Link, monkeypatch: pytest.MonkeyPatch) -> None:

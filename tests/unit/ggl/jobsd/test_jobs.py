@@ -10,6 +10,7 @@ import pytest
 
 from ggl.bus.errors import BusError, ErrorCode
 from ggl.jobsd import store
+from ggl.jobsd.assignment import JOB, Assignment, observed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -496,3 +497,12 @@ def moving(world: World) -> None:
     world.disconnect()
     world.deployments._set(world.deployments.records["d-one"], source_endpoint="old.example.com:8883")
     world.run(deploy=False)
+
+
+def test_that_it_has_begun_is_told_of_one_that_was_over_at_the_first_look() -> None:
+    tokens = iter("ab")
+    waiting = Assignment(1, JOB, "one")
+    seen = observed(waiting, {"status": "SUCCEEDED", "detailed_status": "SUCCESSFUL"}, lambda: next(tokens))
+    assert [report.outcome.status for report in seen.reports] == ["IN_PROGRESS", "SUCCEEDED"]
+    never = observed(waiting, {"status": "CANCELED"}, lambda: "c")
+    assert [report.outcome.status for report in never.reports] == ["REJECTED"]

@@ -80,7 +80,7 @@ def test_the_environment_is_made_anew_and_survives_what_a_failure_may_hold(tmp_p
         "RESULT": "signal", "EXIT_STATUS": "9", "REASON": made["GGL_RECOVERY_REASON"], "TIME": "1700000000",
         "GENERATION": "4", "ATTEMPT": "2", "TRIED": "restart:failed", "LOGS": str(root.logs),
     }  # fmt: skip
-    assert run(["/bin/true"], made, 10, lambda: False) == (True, "it exited with 0")
+    assert run(["/bin/true"], made, 60, lambda: False) == (True, "it exited with 0")
 
 
 def test_a_script_that_takes_too_long_is_ended(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +21,8 @@ from ggl.host.process.spawn import Child, fork
 from ggl.host.unit import Command, Unit
 
 UNIT = Unit("ggl.org.A")
+SECONDS = 60.0
+"""For what must happen; much longer than it takes."""
 
 
 class Host(SimpleNamespace):
@@ -37,14 +40,15 @@ class Host(SimpleNamespace):
         return fork(become, 1, 2)
 
     def run_until(self, condition: Callable[[], Any]) -> None:
+        deadline = time.monotonic() + SECONDS
+
         def look() -> None:
-            if condition():
+            if condition() or time.monotonic() > deadline:
                 self.loop.stop()
             else:
                 self.loop.call_later(0.01, look)
 
-        look()
-        self.loop.call_later(30.0, self.loop.stop)
+        self.loop.call_soon(look)
         self.loop.run()
         assert condition()
 
@@ -103,8 +107,9 @@ def test_a_new_sequence_leaves_the_processes_of_the_old_one_alone_and_hears_noth
 def test_a_foreign_process_with_another_mark_is_no_stray(host: Host) -> None:
     process = subprocess.Popen(["sleep", "1000"], env={VARIABLE: mark(host.state, UNIT.name + ".install")})
     try:
+        # Its environment is there a moment after it has begun.
+        host.run_until(lambda: host.strays.of(UNIT.name + ".install") == [process.pid])
         assert host.strays.of(UNIT.name) == []
-        assert host.strays.of(UNIT.name + ".install") == [process.pid]
     finally:
         process.kill()
         process.wait()

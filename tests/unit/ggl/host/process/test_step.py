@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,9 @@ from ggl.host.process.reaper import Reaper
 from ggl.host.process.spawn import Child, fork
 from ggl.host.process.step import Outcome, Step
 from ggl.host.unit import Command, Unit
+
+SECONDS = 60.0
+"""For what must happen; much longer than it takes."""
 
 
 class Host(SimpleNamespace):
@@ -39,14 +43,15 @@ class Host(SimpleNamespace):
         return fork(become, 1, 2)
 
     def run_until(self, condition: Callable[[], Any]) -> None:
+        deadline = time.monotonic() + SECONDS
+
         def look() -> None:
-            if condition():
+            if condition() or time.monotonic() > deadline:
                 self.loop.stop()
             else:
                 self.loop.call_later(0.005, look)
 
-        look()
-        self.loop.call_later(30.0, self.loop.stop)
+        self.loop.call_soon(look)
         self.loop.run()
         assert condition()
 

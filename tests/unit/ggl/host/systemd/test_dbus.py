@@ -15,6 +15,8 @@ from jeepney.low_level import Endianness, Header, HeaderFields, Message, Message
 from ggl.bus.loop import Loop
 from ggl.host.systemd.dbus import NO_CONNECTION, DBus, DBusError, Signal
 
+SECONDS = 60.0
+"""For what must happen; much longer than it takes."""
 SERVICE, OWNER, DBUS = "org.example.Service", ":1.7", "org.freedesktop.DBus"
 
 
@@ -49,7 +51,7 @@ class Bus:
         self.answer(call, *answers[fields[HeaderFields.member]], sender=DBUS)
 
     def next(self) -> Message:
-        return self.calls.get(timeout=10)
+        return self.calls.get(timeout=SECONDS)
 
     def send(self, kind: MessageType, fields: dict[HeaderFields, Any], signature: str = "", *body: Any) -> None:
         if signature:
@@ -70,7 +72,7 @@ class Bus:
             self._sock.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass  # the other side was faster
-        self._thread.join(10)
+        self._thread.join(SECONDS)
         self._sock.close()
 
 
@@ -82,7 +84,7 @@ class Client:
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(str(path))
         self.listener.listen()
-        self.listener.settimeout(10)
+        self.listener.settimeout(SECONDS)
         self.dbus = DBus(
             self.loop,
             SERVICE,
