@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ggl.host.process import launch
 from ggl.paths import Root, find_root
-from tests.bench import bus, cloud, commands, components, deployment, footprint, ipc, realistic
+from tests.bench import PATIENCE, bus, cloud, commands, components, deployment, footprint, ipc, realistic
 from tests.bench.rate import Baseline, Figure
 
 
@@ -36,7 +36,7 @@ def _components(root: Root) -> None:
     print(f"\n| publish to subscribe at {rate} messages/s | p50, ms | p99, ms | longest, ms |\n|---|---:|---:|---:|")
     for one in components.latency(root):
         if one.failures:
-            print(f"make bench: {one.failures} messages or calls of '{one.client}' failed", file=sys.stderr)
+            sys.exit(f"make bench: {one.failures} messages or calls of '{one.client}' failed")
         print(f"| {one.client} | {one.p50:.2f} | {one.p99:.2f} | {one.longest:.2f} |", flush=True)
     idle = components.idle(root)
     print(f"\n| {idle.components} connected components that do nothing | |\n|---|---:|")
@@ -61,7 +61,7 @@ def main() -> None:
         baseline = Baseline(Path(directory))
         root = find_root(f"{directory}/root")
         began = time.perf_counter()
-        launch.start(root)
+        launch.start(root, PATIENCE)
         ready = time.perf_counter() - began
         try:
             idle = footprint.at_rest(root)
@@ -89,13 +89,13 @@ def main() -> None:
             for name, taken, multiple in start_up:
                 print(f"| `{name}` | {taken:.3f} | {multiple:.1f} |")
         finally:
-            launch.stop(root)
+            launch.stop(root, PATIENCE)
         many = find_root(f"{directory}/many")
-        launch.start(many)
+        launch.start(many, PATIENCE)
         try:
             taken_by, kibibytes = deployment.figures(many, Path(directory) / "small")
         finally:
-            launch.stop(many)
+            launch.stop(many, PATIENCE)
         print("\n| deployment | seconds |\n|---|---:|")
         for name, taken in taken_by:
             print(f"| {name} | {taken:.2f} |")

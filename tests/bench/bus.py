@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from ggl.bus import Loop, Method, Server, connect
 from ggl.daemon import bind
 from ggl.paths import Root
+from tests.bench import PATIENCE
 from tests.bench.rate import Baseline, Figure
 
 
@@ -34,12 +35,12 @@ def echo_server(root: Root) -> Iterator[None]:
 
 
 def figures(baseline: Baseline, root: Root) -> Iterator[Figure]:
-    with echo_server(root), connect("gg_bench", root) as client:
+    with echo_server(root), connect("gg_bench", root, PATIENCE) as client:
         yield baseline.measure("null bus call", lambda: client.call("null"), 0.42)
         kilobyte = os.urandom(1024)
         yield baseline.measure("1 KB echo over the bus", lambda: client.call("echo", {"value": kilobyte}), 0.42)
 
-    with connect("gg_config", root) as config:
+    with connect("gg_config", root, PATIENCE) as config:
         path = ["services", "com.example.Bench", "configuration", "value"]
         config.call("write", {"key_path": path, "value": 1})
         yield baseline.measure("config read", lambda: config.call("read", {"key_path": path}), 0.40)
@@ -52,7 +53,7 @@ def figures(baseline: Baseline, root: Root) -> Iterator[Figure]:
 
         yield baseline.measure("durable config write", write, 0.02)
 
-    with connect("gg_pubsub", root) as publisher, connect("gg_pubsub", root) as subscriber:
+    with connect("gg_pubsub", root, PATIENCE) as publisher, connect("gg_pubsub", root, PATIENCE) as subscriber:
         stream = subscriber.subscribe("subscribe", {"topic": "bench/topic", "subscriber": "bench.Sub"})
         message = {"topic": "bench/topic", "payload": {"jsonMessage": {"message": {"n": 1}}}, "publisher": "bench.Pub"}
 

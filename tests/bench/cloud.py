@@ -24,8 +24,9 @@ from ggl.host import client as host
 from ggl.host.process import launch
 from ggl.host.unit import CORE_PREFIX
 from ggl.paths import Root, find_root
-from tests.bench import footprint, realistic
+from tests.bench import PATIENCE, footprint, realistic
 from tests.cloud.aws import Cloud, cloud
+from tests.cloud.mqtt import leave
 from tests.lean import ALL, Lean, install
 
 BURST = 100
@@ -36,8 +37,6 @@ GOAL = 0.5
 LEAVING = ("configd", "deploymentd", "fleetstatusd", "healthd", "jobsd")
 """What leaves by itself within two minutes without work; it is sent away, and comes back if somebody needs it."""
 LONGEST_WAIT = 150.0
-PATIENCE = 300.0
-"""Seconds for an answer: a busy machine makes a figure worse, and is no reason to have none."""
 
 
 @contextmanager
@@ -48,15 +47,15 @@ def connected(directory: Path) -> Iterator[tuple[Root, Cloud]]:
     with cloud(directory / "aws") as aws:
         os.environ.update(aws.environment())
         aws.write_boot_file(root)
-        launch.start(root)
+        launch.start(root, PATIENCE)
         try:
-            with connect("aws_iot_mqtt", root) as client:
+            with connect("aws_iot_mqtt", root, PATIENCE) as client:
                 status = client.subscribe("connection_status")
                 while not status.next(PATIENCE):
                     pass
             yield root, aws
         finally:
-            launch.stop(root)
+            launch.stop(root, PATIENCE)
             os.environ.clear()
             os.environ.update(before)
 
@@ -117,8 +116,7 @@ class _Bare:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
+        leave(self._client)
 
     def burst(self) -> None:
         self._left = BURST
@@ -145,7 +143,7 @@ def memory(root: Root, aws: Cloud) -> tuple[list[tuple[str, int, int]], list[tup
 
 
 def _settled(root: Root) -> list[tuple[str, int, int]]:
-    with connect(host.INTERFACE, root) as client:
+    with connect(host.INTERFACE, root, PATIENCE) as client:
         client.call("stop", {"names": [f"{CORE_PREFIX}{name}" for name in LEAVING]})
     deadline = time.monotonic() + LONGEST_WAIT
     while True:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ggl.bus import connect
 from ggl.paths import Root
-from tests.bench import footprint
+from tests.bench import PATIENCE, footprint
 
 COUNT = 200
 
@@ -65,7 +65,7 @@ def _become_nobodys_root(root: Root) -> None:
     """A runtime that is root wants to be told whom components run as."""
     if os.geteuid() == 0:
         path = ["services", "aws.greengrass.NucleusLite", "configuration", "runWithDefault", "posixUser"]
-        with connect("gg_config", root) as client:
+        with connect("gg_config", root, PATIENCE) as client:
             client.call("write", {"key_path": path, "value": pwd.getpwuid(os.geteuid()).pw_name})
 
 

@@ -6,11 +6,11 @@ import queue
 from collections.abc import Iterator
 
 from ggl.paths import Root
+from tests.bench import PATIENCE
 from tests.bench.rate import Baseline, Figure
 from tests.lean import ALL, Lean, install
 
 COMPONENT = "com.example.Bench"
-PATIENCE = 120.0
 
 
 def figures(baseline: Baseline, root: Root) -> Iterator[Figure]:

@@ -18,6 +18,7 @@ from ggl.bus import Client, connect
 from ggl.host import client as host
 from ggl.host.unit import Command, Start, Unit, main_unit
 from ggl.paths import Root, find_root
+from tests.bench import PATIENCE
 from tests.lean import ALL, Lean, install
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -40,7 +41,7 @@ def start(root: Root, roles: tuple[str, ...] = ROLES) -> list[str]:
         name = f"com.example.Load{number}"
         install(root, name, {"value": 0, "accessControl": _ACCESS})
         if role == "upload":
-            with connect("gg_config", root) as config:
+            with connect("gg_config", root, PATIENCE) as config:
                 path = ["services", name, "dependencies"]
                 config.call("write", {"key_path": path, "value": [f"{_TOKENS}:HARD"]})
         environment = {"PYTHONPATH": str(CHECKOUT), "PYTHONDONTWRITEBYTECODE": "1"}
@@ -58,15 +59,15 @@ def start(root: Root, roles: tuple[str, ...] = ROLES) -> list[str]:
             )
         )
     names = [unit.name for unit in units]
-    with connect(host.INTERFACE, root) as client:
+    with connect(host.INTERFACE, root, PATIENCE) as client:
         host.load(client, units, start=names)
         _wait_until_active(client, names)
     time.sleep(SETTLING_SECONDS)
-    with connect(host.INTERFACE, root) as client:
+    with connect(host.INTERFACE, root, PATIENCE) as client:
         states = {name: (status.active_state, status.restarts) for name, status in host.list_units(client).items()}
     failed = [name for name in names if states[name] != ("active", 0)]
     if failed:
-        print(f"these components of the load do not run as they should: {', '.join(failed)}", file=sys.stderr)
+        sys.exit(f"these components of the load do not run as they should: {', '.join(failed)}")
     return names
 
 
@@ -80,7 +81,7 @@ def _wait_until_active(client: Client, names: list[str]) -> None:
 
 
 def stop(root: Root, names: list[str]) -> None:
-    with connect(host.INTERFACE, root) as client:
+    with connect(host.INTERFACE, root, PATIENCE) as client:
         host.unload(client, names)
 
 

@@ -24,13 +24,13 @@ from ggl.catalog import DAEMONS, HOST_INTERFACE
 from ggl.host import client as host
 from ggl.paths import SYSTEM
 from ggl.privilege import RUNTIME_GROUP
-from tests.bench import realistic
+from tests.bench import PATIENCE, realistic
 from tests.bench.cloud import LEAVING
 from tests.cloud.aws import cloud
 from tests.integration.conftest import Runtime
 from tests.processes import cost_of
 from tests.system.provisioning import write_settings
-from tests.system.run import CHECKOUT, PATIENCE, SANDBOX, SYSTEMD_IS_PID_1, leave_unless_it_can_run
+from tests.system.run import CHECKOUT, SANDBOX, SYSTEMD_IS_PID_1, WHILE_IT_BOOTS, leave_unless_it_can_run
 from tests.system.runtime import on_this_device, processes, systemctl
 
 HELLO = CHECKOUT / "docs/examples/hello"
@@ -50,7 +50,7 @@ def main() -> None:
     leave_unless_it_can_run("bench-systemd")
     sys.stdout.flush()
     python = str(CHECKOUT / ".venv/bin/python")
-    options = [] if SYSTEMD_IS_PID_1 else [*PATIENCE, "--timeout", "7200", "--"]
+    options = [] if SYSTEMD_IS_PID_1 else [*WHILE_IT_BOOTS, "--timeout", "7200", "--"]
     here = [python, "-m", "tests.bench.systemd", "here"]
     subprocess.run([CHECKOUT / SANDBOX, *options, *here], cwd=CHECKOUT, check=True)
     if not SYSTEMD_IS_PID_1:
@@ -77,7 +77,7 @@ def _measure() -> None:
         realistic.stop(SYSTEM, names)
         with ExitStack() as stack:
             for interface in (*(daemon.interfaces[0] for daemon in DAEMONS), HOST_INTERFACE):
-                stack.enter_context(connect(interface, SYSTEM, 300)).call("bus.ping")
+                stack.enter_context(connect(interface, SYSTEM, PATIENCE)).call("bus.ping")
             _memory("process with every daemon resident", _pss())
         _cloud(runtime, Path(directory) / "aws")
         print("\n| what a user waits for on systemd | seconds |\n|---|---:|")
@@ -95,7 +95,7 @@ def _cloud(runtime: Runtime, folder: Path) -> None:
         runtime.down()
         runtime.up()
         aws.s3.client.create_bucket(Bucket=realistic.BUCKET)
-        aws.fleet.wait("NUCLEUS_LAUNCH", seconds=600)
+        aws.fleet.wait("NUCLEUS_LAUNCH", seconds=PATIENCE)
         _memory("process of the connected runtime with one component", _without(*LEAVING, "hostd", "ipcd"))
         names = realistic.start(SYSTEM, realistic.CLOUD_ROLES)
         _memory("process under the cloud's realistic load", _without(*LEAVING, "hostd"))
@@ -184,7 +184,7 @@ def _crashes() -> float:
     """Seconds until the component that was just deployed runs again after a kill -9."""
     unit = "ggl.com.example.Hello"
     times = []
-    with connect(HOST_INTERFACE, SYSTEM) as client:
+    with connect(HOST_INTERFACE, SYSTEM, PATIENCE) as client:
         for _ in range(2):  # the third error in a row would be the last
             before = _running(0)
             host.restart(client, [unit])
@@ -197,7 +197,7 @@ def _crashes() -> float:
 
 
 def _running(before: int) -> int:
-    with connect(HOST_INTERFACE, SYSTEM) as client:
+    with connect(HOST_INTERFACE, SYSTEM, PATIENCE) as client:
         for name, status in host.watch(client):
             if name != "ggl.com.example.Hello" or status is None or status.active_state != "active":
                 continue

@@ -9,6 +9,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +33,13 @@ _WENT = re.compile(r"Client (\S+) (?:closed its connection|disconnected|has exce
 ALL = ("#", "$aws/#", f"{_CONTROL}/response")
 
 Handler = Callable[["Message"], None]
+
+
+def leave(client: Client) -> None:
+    """Disconnect a client whose loop was started, and end its thread."""
+    client.disconnect()
+    with suppress(AttributeError):  # the thread ends by itself, and may have done so when paho is about to join it
+        client.loop_stop()
 
 
 @dataclass(frozen=True)
@@ -176,8 +184,7 @@ class Mqtt:
         if client is not None:
             if self.broker.running:
                 self._settle(client)
-            client.disconnect()
-            client.loop_stop()
+            leave(client)
         self.broker.kill()
 
     def _settle(self, client: Client) -> None:

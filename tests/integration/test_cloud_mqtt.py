@@ -255,14 +255,13 @@ def test_the_broker_keeps_what_comes_while_the_network_is_cut(aws: Cloud, cloud_
 
 
 def test_a_peer_that_says_nothing_any_more_is_noticed(aws: Cloud) -> None:
-    times = {"keepAliveTimeoutMs": 2000, "pingTimeoutMs": 1000}
+    times = {"keepAliveTimeoutMs": 4000, "pingTimeoutMs": 2000}
     with device(aws, mqtt=times) as runtime:
         connected(runtime)
-        before = runtime.log("ggl.core.iotcored")
         aws.network.cut("mqtt", silently=True)
         disconnected(runtime)
         # Not in its status: another error may have followed.
-        wait_until(lambda: "(no reply to a ping)" in runtime.log("ggl.core.iotcored").removeprefix(before))
+        wait_until(lambda: "(no reply to a ping)" in runtime.log("ggl.core.iotcored"))
         aws.network.restore("mqtt")
         connected(runtime)
 

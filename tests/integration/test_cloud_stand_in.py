@@ -26,6 +26,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from tests.cloud.aws import Cloud
 from tests.cloud.certificates import Authority
+from tests.cloud.mqtt import leave
 from tests.integration.conftest import alive, wait_until
 
 pytestmark = pytest.mark.process_host
@@ -64,8 +65,7 @@ class Thing:
         return message.topic, json.loads(message.payload)
 
     def leave(self) -> None:
-        self.client.disconnect()
-        self.client.loop_stop()
+        leave(self.client)
 
 
 @pytest.fixture
@@ -295,8 +295,7 @@ def test_a_broker_that_lets_nobody_in(aws: Cloud, protocol: MQTTProtocolVersion)
     while (code := codes.get(timeout=30)) == "Not authorized":
         pass  # from an attempt before
     assert code == "Success"
-    client.disconnect()
-    client.loop_stop()
+    leave(client)
 
 
 def test_port_443_asks_for_a_protocol(aws: Cloud) -> None:

@@ -226,9 +226,11 @@ def test_a_promise_to_cancel_outlives_a_crash(device: Device, a: Subscriber) -> 
     for _ in range(3):
         identifier = change(device, **NOTIFY)
         a.asked()
-        pid = device.runtime.pid_of("deploymentd")
-        assert device.cancel(identifier)["canceled"]
-        device.runtime.kill(pid)
+        with device.runtime.client("gg_deployment") as visitor:  # it stays for as long as somebody is connected
+            visitor.call("bus.ping")
+            pid = device.runtime.pid_of("deploymentd")
+            assert device.cancel(identifier)["canceled"]
+            device.runtime.kill(pid)
         assert device.outcome_after_all(identifier)["status"] == "CANCELED"
         while not a.updates.queue.empty():
             a.updates.next()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ggl.host.unit import Command
 from ggl.paths import find_root
 from tests.integration.conftest import Runtime, children, wait_until
 from tests.integration.test_components import GGL
@@ -50,7 +51,7 @@ def test_it_shows_all_logs_reaps_orphans_and_stops_in_order_on_sigterm(directory
     try:
         wait_until(lambda: lines_of(output), lambda text: "ready" in text)
         script = "for i in 1 2 3; do (setsid sleep 0.2 &); done; echo hello from the component; exec sleep 1000"
-        deploy(runtime, *component("org.A", script))
+        deploy(runtime, *component("org.A", script, stop=Command("echo goodbye", timeout=60.0)))
         runtime.wait_for_unit("ggl.org.A", "active")
         wait_until(lambda: lines_of(output), lambda text: "org.A" in text and "hello from the component" in text)
         supervisor = _supervisor(process.pid) if prefix else process.pid
@@ -59,6 +60,7 @@ def test_it_shows_all_logs_reaps_orphans_and_stops_in_order_on_sigterm(directory
         assert process.wait(timeout=120) == 0
         wait_until(runtime.processes, lambda left: not left)  # the log writer leaves last
         assert "stopping" in lines_of(output)
+        assert "goodbye" in lines_of(output)
     finally:
         if process.poll() is None:
             process.kill()

@@ -29,7 +29,7 @@ def test_who_wants_to_know_is_told_of_every_error_of_a_component(device: Device)
     want(device.runtime)
     (device.runtime.root.work / "App/fail").touch()
     assert is_told(device.runtime)
-    wait_until(lambda: device.state("App"), lambda state: state == "BROKEN")
+    wait_until(lambda: device.state("App"), lambda state: state == "BROKEN", PATIENCE)
 
 
 def test_and_of_what_people_do_with_one(device: Device) -> None:

@@ -20,7 +20,7 @@ SANDBOX = "tests/system/sandbox.sh"
 JOURNALS = CHECKOUT / "build/system/journals"
 SYSTEMD_IS_PID_1 = Path("/run/systemd/system").exists()
 NOTHING_COLLECTED = 5
-PATIENCE = ("--boot-timeout", "300")
+WHILE_IT_BOOTS = ("--boot-timeout", "300")
 """Of with-systemd: a sandbox has to share the machine with others while it boots."""
 
 ON_BOTH_HOSTS = (
@@ -77,10 +77,9 @@ def _run(name: str) -> bool:
     pytest = [".venv/bin/python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=5", name]
     command = ["env", "GGL_TEST_HOST=systemd", *pytest]
     if "tests/system/boots/" not in name:  # those boot sandboxes of their own
-        options = (
-            [] if SYSTEMD_IS_PID_1 else [*PATIENCE, "--timeout", "3000", "--save-journal", str(_journal(name)), "--"]
-        )
-        command = [SANDBOX, *options, *command]
+        if not SYSTEMD_IS_PID_1:
+            command = [*WHILE_IT_BOOTS, "--timeout", "3000", "--save-journal", str(_journal(name)), "--", *command]
+        command = [SANDBOX, *command]
     done = subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     print(f"-- {name}\n{done.stdout}", flush=True)
     return done.returncode in (0, NOTHING_COLLECTED)

@@ -194,7 +194,7 @@ def test_every_core_unit_says_when_it_is_ready_and_is_watched(device: Device) ->
 
 def test_a_component_that_crashes_for_ever_is_given_up_and_the_device_is_otherwise_well(device: Device) -> None:
     device.recipe("Well", SLEEP)
-    device.recipe("Bad", "{run: 'echo x >> runs; exit 7'}")
+    device.recipe("Bad", "{startup: 'echo x >> runs; exit 7'}")
     assert device.deploy({"Well": "1.0.0", "Bad": "1.0.0"})["broken"] == ["Bad"]
     health = device.health()
     assert (health["Bad"]["state"], health["Well"]["state"]) == ("BROKEN", "RUNNING")

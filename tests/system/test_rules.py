@@ -40,7 +40,7 @@ def shown(unit: str, *properties: str) -> dict[str, str]:
 
 def test_nobody_else_gets_to_see_the_token_of_a_component(runtime: Runtime) -> None:
     script = f"echo $SVCUID > token.new; mv token.new token; {SLEEP}"
-    deploy(runtime, *component("org.A", script, user="ggc_user", stop=Command("sleep 1000", timeout=60.0)))
+    deploy(runtime, *component("org.A", script, user="ggc_user", stop=Command("sleep 1000", timeout=600.0)))
     pid = up(runtime)
     path = work(runtime, "org.A") / "token"
     wait_until(path.exists)

@@ -94,7 +94,7 @@ def test_a_read_only_root_is_no_matter(device: Device, tmp_path: Path) -> None:
     device.succeed({"App": "1.0.0"})
     wait_until(lambda: device.work("App", "log").split(), lambda log: log == ["bootstrap", "install", "run"])
     device.set_config({"b": 2}, "App", "configuration")
-    device.recipe("App", "{run: 'exit 1'}", "2.0.0")
+    device.recipe("App", "{startup: 'exit 1'}", "2.0.0")
     outcome = device.deploy({"App": "2.0.0"}, failure_handling_policy="ROLLBACK")
     assert outcome["detailed_status"] == "FAILED_ROLLBACK_COMPLETE"
     assert device.state("App") == "RUNNING"

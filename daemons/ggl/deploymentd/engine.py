@@ -79,10 +79,16 @@ class Engine:
         self._runtime = runtime
         self._journal = journal
         self._activation = Activation()
+        self._ended = False
 
     @property
     def _deployment(self) -> Deployment:
         return self._journal.deployment
+
+    @property
+    def _is_over(self) -> bool:
+        # From its end on it may be requested again: what is known by its id then is another one, for the next run.
+        return self._ended or self._deployment.is_over
 
     def run(self) -> None:
         """Raises ``InterruptedError`` when the daemon ends, ``BusError`` when the runtime cannot be reached, and
@@ -91,7 +97,7 @@ class Engine:
             self._begin()
         except Canceled:
             return  # while it was on its way here; it is over
-        while not self._deployment.is_over:
+        while not self._is_over:
             try:
                 self._go()
             except Canceled:
@@ -99,7 +105,9 @@ class Engine:
             except Exception as error:
                 # Whatever happens while the daemon ends happens because of that. And a part of the runtime that is
                 # away comes back.
-                if isinstance(error, InterruptedError | GivesWay) or self._journal.closing or self._is_passing(error):
+                if isinstance(error, InterruptedError | GivesWay) or self._journal.closing or self._ended:
+                    raise
+                if self._is_passing(error):
                     raise
                 self._runtime.check_not_stopping()
                 self._fail(error)
@@ -139,7 +147,7 @@ class Engine:
             "remove": self._remove,
             "commit": self._commit,
         }
-        while not self._deployment.is_over:
+        while not self._is_over:
             taken[self._deployment.step]()
 
     # -- the change, or the way back ---------------------------------------------------------------------------------
@@ -317,14 +325,15 @@ class Engine:
         name = self._deployment.deployment_id
         over = {"finished": now(), "canceling": False, "tasks": {}, "restarting": {}, "failure": {}, **changes}
         try:
-            self._journal.write([*operations, *forget(name)], **over)
+            deployment = self._journal.write([*operations, *forget(name)], **over)
         except BusError as error:
             if error.code not in (ErrorCode.INVALID, ErrorCode.RANGE) or over["status"] == SUCCEEDED:
                 raise
             # Something of it cannot be kept, and never will be: the outcome itself must be.
             _log.error("deployment %s: its record is cut short: %s", name, error)
-            self._journal.write(forget(name), **{**over, "cause": str(over.get("cause", ""))[:1000], **_NOTHING_MORE})
-        deployment = self._deployment
+            short = {**over, "cause": str(over.get("cause", ""))[:1000], **_NOTHING_MORE}
+            deployment = self._journal.write(forget(name), **short)
+        self._ended = True
         told = _log.info if deployment.status == SUCCEEDED else _log.error
         told("deployment %s: %s %s", name, deployment.detailed_status or deployment.status, deployment.cause)
         if deployment.notified:

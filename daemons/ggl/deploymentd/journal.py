@@ -40,9 +40,9 @@ class Journal:
         """For those who watch; not kept."""
         self._queue.update(None, self._id, **changes)
 
-    def write(self, operations: Iterable[Mapping[str, Any]] = (), **changes: Any) -> None:
-        """Durable, together with ``operations``. Raises ``BusError`` or ``Canceled``."""
-        self._queue.update(self._records, self._id, operations, **changes)
+    def write(self, operations: Iterable[Mapping[str, Any]] = (), **changes: Any) -> Deployment:
+        """Durable, together with ``operations``; what it has become. Raises ``BusError`` or ``Canceled``."""
+        return self._queue.update(self._records, self._id, operations, **changes)
 
     def enter(self, step: str, message: str, operations: Iterable[Mapping[str, Any]] = (), **changes: Any) -> None:
         """Begin a step: what is written before anything of it is done."""

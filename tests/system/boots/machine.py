@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.system.run import PATIENCE
+from tests.system.run import WHILE_IT_BOOTS
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 SANDBOX = CHECKOUT / "tests/system/sandbox.sh"
@@ -34,7 +34,8 @@ LASTING = {
 ENDED_BY_THE_MACHINE = 125
 """Exit status of a sandbox that was shut down from inside."""
 INSTALL = """
-ggl install && systemctl stop greengrass-lite.target
+ggl install
+systemctl stop greengrass-lite.target ggl.core.runtime.service
 cp -a /etc/passwd /etc/group {0}/
 cp -a /etc/greengrass {0}/settings; cp -a /var/lib/greengrass {0}/state; cp -a /opt/ggl {0}/program
 mkdir {0}/units {0}/tmpfiles
@@ -51,7 +52,7 @@ class Machine:
         self.directory = directory
         self.boots = 0
         done = subprocess.run(
-            [SANDBOX, *PATIENCE, "--bind", directory, "--", "sh", "-e", "-c", INSTALL.format(directory)],
+            [SANDBOX, *WHILE_IT_BOOTS, "--bind", directory, "--", "sh", "-e", "-c", INSTALL.format(directory)],
             capture_output=True,
             text=True,
         )
@@ -85,7 +86,7 @@ class Machine:
         journal = ["--save-journal", str(self.directory / f"journal-{self.boots}")]
         command = [PYTHON, "-m", "tests.system.boots.inside", function, *map(json.dumps, arguments)]
         process = subprocess.Popen(
-            [SANDBOX, *PATIENCE, *mounts, *journal, "--", *command],
+            [SANDBOX, *WHILE_IT_BOOTS, *mounts, *journal, "--", *command],
             cwd=CHECKOUT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -124,7 +124,7 @@ def test_the_runtime_and_its_components_are_services(machine: Machine) -> None:
 
 
 def test_a_component_that_was_given_up_has_failed(machine: Machine) -> None:
-    machine.deploy("com.example.Bad", "{run: 'exit 3'}", check=False)
+    machine.deploy("com.example.Bad", "{startup: 'exit 3'}", check=False)
     assert machine.state("com.example.Bad") == "BROKEN"
     assert machine.shown("ggl.com.example.Bad") == "failed"
 

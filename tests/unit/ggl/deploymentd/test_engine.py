@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from ggl.bus.errors import BusError, ErrorCode
-from ggl.deploymentd import rollback
+from ggl.deploymentd import cloud_report, rollback
+from ggl.deploymentd import engine as engine_module
 from ggl.deploymentd.activation import Activation
 from ggl.deploymentd.current import Current
 from ggl.deploymentd.engine import MAX_ATTEMPTS, Engine
@@ -81,6 +82,26 @@ def test_a_way_back_that_cannot_be_written_is_tried_again_and_at_last_given_up(
     assert (over.status, over.detailed_status) == ("FAILED", "FAILED_UNABLE_TO_ROLLBACK")
     assert "and the way back failed: the runtime could not do it: no space left" in over.cause
     assert set(runtime.refused) == {ACTIVATIONS, IMAGES}
+
+
+def test_one_that_is_requested_again_at_once_is_left_to_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime: Any = Runtime()
+    queue = Queue()
+    told = []
+
+    def ask_again(_runtime: Any, deployment: Deployment) -> None:
+        told.append(deployment.status)
+        queue.add(runtime, Deployment("d", created=2, request_id="again"), {})
+
+    monkeypatch.setattr(cloud_report, "tell_over", ask_again)
+    monkeypatch.setattr(engine_module, "prepare", lambda *_: (_ for _ in ()).throw(DeploymentError("no", "X")))
+    queue.add(runtime, Deployment("d", created=1), {})
+    Engine(find_root(str(tmp_path)), runtime, Journal(queue, runtime, "d")).run()
+    again = queue.get("d")
+    assert again is not None
+    assert (told, again.status, again.request_id) == (["FAILED"], "QUEUED", "again")
 
 
 def test_an_outcome_that_cannot_be_kept_as_a_whole_is_kept_in_short(tmp_path: Path) -> None:

@@ -115,6 +115,7 @@ def test_requests_stay_in_the_socket_while_the_transport_is_held(link: Link) -> 
 
 
 def test_finishing_sends_what_is_queued_and_nothing_more(link: Link, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "FLUSH_SECONDS", SECONDS)
     monkeypatch.setattr(transport, "LINGER_SECONDS", 3.0)  # enough to be looked at in between
     link.transport.send(bytes(1_000_000))
     link.transport.finish()

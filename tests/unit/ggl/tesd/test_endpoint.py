@@ -54,7 +54,9 @@ class Server:
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setattr(module, "HEAD_SECONDS", SECONDS)
+    monkeypatch.setattr(module, "ANSWER_SECONDS", SECONDS)
     server = Server()
     yield server
     server.close()
