@@ -12,7 +12,7 @@ from ggl.bus import BusError, ErrorCode
 from ggl.host import client as host
 from ggl.host.unit import Command, Unit
 from tests.integration.conftest import Runtime, alive, wait_until
-from tests.integration.units import component, deploy, sleeps, wait_for_sleep, work
+from tests.integration.units import component, deploy, sleeps, work
 
 # -- one unit ----------------------------------------------------------------------------------------------------------
 
@@ -77,10 +77,10 @@ def test_a_startup_script_is_up_at_its_end_or_when_the_component_says_so(runtime
     runtime.wait_for_unit("ggl.org.A", "active", "exited")
     assert runtime.wait_for_unit("ggl.org.B", "activating", "start")
     runtime.call("gg_host", "notify", {"name": "ggl.org.B", "state": "READY"})
-    pid = runtime.wait_for_unit("ggl.org.B", "active", "running")["main_pid"]
-    wait_for_sleep(pid)  # it may say that it is up before its script has begun
+    assert runtime.wait_for_unit("ggl.org.B", "active", "running")
+    wait_until(lambda: len(sleeps(runtime)), lambda count: count == 2)  # B is up, but its script may not have begun
     runtime.call("gg_host", "stop", {"names": ["ggl.org.A"]})
-    assert sleeps(runtime) == [pid]
+    assert len(sleeps(runtime)) == 1
 
 
 def test_a_startup_script_that_takes_too_long_is_an_error(runtime: Runtime) -> None:
