@@ -135,19 +135,20 @@ class _Bare:
 def memory(root: Root, aws: Cloud) -> tuple[list[tuple[str, int, int]], list[tuple[str, int, int]]]:
     """The processes of a connected runtime without components, and under the cloud's realistic load."""
     aws.s3.client.create_bucket(Bucket=realistic.BUCKET)
-    idle = _settled(root)
+    idle = _settled(root, "ipcd")  # which earlier figures have used
     names = realistic.start(root, realistic.CLOUD_ROLES)
     loaded = _settled(root)
     realistic.stop(root, names)
     return idle, loaded
 
 
-def _settled(root: Root) -> list[tuple[str, int, int]]:
+def _settled(root: Root, *others: str) -> list[tuple[str, int, int]]:
+    """What is there when the daemons that leave have left, and ``others`` too."""
     with connect(host.INTERFACE, root, PATIENCE) as client:
         client.call("stop", {"names": [f"{CORE_PREFIX}{name}" for name in LEAVING]})
     deadline = time.monotonic() + LONGEST_WAIT
     while True:
         time.sleep(2.0)
         rows = footprint.pss(root)
-        if {name for name, _, _ in rows}.isdisjoint((*LEAVING, "logwriter")) or time.monotonic() > deadline:
+        if {name for name, _, _ in rows}.isdisjoint((*LEAVING, "logwriter", *others)) or time.monotonic() > deadline:
             return rows

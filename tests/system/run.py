@@ -1,7 +1,8 @@
 """``make test-systemd``: the tests that need a systemd, and those of tests/integration that run on either host.
 
-Each file of tests gets a sandbox of its own (see ``sandbox.sh``), as many at a time as there are cores. On a machine
-whose own PID 1 is systemd they run there, one after the other. Where neither can be had this says so, and succeeds.
+Each file of tests gets a sandbox of its own (see ``sandbox.sh``), one more at a time than there are cores, since they
+wait a good deal. On a machine whose own PID 1 is systemd they run there, one after the other. Where neither can be had
+this says so, and succeeds.
 
     python -m tests.system.run [FILE OR NODE ID]...
 """
@@ -53,7 +54,7 @@ def main() -> None:
     ]
     JOURNALS.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    with ThreadPoolExecutor(1 if SYSTEMD_IS_PID_1 else os.cpu_count()) as pool:
+    with ThreadPoolExecutor(1 if SYSTEMD_IS_PID_1 else (os.cpu_count() or 1) + 1) as pool:
         failed = [name for name, good in zip(chosen, pool.map(_run, chosen), strict=True) if not good]
     print(f"make test-systemd: {len(chosen)} files in {time.monotonic() - began:.0f} s", flush=True)
     for name in failed:
