@@ -15,10 +15,7 @@ from awsiot.greengrasscoreipc.model import JsonMessage, PublishMessage, Subscrip
 
 from ggl.bus import connect
 from ggl.paths import Root
-from tests.integration.conftest import wait_until
-
-PATIENCE = 60.0
-"""Seconds to wait for what has to come: what runs the tests may be slow."""
+from tests.integration.conftest import PATIENCE, wait_until
 
 
 class Rooted(Protocol):
@@ -57,7 +54,7 @@ def wait_until_left(runtime: Rooted) -> None:
         with connect("gg_ipc", runtime.root, PATIENCE) as bus:
             return [each for each in bus.call("connections") if each["pid"] == os.getpid()]
 
-    wait_until(ours, lambda left: not left, PATIENCE)
+    wait_until(ours, lambda left: not left)
 
 
 class Events:
@@ -89,4 +86,4 @@ def publish(client: GreengrassCoreIPCClientV2, topic: str, message: Any) -> None
 
 
 def eventually(condition: Callable[[], bool]) -> None:
-    wait_until(condition, seconds=PATIENCE)
+    wait_until(condition)

@@ -20,9 +20,7 @@ from ggl.bus import Client, connect
 from ggl.catalog import find
 from ggl.daemon import bind, socket_mode, socket_paths
 from ggl.paths import Root, find_root
-
-PATIENCE = 60.0
-"""Seconds for each call: what runs the tests may be slow."""
+from tests.integration.conftest import PATIENCE
 
 
 class Runtime:

@@ -29,7 +29,8 @@ from awsiot.greengrasscoreipc.model import (
 )
 
 from ggl.bus import BusError
-from tests.integration.ipc_clients import PATIENCE, Components, Events, eventually, json_of, publish, wait_until_left
+from tests.integration.conftest import PATIENCE
+from tests.integration.ipc_clients import Components, Events, eventually, json_of, publish, wait_until_left
 from tests.integration.ipc_runtime import Runtime
 
 A, B = "com.example.A", "com.example.B"

@@ -17,8 +17,8 @@ import yaml
 from awsiot.greengrasscoreipc.clientv2 import GreengrassCoreIPCClientV2
 from awsiot.greengrasscoreipc.model import Metric, ResourceNotFoundError, UnauthorizedError
 
-from tests.integration.conftest import Runtime, running, wait_until
-from tests.integration.ipc_clients import PATIENCE, Components, Events, publish, wait_until_left
+from tests.integration.conftest import PATIENCE, Runtime, running, wait_until
+from tests.integration.ipc_clients import Components, Events, publish, wait_until_left
 from tests.integration.test_cli import GGL, Ggl, component
 
 A, B, BARE = "com.example.A", "com.example.B", "com.example.Bare"

@@ -18,8 +18,8 @@ from awsiot.greengrasscoreipc.model import InvalidTokenError, RunWithInfo, Unaut
 
 from ggl.bus import BusError
 from ggl.host.unit import Command, Limits, Start, Unit, install_unit, main_unit
-from tests.integration.conftest import Runtime, running, wait_until
-from tests.integration.ipc_clients import PATIENCE, Components, eventually, publish
+from tests.integration.conftest import PATIENCE, Runtime, children, running, wait_until
+from tests.integration.ipc_clients import Components, eventually, publish
 from tests.integration.units import limited
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can run processes as somebody else")
@@ -368,10 +368,6 @@ def test_the_host_knows_its_processes(runtime: Runtime, component: Callable[...,
     for pid in (os.getpid(), 1, 2**22 + 1):
         with pytest.raises(BusError, match="NOENTRY"):
             runtime.call("gg_host", "unit_of", {"pid": pid})
-
-
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 # -- clients of the command line tool ----------------------------------------------------------------------------------

@@ -21,9 +21,9 @@ from ggl.bus import BusError, ErrorCode
 from ggl.bus.wire import END, ITEM, MAX_FRAME, REQUEST, RESPONSE
 from ggl.ipcd import eventstream as es
 from ggl.ipcd.registration import MAX_OF_ONE, MAX_OPERATIONS, MAX_UNKNOWN, MAX_UNKNOWN_FRAME
+from tests.integration.conftest import PATIENCE, wait_until
 from tests.integration.conftest import Runtime as WholeRuntime
-from tests.integration.conftest import wait_until
-from tests.integration.ipc_clients import PATIENCE, Components, eventually
+from tests.integration.ipc_clients import Components, eventually
 from tests.integration.ipc_runtime import Runtime
 from tests.lean import PING, Lean
 

@@ -16,7 +16,7 @@ import pytest
 from ggl.logs.journal import Journal
 from ggl.logs.reader import Query
 from ggl.logs.record import Record
-from tests.integration.conftest import Runtime
+from tests.integration.conftest import Runtime, children
 from tests.integration.device import Device
 from tests.system.runtime import RUNTIME_UNITS, systemctl, wait_until
 
@@ -170,7 +170,7 @@ def test_whoever_stops_following_leaves_nothing_behind(service: Service, number:
     with subprocess.Popen(["ggl", "logs", "-f"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as following:
         assert following.stdout is not None
         assert following.stdout.readline()
-        child = wait_until(lambda: _children(following.pid))
+        child = wait_until(lambda: children(following.pid))
         if number == signal.SIGINT:
             following.send_signal(number)
         else:
@@ -178,7 +178,3 @@ def test_whoever_stops_following_leaves_nothing_behind(service: Service, number:
             systemctl("start", "ggl.org.logs.E")
         assert following.wait() == (130 if number == signal.SIGINT else 141)
     wait_until(lambda: not Path(f"/proc/{child[0]}").exists())
-
-
-def _children(pid: int) -> list[str]:
-    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()

@@ -24,6 +24,10 @@ class Outputs:
     stderr: int
     readers: tuple[int, int]
 
+    def close(self) -> None:
+        for fd in (self.stdout, self.stderr, *self.readers):
+            os.close(fd)
+
 
 class Logs:
     """Hands out a unit's outputs, and gives their reading ends to whichever log writer is alive.
@@ -91,16 +95,13 @@ class Logs:
             # A handover that was not taken yet would send descriptors that are closed now.
             self._waiting = deque(each for each in self._waiting if each[0] != name)
             self._send(name, ())
-            for fd in (outputs.stdout, outputs.stderr, *outputs.readers):
-                os.close(fd)
+            outputs.close()
 
     def close(self) -> None:
         """Nobody speaks any more: the log writer leaves when it has written down what is in the pipes."""
         self._disconnect()
         while self._outputs:
-            _, outputs = self._outputs.popitem()
-            for fd in (outputs.stdout, outputs.stderr, *outputs.readers):
-                os.close(fd)
+            self._outputs.popitem()[1].close()
 
     def _disconnect(self) -> None:
         if self._control is not None:
