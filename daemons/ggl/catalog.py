@@ -43,6 +43,9 @@ class Daemon:
     a call of ``mqtt_message`` on its first interface, which starts it."""
     network: bool = False
     """It talks to the cloud itself."""
+    loopback: bool = False
+    """It serves TCP ports of the loopback interface, which the host opens on request (``gg_host.listen``); there is a
+    process of it for each port."""
     told_of_connection: bool = False
     """Each time the connection to AWS IoT Core has been made, ``mqtt_connected`` is called on its first interface."""
     capabilities: tuple[str, ...] = ()
@@ -143,11 +146,13 @@ DAEMONS = (
     Daemon(
         "tesd",
         ("aws_iot_tes",),
+        shared=False,
         idle_exit=10.0,
         woken_by=(*CLOUD_KEYS, ("services", TOKEN_EXCHANGE, "configuration")),
         told_of_connection=True,
         network=True,
     ),
+    Daemon("tesserverd", (), shared=False, idle_exit=2.0, loopback=True),
     Daemon(
         "jobsd",
         ("gg_jobs",),
@@ -177,6 +182,8 @@ DAEMONS = (
 )
 
 HOST_INTERFACE = "gg_host"
+MAX_PORTS = 8
+"""That a host opens for one daemon."""
 
 
 def find(name: str) -> Daemon:
@@ -185,3 +192,8 @@ def find(name: str) -> Daemon:
         if daemon.name == name:
             return daemon
     raise KeyError(name)
+
+
+def instance(name: str, port: int) -> str:
+    """What the daemon ``name`` is called that serves ``port``."""
+    return f"{name}@{port}"

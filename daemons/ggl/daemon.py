@@ -148,18 +148,23 @@ def socket_mode(daemon: Daemon, name: str) -> int:
 
 
 def take_sockets() -> dict[str, socket.socket]:
-    """The listening sockets that the host passed to this process (sd_listen_fds(3)), by name."""
+    """The listening sockets that the host passed to this process (sd_listen_fds(3)), by name.
+
+    All sockets of one unit of systemd have the same name: the second one is called ``<name>.1`` here, and so on.
+    """
     if os.environ.get("LISTEN_PID") != str(os.getpid()):
         return {}
     count = int(os.environ.get("LISTEN_FDS", "0"))
     names = os.environ.get("LISTEN_FDNAMES", "").split(":")
     for variable in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
         os.environ.pop(variable, None)
-    taken = {}
+    taken: dict[str, socket.socket] = {}
     for index in range(count):
         fd = LISTEN_FDS_START + index
         os.set_inheritable(fd, False)
-        taken[names[index] if index < len(names) else str(fd)] = socket.socket(fileno=fd)
+        name = names[index] if index < len(names) else str(fd)
+        before = names[:index].count(name)
+        taken[f"{name}.{before}" if before else name] = socket.socket(fileno=fd)
     return taken
 
 

@@ -34,7 +34,7 @@ ROUNDS = 7
 REST_SECONDS = 1.3
 PAYLOAD = b"x" * 100
 GOAL = 0.5
-LEAVING = ("configd", "deploymentd", "fleetstatusd", "healthd", "jobsd")
+LEAVING = ("configd", "deploymentd", "fleetstatusd", "healthd", "jobsd", "tesd", "tesserverd")
 """What leaves by itself within two minutes without work; it is sent away, and comes back if somebody needs it."""
 LONGEST_WAIT = 150.0
 
@@ -145,7 +145,8 @@ def memory(root: Root, aws: Cloud) -> tuple[list[tuple[str, int, int]], list[tup
 def _settled(root: Root, *others: str) -> list[tuple[str, int, int]]:
     """What is there when the daemons that leave have left, and ``others`` too."""
     with connect(host.INTERFACE, root, PATIENCE) as client:
-        client.call("stop", {"names": [f"{CORE_PREFIX}{name}" for name in LEAVING]})
+        daemons = {name: name.removeprefix(CORE_PREFIX).partition("@")[0] for name in host.list_units(client)}
+        host.stop(client, [name for name, daemon in daemons.items() if daemon in LEAVING])
     deadline = time.monotonic() + LONGEST_WAIT
     while True:
         time.sleep(2.0)

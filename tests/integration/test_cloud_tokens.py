@@ -8,13 +8,14 @@ import os
 import signal
 import socket
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ggl.bus import BusError
-from ggl.tesd.endpoint import MAX_CONNECTIONS
+from ggl.tesserverd.endpoint import MAX_CONNECTIONS
 from tests.cloud.processes import bound
 from tests.integration.conftest import running, wait_until
 
@@ -55,6 +56,11 @@ class Component:
         self.port: int = runtime.call("aws_iot_tes", "serve_port")
         self.token: str = runtime.call("gg_ipc", "token", {"component": name, "users": {}})
 
+    @property
+    def server(self) -> str:
+        """The daemon that answers on its port."""
+        return f"tesserverd@{self.port}"
+
     def get(self, **other: Any) -> tuple[int, str]:
         return http_get(self.port, self.token, **other)
 
@@ -69,6 +75,18 @@ class Component:
 @pytest.fixture
 def component(cloud_runtime: Runtime) -> Component:
     return Component(cloud_runtime)
+
+
+def kill_tesd(runtime: Runtime) -> None:
+    """While it is in use: it does not leave by itself just before."""
+    with runtime.client("aws_iot_tes") as client:
+        client.call("bus.ping")
+        runtime.kill(runtime.pid_of("tesd"))
+
+
+def wait_until_they_have_left(component: Component) -> None:
+    runtime = component.runtime
+    wait_until(lambda: [runtime.pid_of(name) for name in ("tesd", component.server)], lambda pids: pids == [0, 0])
 
 
 def configure(runtime: Runtime, *path: str, value: Any) -> None:
@@ -166,10 +184,10 @@ def test_everybody_shares_one_answer(aws: Cloud, component: Component) -> None:
 
 def test_new_credentials_come_before_the_old_ones_end(aws: Cloud, component: Component) -> None:
     aws.credentials.next_lifetimes = [310]  # of which they are used for ten seconds
-    component.key()
-    # Nobody asks: they have been used, and that is enough.
-    wait_until(lambda: aws.credentials.issued, lambda issued: len(issued) == 2)
-    wait_until(component.key, lambda key: key == aws.credentials.issued[1])
+    first = component.key()
+    second = wait_until(component.key, lambda key: key != first)
+    assert aws.credentials.issued == [first, second]
+    assert component.key() == second
     assert aws.credentials.count == 2
 
 
@@ -229,6 +247,45 @@ def test_a_broken_answer_is_not_kept(aws: Cloud, component: Component) -> None:
     assert aws.credentials.count == 2
 
 
+# -- leaving ---------------------------------------------------------------------------------------------------------
+
+
+def test_between_requests_nobody_is_there(aws: Cloud, component: Component) -> None:
+    key = component.key()
+    wait_until_they_have_left(component)
+    assert component.key() == key
+    assert component.runtime.call("aws_iot_tes", "serve_port") == component.port
+    assert aws.credentials.count == 1
+
+
+def test_a_failure_is_kept_over_leaving(aws: Cloud, component: Component) -> None:
+    aws.credentials.fail(403, message="not today")
+    seen = component.get()
+    assert seen[0] == 403
+    wait_until_they_have_left(component)
+    assert component.get() == seen
+    assert aws.credentials.count == 1
+
+
+def test_a_new_start_of_the_runtime_has_the_same_port_if_it_is_free(aws: Cloud, component: Component) -> None:
+    runtime, key = component.runtime, component.key()
+    runtime.down()
+    with pytest.raises(ConnectionRefusedError):
+        component.get()
+    runtime.up()
+    again = Component(runtime)
+    assert (again.port, again.key()) == (component.port, key)
+    runtime.down()
+    with bound(port=component.port) as taken:
+        taken.listen()
+        runtime.up()
+        elsewhere = Component(runtime)
+        assert elsewhere.port != component.port
+        assert elsewhere.key() == key
+        assert active_port(runtime) == elsewhere.port
+    assert aws.credentials.count == 1
+
+
 # -- being killed, and other hostilities -----------------------------------------------------------------------------
 
 
@@ -236,49 +293,51 @@ def test_killed_in_use_nobody_notices(aws: Cloud, component: Component) -> None:
     runtime = component.runtime
     key = component.key()
     for _ in range(2):
-        runtime.kill(runtime.pid_of("tesd"))
-
-        def answers() -> bool:
-            try:
-                return component.key() == key
-            except OSError:
-                return False  # it is on its way
-
-        wait_until(answers)
+        kill_tesd(runtime)
+        assert component.key() == key
     assert runtime.call("aws_iot_tes", "serve_port") == component.port
     assert aws.credentials.count == 1
     assert (runtime.root.run / "credentials").stat().st_mode & 0o777 == 0o600
 
 
 def test_killed_while_aws_is_asked_the_next_one_asks_again(aws: Cloud, component: Component) -> None:
-    runtime = component.runtime
     aws.network.cut("credentials", silently=True)
-    with socket.create_connection(("127.0.0.1", component.port), 60) as sock:
-        sock.sendall(f"GET {PATH} HTTP/1.1\r\nAuthorization: {component.token}\r\n\r\n".encode())
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(component.get)
         wait_until(lambda: aws.network.accepted("credentials"))
-        runtime.kill(runtime.pid_of("tesd"))
-    aws.network.restore()
+        kill_tesd(component.runtime)
+        aws.network.restore()
+        assert waiting.result()[0] == 200
 
-    def get() -> tuple[int, str]:
+
+def test_the_server_of_the_port_may_be_killed(aws: Cloud, component: Component) -> None:
+    runtime = component.runtime
+    key = component.key()
+    wait_until(lambda: runtime.pid_of(component.server), lambda pid: pid == 0)  # so that it is not about to leave
+    with socket.create_connection(("127.0.0.1", component.port), 60) as sock:
+        sock.sendall(f"GET {PATH} HTTP/1.1\r\n".encode())
+        runtime.kill(wait_until(lambda: runtime.pid_of(component.server)))
         try:
-            return component.get()
-        except OSError:
-            return 0, ""
-
-    assert wait_until(get, lambda answer: answer[0])[0] == 200
+            assert sock.recv(1) == b""
+        except ConnectionResetError:
+            pass
+    assert component.key() == key
+    assert runtime.call("aws_iot_tes", "serve_port") == component.port
+    assert aws.credentials.count == 1
 
 
 def test_another_identity_is_noticed_by_one_that_was_killed_in_the_meantime(aws: Cloud, component: Component) -> None:
     runtime = component.runtime
     component.key()
     aws.credentials.role_aliases.add("Other")
-    pid = runtime.pid_of("tesd")
-    os.kill(pid, signal.SIGSTOP)  # it hears nothing of the change
-    configure(runtime, *NUCLEUS, "iotRoleAlias", value="Other")
-    runtime.kill(pid)
-    wait_until(lambda: runtime.pid_of("tesd"), lambda now: now not in (0, pid))
-    wait_until(lambda: component.runtime.call("aws_iot_tes", "serve_port") == component.port)
+    with runtime.client("aws_iot_tes") as client:
+        client.call("bus.ping")
+        pid = runtime.pid_of("tesd")
+        os.kill(pid, signal.SIGSTOP)  # it hears nothing of the change
+        configure(runtime, *NUCLEUS, "iotRoleAlias", value="Other")
+        runtime.kill(pid)
     assert component.key() == aws.credentials.issued[1]
+    assert runtime.call("aws_iot_tes", "serve_port") == component.port
 
 
 def test_many_silent_connections_keep_nobody_from_credentials(component: Component) -> None:

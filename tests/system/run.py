@@ -34,6 +34,7 @@ ON_BOTH_HOSTS = (
     "deployment_policies",
     "deployment_rules",
     "units",
+    "listen",
     "lifecycle",
     "requests",
     "steps",

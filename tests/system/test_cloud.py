@@ -8,16 +8,20 @@ import base64
 import grp
 import json
 import os
+import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
 
 import pytest
 
 from ggl.bus import BusError
-from ggl.catalog import DAEMONS
+from ggl.catalog import DAEMONS, instance
 from ggl.privilege import RUNTIME_GROUP
 from tests.cloud.aws import Cloud, cloud
 from tests.cloud.broker import require_mosquitto
@@ -29,7 +33,7 @@ from tests.system.test_core_daemons import kept, kill_all_daemons, ping, shown, 
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 OF_THE_CLOUD = ("iotcored", "tesd", "jobsd", "fleetstatusd")
-MQTT = "aws_iot_mqtt"
+MQTT, TES = "aws_iot_mqtt", "aws_iot_tes"
 PROGRAM = b"""
 import base64, getpass, json, os, ssl, sys, time
 from urllib.parse import urlsplit
@@ -169,7 +173,7 @@ class Echo:
             self._ipc.call("PublishToIoTCore", {"topicName": "echo", "qos": "1", "payload": payload})
             while not self._is_back(payload):
                 pass
-            found = self._runtime.call("aws_iot_tes", "request_credentials")
+            found = self._runtime.call(TES, "request_credentials")
         except (BusError, IpcFailure):
             return False
         return found["accessKeyId"] in self._aws.credentials.issued
@@ -211,13 +215,47 @@ def test_only_who_talks_to_the_cloud_has_a_network_and_only_the_connection_stays
     runtime = provision()
     aws.fleet.wait("NUCLEUS_LAUNCH")
     ours = os.readlink("/proc/self/ns/net")
-    for daemon in DAEMONS:
+    for daemon in [each for each in DAEMONS if each.interfaces]:
         with kept(runtime, daemon.name) as pid:
             namespace = os.readlink(f"/proc/{pid}/ns/net")
         assert (namespace == ours) == (daemon.network or daemon.privileged), daemon
     leaving = {unit_of(each) for each in (*OF_THE_CLOUD, "deploymentd") if each != "iotcored"}
     wait_until(lambda: {unit for _, unit in processes()}, lambda there: not leaving & there)
     assert connected(runtime)
+
+
+def test_components_have_credentials_over_http_whoever_of_the_runtime_leaves_or_dies(
+    aws: Cloud, provision: Provision
+) -> None:
+    runtime = provision()
+    token = install(runtime.root, "com.example.A", {})
+    port: int = runtime.call(TES, "serve_port")
+    server = instance("tesserverd", port)
+
+    def served(host: str = "127.0.0.1") -> Any:
+        address = f"http://{host}:{port}/2016-11-01/credentialprovider/"
+        with urlopen(Request(address, headers={"Authorization": token}), timeout=60) as answer:
+            return json.load(answer)["AccessKeyId"] in aws.credentials.issued
+
+    assert served()
+    for daemon in (server, "tesd", "ipcd", "configd", "hostd"):
+        if pid := int(shown(unit_of(daemon), "MainPID")):
+            with suppress(ProcessLookupError):  # it has left by itself just now
+                os.kill(pid, signal.SIGKILL)
+        assert served(), daemon
+    gone = {unit_of("tesd"), unit_of(server)}
+    wait_until(lambda: {unit for _, unit in processes()}, lambda there: not gone & there)
+    assert served()
+    with pytest.raises(HTTPError, match="403"):
+        urlopen(Request(f"http://127.0.0.1:{port}/2016-11-01/credentialprovider/", headers={"Authorization": "x"}))
+
+    runtime.down()
+    with pytest.raises(URLError, match="refused"):
+        served()
+    runtime.up()
+    assert runtime.call(TES, "serve_port") == port
+    assert served()
+    assert units_in("failed") == []
 
 
 def test_what_waits_is_sent_when_the_runtime_stops(aws: Cloud, provision: Provision) -> None:

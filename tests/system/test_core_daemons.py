@@ -21,7 +21,7 @@ from tests.integration.test_components import Writer
 from tests.lean import ALL, IpcFailure, Lean, install
 from tests.system.runtime import RUNTIME_UNITS, TARGET, systemctl, units_in, wait_until
 
-INTERFACES = {daemon.name: daemon.interfaces[0] for daemon in DAEMONS} | {"hostd": HOST_INTERFACE}
+INTERFACES = {daemon.name: daemon.interfaces[0] for daemon in DAEMONS if daemon.interfaces} | {"hostd": HOST_INTERFACE}
 NAME = "com.example.Talker"
 
 

@@ -22,6 +22,8 @@ from ggl.host.detect import host_of
 from ggl.host.systemd.core_units import directories
 from ggl.host.systemd.layout import Layout
 from ggl.paths import SYSTEM
+from tests.cloud.processes import bound
+from tests.integration.test_listen import is_open
 from tests.system.runtime import CORE, TARGET, processes, systemctl, units_in, wait_until
 
 PROGRAM = "/opt/ggl/bin/ggl"
@@ -190,6 +192,17 @@ def test_uninstalled_the_state_stays_for_the_next_installation(app: Path) -> Non
     USER.unlink()
     ggl("install")
     runs()
+
+
+def test_what_is_open_for_a_daemon_goes_with_the_installation() -> None:
+    ggl("install")
+    with bound() as held:
+        port = held.getsockname()[1]
+        ggl("bus", "call", "gg_host", "listen", json.dumps({"daemon": "tesserverd", "ports": [port]}))
+    assert is_open(port)
+    ggl("uninstall", "--yes")
+    assert not is_open(port)
+    assert units_in("active", "inactive", "failed") == []
 
 
 def test_to_remove_it_must_be_confirmed() -> None:

@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from ggl.host.unit import Command, Limits
+from tests.cloud.processes import bound
 from tests.integration.conftest import Runtime
 from tests.integration.device import Device
+from tests.integration.test_listen import listen
 from tests.integration.units import component, deploy, sleeps, work
 from tests.system.runtime import RUNTIME_UNITS, processes, systemctl, units_in, wait_until
 
@@ -231,7 +233,11 @@ def not_isolated() -> Iterator[None]:
 def test_another_target_of_the_device_leaves_the_runtime_whole_or_takes_all_of_it(runtime: Runtime) -> None:
     deploy(runtime, *component("org.A", SLEEP, install="true"), *component("org.B", SLEEP, requires=("ggl.org.A",)))
     pids = up(runtime), up(runtime, "org.B")
+    with bound() as held:
+        port = held.getsockname()[1]
+        listen(runtime, port)
     before = lasting()
+    assert f"ggl.core.tesserverd@{port}.socket" in before
     with not_isolated():
         systemctl("isolate", "multi-user.target")
         assert before <= set(units_in("active"))

@@ -74,6 +74,14 @@ def notify(client: Client, name: str, *, ready: bool) -> None:
     client.call("notify", {"name": name, "state": "READY" if ready else "ERROR"})
 
 
+def listen(client: Client, daemon: str, ports: Iterable[int]) -> None:
+    """Open exactly these TCP ports of the loopback interface for a daemon of the catalogue that has ``loopback``.
+
+    All or none: FAILURE when one cannot be had, and then those of before stay.
+    """
+    client.call("listen", {"daemon": daemon, "ports": list(ports)})
+
+
 def restart_runtime(client: Client) -> None:
     """Stop everything in order and start the whole runtime anew, in the same process; returns when that has begun.
 

@@ -6,14 +6,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from ggl.bus.errors import BusError, ErrorCode
+from ggl.catalog import MAX_PORTS, find
 from ggl.host import told
 from ggl.host.received import received_unit
 from ggl.host.table import Kept
-from ggl.values import get_list, get_str, get_str_list
+from ggl.values import InvalidValue, get_list, get_str, get_str_list
 
 if TYPE_CHECKING:
     from ggl.bus.loop import Loop
     from ggl.bus.request import Request, Stream
+    from ggl.catalog import Daemon
     from ggl.host.status import UnitStatus
     from ggl.host.table import UnitTable
     from ggl.paths import Root
@@ -163,6 +165,23 @@ class HostMethods(Generic[U, C]):
 
     def _reply_soon(self, request: Request) -> None:
         self.loop.call_soon(lambda: request.reply(None))
+
+
+def listening(params: dict[str, Any]) -> tuple[Daemon, list[int]]:
+    """The daemon and the ports that ``listen`` is asked for. Raises ``BusError``, ``InvalidValue``."""
+    name, ports = get_str(params, "daemon"), get_list(params, "ports")
+    try:
+        daemon = find(name)
+    except KeyError:
+        daemon = None
+    if daemon is None or not daemon.loopback:
+        raise BusError(ErrorCode.NOENTRY, f"there is no daemon '{name}' that serves ports")
+    if len(ports) > MAX_PORTS or len(set(map(repr, ports))) < len(ports):
+        raise InvalidValue(f"'ports' must be up to {MAX_PORTS} different ones")
+    for port in ports:
+        if type(port) is not int or not 0 < port < 65536:
+            raise InvalidValue(f"'ports' must be numbers from 1 to 65535, not {port!r}")
+    return daemon, ports
 
 
 def countdown(count: int, done: Callable[[], None]) -> Callable[[], None]:

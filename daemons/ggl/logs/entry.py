@@ -7,6 +7,7 @@ from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 
+from ggl.catalog import DAEMONS
 from ggl.host.unit import CORE_PREFIX, INSTALL_SUFFIX, ONCE_PHASES, install_unit, main_unit, step_unit
 from ggl.logs.record import Record
 
@@ -17,6 +18,8 @@ PRIORITIES = ("FATAL", "FATAL", "ERROR", "ERROR", "WARN", "INFO", "INFO", "DEBUG
 
 HOSTD = f"{CORE_PREFIX}hostd"
 """The host's daemon. What has to be said of a component's unit is said there, in its name."""
+LABELS = {HOSTD: HOSTD} | {CORE_PREFIX + daemon.name: daemon.name for daemon in DAEMONS if daemon.loopback}
+"""Of logs of which it is not known beforehand in which units they are, and what their entries are labelled with."""
 
 _SERVICE = ".service"
 _STEPS = (INSTALL_SUFFIX, *(f".{phase}" for phase in ONCE_PHASES))
@@ -59,7 +62,9 @@ def name_of(unit: str, identifier: str = "", user: str = "") -> str:
     if not unit.startswith(main_unit("")) or not unit.endswith(_SERVICE):
         return ""
     if unit.startswith(CORE_PREFIX):
-        return unit.removesuffix(_SERVICE)
+        name = unit.removesuffix(_SERVICE)
+        daemon, _, port = name.partition("@")
+        return daemon if port.isdigit() else name
     if identifier == HOSTD and user == "0":
         return HOSTD
     name = _middle(unit)

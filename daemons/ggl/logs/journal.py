@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import IO
 
 from ggl.host.unit import COMPONENT_PREFIX
-from ggl.logs.entry import FIELDS, HOSTD, PRIORITIES, Entry, ambiguous, names_of, parse_entry, units_of
+from ggl.logs.entry import FIELDS, LABELS, PRIORITIES, Entry, ambiguous, names_of, parse_entry, units_of
 from ggl.logs.reader import Query
 from ggl.logs.record import LEVELS, Record
 from ggl.logs.source import Unreadable
@@ -131,7 +131,8 @@ def _parsed(arguments: list[str]) -> Iterator[Entry]:
 def _matches(names: Sequence[str]) -> list[str]:
     """What selects the entries of ``names``, and a few others."""
     matches = [f"_SYSTEMD_UNIT={unit}" for name in names for unit in units_of(name)]
-    return [*matches, "+", f"SYSLOG_IDENTIFIER={HOSTD}"] if HOSTD in names else matches
+    labels = [f"SYSLOG_IDENTIFIER={LABELS[name]}" for name in names if name in LABELS]
+    return [*matches, "+", *labels] if labels else matches
 
 
 def _since(query: Query) -> list[str]:

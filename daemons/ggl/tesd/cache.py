@@ -17,10 +17,9 @@ MARGIN = 300.0
 LEAST_USE = 10.0
 """Seconds that credentials must be good for, when there are no others to be had."""
 AHEAD = 600.0
-"""Seconds before ``MARGIN`` at which new ones are fetched; or the last fifth of the time until then, if less."""
-RETRY = {"clientError": 120, "serverError": 60, "unknownError": 300}
+"""Seconds before ``MARGIN`` from which on new ones are due; or the last fifth of the time until then, if less."""
+RETRY: Mapping[str, int] = MappingProxyType({"clientError": 120, "serverError": 60, "unknownError": 300})
 """Seconds for which an answer 4xx, 5xx, and anything else that is no success, is kept."""
-RETRY_RANGE = (10, 42900)
 LOCAL_SECONDS = 10
 """For which a fault of the device itself is kept: AWS is not troubled by another look."""
 
@@ -74,75 +73,61 @@ class Cache:
     """At most one set of credentials, and the last failure since."""
 
     def __init__(self) -> None:
-        self.retry: dict[str, int] = dict(RETRY)
         self.good: Entry | None = None
-        self._failure: Entry | None = None
+        self.failure: Entry | None = None
 
-    def put(self, answer: Answer, now: float) -> Entry:
-        """Keep ``answer``; what those get who wait for it."""
+    def put(self, answer: Answer, now: float, retry: Mapping[str, int] = RETRY) -> Entry:
+        """Keep ``answer``, a failure for as long as ``retry`` says; what those get who wait for it."""
         if answer.credentials and answer.lifetime > 0:
-            self._failure = None
+            self.failure = None
             self.good = Entry(answer, now + answer.lifetime - MARGIN, now + answer.lifetime)
             return self.good
-        self._failure = Entry(answer, now + self._kept(answer))
-        return self._usable(now) or self._failure
+        self.failure = Entry(answer, now + _kept(answer, retry))
+        return self._usable(now) or self.failure
 
     def get(self, now: float) -> Entry | None:
         """What is to be answered now; ``None``: AWS must be asked."""
         if self.good is not None and now < self.good.until:
             return self.good
-        if self._failure is not None and now < self._failure.until:
-            return self._usable(now) or self._failure
+        if self.failure is not None and now < self.failure.until:
+            return self._usable(now) or self.failure
         return None
 
-    def refresh_at(self, now: float) -> float | None:
-        """When to fetch new credentials, so that nobody has to wait for them."""
+    def is_due(self, now: float) -> bool:
+        """Whether to fetch new credentials although the old ones will do, so that nobody has to wait for them."""
         if self.good is None or self.good.until <= now:
-            return None
+            return False
+        if self.failure is not None and now < self.failure.until:
+            return False
         left = self.good.until - self.good.end + self.good.answer.lifetime
-        due = self.good.until - min(AHEAD, left / 5)
-        return max(due, self._failure.until) if self._failure is not None else due
+        return now >= self.good.until - min(AHEAD, left / 5)
 
     @property
     def is_empty(self) -> bool:
-        return self.good is None and self._failure is None
+        return self.good is None and self.failure is None
 
-    def forget_failure(self) -> None:
-        """AWS can be reached again: what was only for lack of that is worth another try."""
-        if self._failure is not None and self._failure.answer.status == 0:
-            self._failure = None
+    def forget_failure(self) -> bool:
+        """AWS can be reached again: what was only for lack of that is worth another try. Whether there was any."""
+        if self.failure is None or self.failure.answer.status != 0:
+            return False
+        self.failure = None
+        return True
 
     def clear(self) -> None:
-        self.good = self._failure = None
+        self.good = self.failure = None
 
     def _usable(self, now: float) -> Entry | None:
         """The credentials there are, if they will do although newer ones could not be had."""
         return self.good if self.good is not None and self.good.end - now > LEAST_USE else None
 
-    def _kept(self, answer: Answer) -> float:
-        if 200 <= answer.status < 300:
-            return 0.0  # it is no error of AWS that it would take time to put right
-        if answer.local:
-            return LOCAL_SECONDS
-        if 400 <= answer.status < 500:
-            return self.retry["clientError"]
-        if 500 <= answer.status < 600:
-            return self.retry["serverError"]
-        return self.retry["unknownError"]
 
-
-def retry_settings(configured: Mapping[str, Any], complain: Any) -> dict[str, int]:
-    """``credentialRetryInSec`` with defaults for what is missing or cannot be meant, which ``complain`` is told."""
-    found = dict(RETRY)
-    low, high = RETRY_RANGE
-    for key in found:
-        value = configured.get(key)
-        if isinstance(value, str) and value.strip().isdecimal():
-            value = int(value)
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high:
-            found[key] = int(value)
-        elif value is not None:
-            complain(
-                f"credentialRetryInSec.{key} must be from {low} to {high} seconds, not {value!r}: it is {found[key]}"
-            )
-    return found
+def _kept(answer: Answer, retry: Mapping[str, int]) -> float:
+    if 200 <= answer.status < 300:
+        return 0.0  # it is no error of AWS that it would take time to put right
+    if answer.local:
+        return LOCAL_SECONDS
+    if 400 <= answer.status < 500:
+        return retry["clientError"]
+    if 500 <= answer.status < 600:
+        return retry["serverError"]
+    return retry["unknownError"]

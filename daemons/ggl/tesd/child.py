@@ -1,4 +1,4 @@
-"""Work in a process of its own, which has what it loads for itself, and is gone after it."""
+"""Work in a process of its own, which has what it loads for itself, and is gone after it. The daemon waits for that."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgpack
 
-from ggl.bus.loop import Loop
 from ggl.log import get_logger
 
 if TYPE_CHECKING:
     from typing import NoReturn
+
+    from ggl.daemon import Context
 
 MAX_RESULT = 1024 * 1024
 _log = get_logger("tesd")
@@ -26,12 +27,12 @@ class Child:
 
     def __init__(
         self,
-        loop: Loop,
+        context: Context,
         work: Callable[[], dict[str, Any]],
         done: Callable[[dict[str, Any] | None], None],
         seconds: int,
     ) -> None:
-        self._loop = loop
+        self._context = context
         self._done = done
         self._result = b""
         self._fd, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -44,7 +45,8 @@ class Child:
         if self._pid == 0:
             _be(work, write, seconds)
         os.close(write)
-        loop.watch(self._fd, lambda _events: self._read())
+        context.loop.watch(self._fd, lambda _events: self._read())
+        context.hold()
 
     def kill(self) -> None:
         """End it; nobody wants its result."""
@@ -66,10 +68,11 @@ class Child:
         self._done(None if data or not self._result else msgpack.unpackb(self._result))
 
     def _end(self) -> None:
-        self._loop.unwatch(self._fd)
+        self._context.loop.unwatch(self._fd)
         os.close(self._fd)
         pid, self._pid = self._pid, 0
         os.waitpid(pid, 0)  # its end of the pipe was closed by its end
+        self._context.release()
 
 
 def _be(work: Callable[[], dict[str, Any]], write: int, seconds: int) -> NoReturn:

@@ -14,21 +14,14 @@ _log = get_logger("tesd")
 
 
 def ask(root: Root) -> dict[str, Any]:
-    """See ``question.ask``."""
-    from ggl.tesd import question
-
-    return question.ask(root)
-
-
-def look_at(root: Root, active_port: int) -> dict[str, Any]:
-    """See ``setting.look``; empty when the configuration cannot be read."""
-    from ggl.tesd.setting import look
+    """See ``question.ask``; and ``retry``: for how long a failure is kept, unless nobody can say."""
+    from ggl.tesd import question, setting
 
     try:
-        return look(root, active_port)
-    except BusError as error:
-        _log.warning("the configuration cannot be read: %s", error)
-        return {}
+        kept = {"retry": setting.retry(root)}
+    except BusError:
+        kept = {}
+    return question.ask(root) | kept
 
 
 def ask_at(root: Root, endpoint: str, role_alias: str) -> dict[str, Any]:
@@ -36,3 +29,29 @@ def ask_at(root: Root, endpoint: str, role_alias: str) -> dict[str, Any]:
     from ggl.tesd import question
 
     return question.ask_at(root, endpoint, role_alias)
+
+
+def look(root: Root, serving: bool, ports: list[int], instance: str) -> dict[str, Any]:
+    """``identity``; with ``serving`` also what ``serve`` finds. Empty when the configuration cannot be read."""
+    from ggl.tesd import setting
+
+    try:
+        found = {"identity": setting.who(root)}
+        return found | serve(root, setting.port(root), ports, instance) if serving else found
+    except BusError as error:
+        _log.warning("the configuration cannot be read: %s", error)
+        return {}
+
+
+def serve(root: Root, wanted: int, ports: list[int], instance: str) -> dict[str, Any]:
+    """See ``ports.serve``; ``code`` and ``text`` of an error when no port can be had."""
+    from ggl.tesd import setting
+    from ggl.tesd.ports import serve
+
+    try:
+        found = serve(root, wanted, ports, instance)
+    except BusError as error:
+        _log.error("credentials cannot be served: %s", error)
+        return {"code": error.code.value, "text": f"no port can be served: {error.message}"}
+    setting.make_known(root, found["ports"][-1])
+    return found

@@ -1,7 +1,7 @@
-"""What outlives this daemon: the ports that components were told, and the credentials, in a file of the run directory.
+"""What outlives this daemon, in a file of the run directory: the ports that components were told, and AWS' answers.
 
 Only the runtime's user can read it. Times are those of the clock that began with the boot, so a file of an earlier boot
-has ports, but no credentials.
+has ports, but no answers.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import msgpack
 
+from ggl.catalog import MAX_PORTS
 from ggl.log import get_logger
 from ggl.tesd.cache import Answer, Entry
 from ggl.values import InvalidValue, get_dict, get_float, get_list, get_str
@@ -21,17 +22,18 @@ from ggl.values import InvalidValue, get_dict, get_float, get_list, get_str
 FILE = "credentials"
 """In the run directory."""
 MAX_SIZE = 65536
-MAX_PORTS = 8
-"""Ports that are still served for components which were told an earlier one."""
 _log = get_logger("tesd")
 
 
 class Kept(NamedTuple):
-    """``ports``: the last one is that of today. ``identity``: what the credentials were given for."""
+    """``ports``: the last one is that of today; ``instance``: the start of the runtime that they are of.
+    ``identity``: whose answers these are."""
 
     ports: tuple[int, ...] = ()
+    instance: str = ""
     identity: str = ""
     good: Entry | None = None
+    failure: Entry | None = None
 
 
 def now() -> float:
@@ -61,9 +63,11 @@ def save(path: Path, kept: Kept) -> None:
     """Replace the file ``path``. Raises ``OSError``."""
     data = {
         "ports": list(kept.ports),
+        "instance": kept.instance,
         "identity": kept.identity,
         "boot": _boot(),
-        "good": None if kept.good is None else kept.good._asdict() | {"answer": kept.good.answer._asdict()},
+        "good": _encode(kept.good),
+        "failure": _encode(kept.failure),
     }
     temporary = path.with_name(f".{path.name}.new")
     try:
@@ -82,9 +86,27 @@ def _decode(data: Any) -> Kept:
     ports = get_list(data, "ports")
     if len(ports) > MAX_PORTS or not all(type(port) is int and 0 < port < 65536 for port in ports):
         raise InvalidValue("'ports' are none")
-    good = get_dict(data, "good", None) if get_str(data, "boot") == _boot() else None
-    entry = good and Entry(Answer.from_dict(get_dict(good, "answer")), get_float(good, "until"), get_float(good, "end"))
-    return Kept(tuple(ports), get_str(data, "identity"), entry or None)
+    answers = data if get_str(data, "boot") == _boot() else {}
+    return Kept(
+        tuple(ports),
+        get_str(data, "instance", ""),
+        get_str(data, "identity"),
+        _entry(get_dict(answers, "good", None)),
+        _entry(get_dict(answers, "failure", None)),
+    )
+
+
+def _entry(data: dict[str, Any] | None) -> Entry | None:
+    if data is None:
+        return None
+    return Entry(Answer.from_dict(get_dict(data, "answer")), get_float(data, "until"), get_float(data, "end"))
+
+
+def _encode(entry: Entry | None) -> dict[str, Any] | None:
+    if entry is None:
+        return None
+    answer = entry.answer._asdict() | {"credentials": dict(entry.answer.credentials)}
+    return entry._asdict() | {"answer": answer}
 
 
 def _boot() -> str:

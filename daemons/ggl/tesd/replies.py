@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ggl.bus.errors import BusError, ErrorCode
 
 if TYPE_CHECKING:
     from ggl.tesd.cache import Answer, Entry
-    from ggl.tesd.endpoint import Connection
 
 
-def answer(connection: Connection, entry: Entry) -> None:
-    """What a component is told."""
-    if entry.status == 200:
-        connection.answer(200, entry.answer.body.encode(), "application/json")
-    else:
-        connection.answer(entry.status, entry.answer.text.encode())
+def told(entry: Entry) -> dict[str, Any]:
+    """What a component is told: the status of HTTP and the text."""
+    return {"status": entry.status, "text": entry.answer.body if entry.status == 200 else entry.answer.text}
 
 
-def result(answer: Answer, formatted: bool) -> dict[str, str]:
+def plain(entry: Entry) -> dict[str, str]:
     """What a daemon is told; raises ``BusError``."""
-    credentials = answer.credentials
-    if not credentials:
+    answer = entry.answer
+    if not answer.credentials:
         code = ErrorCode.CONFIG if answer.local else ErrorCode.REMOTE if answer.status else ErrorCode.NOCONN
         raise BusError(code, answer.text)
-    if not formatted:
-        return dict(credentials)
+    return dict(answer.credentials)
+
+
+def formatted(entry: Entry) -> dict[str, str]:
+    """The same as components get it; raises ``BusError``."""
+    credentials = plain(entry)
     return {
         "AccessKeyId": credentials["accessKeyId"],
         "SecretAccessKey": credentials["secretAccessKey"],

@@ -7,15 +7,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ggl.log import get_logger
-from ggl.tesd.cache import Answer, Cache, Entry
+from ggl.tesd.cache import RETRY, Answer, Cache, Entry
 from ggl.tesd.child import Child
 from ggl.tesd.errands import ask
 from ggl.tesd.keeping import now
 from ggl.values import InvalidValue
 
 if TYPE_CHECKING:
-    from ggl.bus.loop import Loop, Timer
-    from ggl.paths import Root
+    from ggl.daemon import Context
 
 ASK_SECONDS = 60
 """For all tries of asking AWS."""
@@ -25,24 +24,20 @@ _log = get_logger("tesd")
 
 
 class Source:
-    """``changed`` is called when there are other credentials, or none any more. What ``restore`` brings is given to
-    nobody before ``know`` has said that it is still right.
+    """``changed`` is called when there is another answer of AWS to be kept, or none any more. What ``restore`` brings
+    is given to nobody before ``know`` has said that it is still right.
     """
 
-    def __init__(self, loop: Loop, root: Root, changed: Callable[[], None]) -> None:
+    def __init__(self, context: Context, changed: Callable[[], None]) -> None:
         self.identity = ""
         """For whom the credentials are."""
         self.cache = Cache()
-        self.refreshing = False
-        """Whether to fetch new credentials ahead of time, as long as the present ones are used."""
-        self._loop = loop
-        self._root = root
+        self.certain = True
+        """Whether what is kept is for who we are now."""
+        self._context = context
         self._changed = changed
         self._waiting: list[Got] = []
         self._child: Child | None = None
-        self._timer: Timer | None = None
-        self._used = False
-        self._certain = True
 
     @property
     def is_empty(self) -> bool:
@@ -50,19 +45,19 @@ class Source:
 
     def obtain(self, got: Got) -> None:
         """``got`` is called with credentials, or with why there are none."""
-        entry = self.cache.get(now()) if self._certain else None
+        entry = self.cache.get(now()) if self.certain else None
         if entry is not None:
-            self._used = True
-            if self._timer is None:
-                self._schedule()
             got(entry)
+            if self.cache.is_due(now()):
+                self._fetch()
             return
         self._waiting.append(got)
-        if self._certain:
+        if self.certain:
             self._fetch()
 
-    def restore(self, good: Entry, identity: str) -> None:
-        self.cache.good, self.identity, self._certain = good, identity, False
+    def restore(self, identity: str, good: Entry | None, failure: Entry | None) -> None:
+        self.identity, self.cache.good, self.cache.failure = identity, good, failure
+        self.certain = self.cache.is_empty
 
     def know(self, identity: str) -> None:
         """The configuration says who we are now."""
@@ -75,11 +70,15 @@ class Source:
                 _log.info("the credentials are for another identity or endpoint than configured now: they are dropped")
             self.cache.clear()
             self._changed()
-        self._certain = True
-        self._schedule()
+        self.certain = True
         waiting, self._waiting = self._waiting, []
         for got in waiting:
             self.obtain(got)
+
+    def forget_failure(self) -> None:
+        """See ``Cache.forget_failure``."""
+        if self.cache.forget_failure():
+            self._changed()
 
     def close(self) -> None:
         if self._child is not None:
@@ -89,7 +88,7 @@ class Source:
         if self._child is not None:
             return
         try:
-            self._child = Child(self._loop, partial(ask, self._root), self._fetched, ASK_SECONDS)
+            self._child = Child(self._context, partial(ask, self._context.root), self._fetched, ASK_SECONDS)
         except OSError as error:
             self._take({"status": 0, "text": f"no process can be started: {error.strerror}", "local": True})
 
@@ -102,29 +101,13 @@ class Source:
             answer = Answer.from_dict(result)
         except InvalidValue as error:
             answer = Answer(0, str(error))
-        entry = self.cache.put(answer, now())
+        entry = self.cache.put(answer, now(), result.get("retry", RETRY))
         self.identity = result.get("identity", self.identity)
-        self._used = bool(self._waiting)
+        self._changed()
         if answer.credentials:
             _log.info("credentials until %s", answer.credentials["expiration"])
-            self._changed()
         else:
             _log.warning("%s", answer.text)
-        self._schedule()
         waiting, self._waiting = self._waiting, []
         for got in waiting:
             got(entry)
-
-    def _schedule(self) -> None:
-        """Fetch ahead of time, once there is somebody to whom it matters."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        due = self.cache.refresh_at(now()) if self.refreshing else None
-        if due is not None:
-            self._timer = self._loop.call_later(max(0.0, due - now()), self._refresh)
-
-    def _refresh(self) -> None:
-        self._timer = None
-        if self._used:
-            self._fetch()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ggl.paths import SYSTEM
+from tests.cloud.processes import bound
 from tests.integration.device import NUCLEUS, SLEEP, USER, Device
 from tests.system.runtime import CORE, TARGET, SystemdRuntime, processes, systemctl, units_in, wait_until
 
@@ -108,10 +109,18 @@ def begin_an_update(script: str, policy: str) -> dict[str, Any]:
 
 
 def deploy_what_says_goodbye() -> dict[str, Any]:
-    """A component whose shutdown script asks the databus, and no daemon that could answer is there any more."""
+    """A component whose shutdown script asks the databus and a port; no daemon that could answer is there any more."""
     made = device()
-    said = f"ggl config get /system/rootPath --root {SYSTEM.state} > {SYSTEM.state}/goodbye 2>&1"
-    made.recipe("App", str({"run": "exec sleep 1000", "shutdown": said}))
+    with bound() as held:
+        port = held.getsockname()[1]
+        made.runtime.call("gg_host", "listen", {"daemon": "tesserverd", "ports": [port]})
+    ask = f"c = HTTPConnection('127.0.0.1', {port}); c.request('GET', '/'); print(c.getresponse().status)"
+    asks = f"""\
+exec > {SYSTEM.state}/goodbye 2>&1
+ggl config get /system/rootPath --root {SYSTEM.state}
+/opt/ggl/bin/python3 -c "from http.client import HTTPConnection; {ask}"
+"""
+    made.recipe("App", json.dumps({"run": "exec sleep 1000", "shutdown": asks}))
     made.succeed({"App": "1.0.0"})
     systemctl("stop", *(f"ggl.core.{name}.service" for name in ("configd", "ipcd", "healthd", "deploymentd")))
     return {}

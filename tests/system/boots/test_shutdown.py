@@ -10,6 +10,6 @@ from tests.system.run import SYSTEMD_IS_PID_1
 pytestmark = pytest.mark.skipif(SYSTEMD_IS_PID_1, reason="this machine itself would have to be shut down")
 
 
-def test_a_shutdown_script_has_the_databus_although_no_daemon_was_there(machine: Machine) -> None:
+def test_a_shutdown_script_has_the_databus_and_the_ports_although_no_daemon_was_there(machine: Machine) -> None:
     machine.boot("deploy_what_says_goodbye")
-    assert (machine.directory / "state/goodbye").read_text().strip() == "/var/lib/greengrass"
+    assert (machine.directory / "state/goodbye").read_text().split() == ["/var/lib/greengrass", "400"]

@@ -29,6 +29,8 @@ print("\\n".join(module.__spec__.name for module in sys.modules.values() if geta
 """
 
 
+SMALL = ("telemetryd", "tesd", "tesserverd")
+"""Daemons that load their code themselves: they come and go while components work, and must not take long for it."""
 USED_BY_DATACLASSES = pytest.mark.skipif(sys.version_info >= (3, 12), reason="every dataclass needs inspect there")
 
 
@@ -65,7 +67,7 @@ def test_the_supervisor_does_not_load(module: str, loaded: set[str]) -> None:
 @pytest.mark.parametrize(
     "module",
     [
-        *(daemon.module for daemon in DAEMONS if daemon.shared or daemon.name in ("telemetryd", "tesd")),
+        *(daemon.module for daemon in DAEMONS if daemon.shared or daemon.name in SMALL),
         "ggl.host.systemd.service",
         "ggl.host.systemd.step_start",
     ],

@@ -30,6 +30,10 @@ pause        names                                       nil: their processes ar
 resume       names                                       nil: they go on; INVALID when one is not paused
 reset        names                                       nil: earlier errors of the units do not count any more
 notify       name, state (READY or ERROR)                nil: the component says so of itself
+listen       daemon, ports                               nil: exactly these TCP ports of the loopback interface (up
+                                                         to 8) are open for the daemon, each with a process of its
+                                                         own when somebody connects; FAILURE when one cannot be had:
+                                                         then those of before stay. They end with the runtime
 shutdown                                                 nil; then everything is stopped
 restart_runtime                                          nil; then all is stopped and started anew, same process id
 reboot       command (optional)                          nil when the command that restarts the device succeeded,

@@ -94,7 +94,7 @@ class Children:
         """Fork a core daemon with its sockets. Raises ``OSError``."""
         from ggl import daemon as daemon_main
 
-        outputs = self._logs.outputs(core.name)
+        outputs = self._logs.outputs(CORE_PREFIX + core.daemon.name)
         names = list(core.sockets)
         keep = (*(core.sockets[name].fileno() for name in names), self._lifeline_r)
 
@@ -103,7 +103,7 @@ class Children:
             os.environ["LISTEN_PID"] = str(os.getpid())
             os.environ["LISTEN_FDS"] = str(len(names))
             os.environ["LISTEN_FDNAMES"] = ":".join(names)
-            set_title(core.name)
+            set_title(CORE_PREFIX + core.daemon.name)
             daemon_main.run(core.daemon, self._root, daemon_main.take_sockets(), lifeline=LISTEN_FDS_START + len(names))
 
         child = fork(become, outputs.stdout, outputs.stderr, keep)

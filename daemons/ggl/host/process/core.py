@@ -32,12 +32,17 @@ _log = get_logger("ggld")
 
 
 class CoreDaemon:
-    """Starts, watches and stops one daemon of the catalogue; a unit like the others to whoever lists them."""
+    """Starts, watches and stops one daemon of the catalogue; a unit like the others to whoever lists them.
 
-    def __init__(self, supervisor: Supervisor, daemon: Daemon, sockets: dict[str, socket.socket]) -> None:
+    ``name``: what it is called if there are several of the same.
+    """
+
+    def __init__(
+        self, supervisor: Supervisor, daemon: Daemon, sockets: dict[str, socket.socket], name: str = ""
+    ) -> None:
         self.daemon = daemon
         self.sockets = sockets
-        self.name = CORE_PREFIX + daemon.name
+        self.name = name or CORE_PREFIX + daemon.name
         self.pid = 0
         self._supervisor = supervisor
         self._back_off = BackOff()

@@ -11,7 +11,7 @@ from ggl.bus.loop import Loop
 from ggl.bus.request import Method, Request
 from ggl.bus.server import Server
 from ggl.catalog import HOST_INTERFACE
-from ggl.host.methods import Handler, HostMethods
+from ggl.host.methods import Handler, HostMethods, listening
 from ggl.host.process.core import CoreDaemon
 from ggl.host.process.descent import ancestral_unit
 from ggl.host.process.running import RunningUnit
@@ -44,6 +44,7 @@ class HostService(HostMethods[RunningUnit, CoreDaemon]):
             "pause": self._pause,
             "resume": self._resume,
             "notify": self._notify,
+            "listen": self._listen,
             "shutdown": self._shut_down,
             "restart_runtime": self._restart_runtime,
             "reboot": self._reboot,
@@ -96,6 +97,11 @@ class HostService(HostMethods[RunningUnit, CoreDaemon]):
             unit.error_notified()
         else:
             raise InvalidValue(f"'state' must be READY or ERROR, not {state!r}")
+
+    def _listen(self, _request: Request, params: dict[str, Any]) -> None:
+        if self._supervisor.stopping:
+            raise BusError(ErrorCode.RETRY, "the runtime is stopping")
+        self._supervisor.listen(*listening(params))
 
     def _shut_down(self, _request: Request, _params: dict[str, Any]) -> None:
         self.loop.call_soon(self._shutdown)

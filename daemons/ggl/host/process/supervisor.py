@@ -7,14 +7,17 @@ recipes, configuration or deployments: units come over ``gg_host`` and from the 
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections.abc import Callable
 
+from ggl.bus.errors import BusError, ErrorCode
 from ggl.bus.loop import Loop
-from ggl.catalog import DAEMONS, HOST_INTERFACE, Daemon
+from ggl.catalog import DAEMONS, HOST_INTERFACE, Daemon, instance
 from ggl.daemon import bind, socket_mode, socket_paths
 from ggl.host import store, told
 from ggl.host.order import OrderedStop
+from ggl.host.process import ports
 from ggl.host.process.children import Children, log_name
 from ggl.host.process.core import CoreDaemon
 from ggl.host.process.marker import Strays
@@ -62,6 +65,8 @@ class Supervisor(UnitTable[RunningUnit, CoreDaemon]):
         """Sockets first, then the log writer, then what was deployed."""
         self.children.start_logging()
         for daemon in DAEMONS:
+            if daemon.loopback:
+                continue  # there is one for each port, when somebody has asked for it
             sockets = {
                 name: bind(path, socket_mode(daemon, name)) for name, path in socket_paths(daemon, self.root).items()
             }
@@ -118,6 +123,29 @@ class Supervisor(UnitTable[RunningUnit, CoreDaemon]):
 
         for name, daemon in list(self.core.items()):
             daemon.shut_down(lambda n=name: stopped(n))  # type: ignore[misc]
+
+    # -- core daemons that serve ports -------------------------------------------------------------------------------
+
+    def listen(self, daemon: Daemon, wanted: list[int]) -> None:
+        """Exactly the ports ``wanted`` are open for ``daemon``. Raises ``BusError``; then nothing has changed."""
+        names = {CORE_PREFIX + instance(daemon.name, port): port for port in wanted}
+        opened: dict[str, dict[str, socket.socket]] = {}
+        for name, port in names.items():
+            if name in self.core:
+                continue
+            try:
+                opened[name] = ports.open_port(port)
+            except OSError as error:
+                for sockets in opened.values():
+                    ports.close(sockets)
+                raise BusError(ErrorCode.FAILURE, f"port {port} cannot be used: {error.strerror}") from None
+        for name in [name for name, core in self.core.items() if core.daemon is daemon and name not in names]:
+            core = self.core.pop(name)
+            core.shut_down(lambda core=core: self._on_change(core))  # type: ignore[misc]
+            ports.close(core.sockets)
+        for name, sockets in opened.items():
+            self.core[name] = CoreDaemon(self, daemon, sockets, name)
+            self.changed(self.core[name])
 
     # -- units -------------------------------------------------------------------------------------------------------
 

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ggl.catalog import Daemon
+from ggl.catalog import Daemon, instance
 from ggl.host.status import UnitStatus
-from ggl.host.systemd.layout import daemon_unit, socket_unit
+from ggl.host.systemd.layout import daemon_unit, port_unit, socket_unit
 from ggl.host.systemd.properties import Properties
 from ggl.host.unit import CORE_PREFIX
 from ggl.log import get_logger
@@ -24,14 +24,20 @@ _log = get_logger("hostd")
 
 
 class CoreDaemon:
-    def __init__(self, supervision: Supervision, daemon: Daemon) -> None:
-        self.name = CORE_PREFIX + daemon.name
-        self.file = daemon_unit(daemon.name)
+    """``port``: which one it serves, if there is a process of the daemon for each."""
+
+    def __init__(self, supervision: Supervision, daemon: Daemon, port: int | None = None) -> None:
+        name = daemon.name if port is None else instance(daemon.name, port)
+        self.name = CORE_PREFIX + name
+        self.file = daemon_unit(name)
+        self.daemon = daemon
         self.properties = Properties()
         self._supervision = supervision
         self._sockets = [socket_unit(name) for name in daemon.interfaces]
         if daemon.ipc_socket:
             self._sockets.append(socket_unit(IPC_SOCKET_NAME))
+        if port is not None:
+            self._sockets.append(port_unit(name))
         self._created = int(time.time() * 1000)
         self._shown: UnitStatus | None = None
 

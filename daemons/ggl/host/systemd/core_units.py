@@ -12,6 +12,7 @@ daemon is there just then must not matter. But systemd lets a socket that waits 
 starts nothing that is ordered after something that waits to be stopped. So sockets and daemons are in no transaction
 with anything: no default dependencies, no order, nothing that requires a mount point, not part of the target. They are
 started and stopped by ``ggl.core.runtime.service``, which is up before the first component and stops after the last.
+(TCP ports, ``ggl.core.<daemon>@<port>.socket`` and ``.service``, are opened by hostd, and stopped there all the same.)
 For the same reason nothing wants them: ``IgnoreOnIsolate=`` keeps them when another target is isolated that the runtime
 belongs to. Where it does not, the target and that service go, and take the rest with them.
 """
@@ -34,16 +35,20 @@ from ggl.host.systemd.layout import (
     USER,
     Layout,
     daemon_unit,
+    given_up_unit,
+    port_unit,
     socket_unit,
+    template,
 )
 from ggl.host.systemd.syntax import word, word_of
-from ggl.host.systemd.wakers import all_daemons, listens, wakers, waking
+from ggl.host.systemd.wakers import OF_INSTANCES, all_daemons, listens, wakers, waking
+from ggl.host.unit import CORE_PREFIX
 from ggl.privilege import COMPONENT_GROUP, COMPONENT_USER, HOST_VARIABLE
 
 UNITS, TMPFILES, SYSUSERS = "system", "tmpfiles.d", "sysusers.d"
 """First part of the path of every file; where the administrator's or a package's are, is the installer's to know."""
 
-GIVEN_UP = "ggl.core.given-up@.service"
+GIVEN_UP = given_up_unit("")
 COOL_DOWN = 30
 """Seconds after which a daemon that failed too often is offered again."""
 
@@ -59,7 +64,7 @@ def files(layout: Layout) -> dict[str, str]:
     """Every file by its path below the directories of the service manager (``UNITS``, ...)."""
     units = {TARGET: _target(), CORE_UNIT: _runtime(layout), GIVEN_UP: _given_up(layout)}
     for daemon in all_daemons():
-        units[daemon_unit(daemon.name)] = _service(layout, daemon)
+        units[daemon_unit(template(daemon))] = _service(layout, daemon)
         units |= wakers(layout, daemon)
     return {
         **{f"{UNITS}/{name}": text for name, text in sorted(units.items())},
@@ -83,7 +88,8 @@ WantedBy=multi-user.target
 
 def _runtime(layout: Layout) -> str:
     sources = waking(layout)
-    services = [daemon_unit(daemon.name) for daemon in all_daemons()]
+    services = [daemon_unit(daemon.name) for daemon in all_daemons() if not daemon.loopback]
+    instances = [f"{CORE_PREFIX}{template(daemon)}*" for daemon in all_daemons() if daemon.loopback]
     resident = [daemon_unit(daemon.name) for daemon in all_daemons() if daemon.at_start]
     return f"""\
 [Unit]
@@ -99,7 +105,9 @@ Type=oneshot
 RemainAfterExit=yes
 ExecStart=systemctl start {" ".join(sources)}
 ExecStart=systemctl start --no-block {" ".join(resident)}
-ExecStop=systemctl stop {" ".join([*sources, *services, GIVEN_UP.replace("@", "@*")])}
+ExecStop=systemctl stop {" ".join([*sources, *services, given_up_unit("*")])}
+# Not before hostd is gone, who opens ports.
+ExecStop=systemctl stop {" ".join(instances)}
 # Hooks outlive the daemon that began them, but not the runtime.
 ExecStop=-sh -c "systemctl kill --kill-who=all --signal=SIGKILL {daemon_unit("recoveryd")} 2>/dev/null"
 # A component that answers SIGTERM with an exit status of its own has failed for systemd, and only hostd knows better.
@@ -111,6 +119,11 @@ TimeoutStopSec=60
 def _service(layout: Layout, daemon: Daemon) -> str:
     module = "ggl.host.systemd" if daemon is HOSTD else f"ggl.{daemon.name}"
     sockets = " ".join(socket_unit(name) for name in listens(layout, daemon))
+    about, part_of, slice_ = daemon.name, "", ""
+    if daemon.loopback:
+        sockets = port_unit(f"{template(daemon)}%i")
+        # Who closes the port ends the process, which has the sockets, too.
+        about, part_of, slice_ = f"{daemon.name}, port %i", f"PartOf={sockets}\n", OF_INSTANCES
     # From the target it takes which start of the runtime this is.
     after = f"After={TARGET}\n" if daemon is HOSTD else ""
     # A hook of recoveryd's may need any amount.
@@ -119,10 +132,10 @@ def _service(layout: Layout, daemon: Daemon) -> str:
     level = "" if daemon.name == "recoveryd" else "SyslogLevel=warning\n"
     return f"""\
 [Unit]
-Description=Greengrass: {daemon.name}
-DefaultDependencies=no
+Description=Greengrass: {about}
+{part_of}DefaultDependencies=no
 IgnoreOnIsolate=yes
-{after}OnFailure={GIVEN_UP.replace("@", "@%n")}
+{after}OnFailure={given_up_unit("%n")}
 StartLimitIntervalSec=10
 StartLimitBurst=10
 
@@ -138,10 +151,12 @@ WatchdogSec={_WATCHDOG}
 SyslogIdentifier={daemon.name}
 {level}MemoryMax={megabytes}
 LimitNOFILE=16384
-{hardening(layout, daemon)}"""
+{slice_}{hardening(layout, daemon)}"""
 
 
 def _given_up(layout: Layout) -> str:
+    # A port that it serves is in no list: only what belongs to it says so.
+    sources = f"{' '.join(waking(layout))} $$(systemctl show --value --property=TriggeredBy %i)"
     return f"""\
 [Unit]
 Description=Greengrass: word of a failure, and another try for %i
@@ -151,9 +166,10 @@ StartLimitIntervalSec=0
 
 [Service]
 Type=oneshot
-ExecStart={_command(layout, "ggl.host.systemd.given_up")} %i
-# One command: after one that SIGTERM ended in success, systemd would go on with the next, also when it stops this unit.
-ExecStart=sh -c "sleep {COOL_DOWN}; systemctl reset-failed %i; systemctl start --no-block {" ".join(waking(layout))}"
+# One command of each kind: after one that SIGTERM ended in success, systemd would go on with the next of its kind, also
+# when it stops this unit.
+ExecStartPre=-{_command(layout, "ggl.host.systemd.given_up")} %i
+ExecStart=sh -c "sleep {COOL_DOWN}; systemctl reset-failed %i; systemctl start --no-block {sources}"
 {_environment(layout)}SyslogIdentifier=hostd
 SyslogLevel=warning
 # When the runtime stops in the middle of it.

@@ -2,8 +2,9 @@
 
 Every daemon but the privileged ones has the file system read-only except for what it writes, no devices, no network
 beyond UNIX sockets unless it talks to the cloud, no way to more rights, and only the system calls of an ordinary
-service. ``systemd-analyze security
-'ggl.core.*'`` rates it. No ``PrivateTmp=``: that would require the mount point of ``/tmp``; see ``core_units``.
+service. Who serves a port needs no network either: its sockets come from systemd, and with them what is accepted.
+``systemd-analyze security 'ggl.core.*'`` rates it. No ``PrivateTmp=``: that would require the mount point of ``/tmp``;
+see ``core_units``.
 """
 
 from __future__ import annotations

@@ -23,20 +23,20 @@ _log = get_logger("hostd")
 
 
 class Inventory:
-    """``done`` is called when ``systemd.properties_of`` is right for each unit that ``is_ours``."""
+    """``done`` is called when ``systemd.properties_of`` is right for each unit that is ``ours`` of all that it has."""
 
     def __init__(
         self,
         loop: Loop,
         systemd: Systemd,
         patterns: list[str],
-        is_ours: Callable[[str], bool],
+        ours: Callable[[list[str]], list[str]],
         done: Callable[[], None],
     ) -> None:
         self._loop = loop
         self._systemd = systemd
         self._patterns = patterns
-        self._is_ours = is_ours
+        self._ours = ours
         self._done = done
         # Answers to what was asked before do not count any more.
         self._round = 0
@@ -52,7 +52,7 @@ class Inventory:
         asked = 0
 
         def got_names(names: list[str]) -> None:
-            left.extend(name for name in names if self._is_ours(name))
+            left.extend(self._ours(names))
             ask_next()
 
         def ask_next() -> None:

@@ -53,9 +53,24 @@ def daemon_unit(name: str) -> str:
     return f"ggl.core.{name}.service"
 
 
+def given_up_unit(service: str) -> str:
+    """What ``service`` starts when it was given up."""
+    return f"ggl.core.given-up@{service}.service"
+
+
 def socket_unit(name: str) -> str:
     """The unit of the socket ``name``: an interface, or the socket that components connect to."""
     return f"ggl.{name}.socket"
+
+
+def port_unit(name: str) -> str:
+    """The sockets of the core daemon ``name`` that serves a port (``catalog.instance``)."""
+    return f"ggl.core.{name}.socket"
+
+
+def template(daemon: Daemon) -> str:
+    """The name of its units, that of templates if there is a process of it for each port."""
+    return f"{daemon.name}@" if daemon.loopback else daemon.name
 
 
 def path_unit(name: str) -> str:

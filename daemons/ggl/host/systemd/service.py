@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ggl.bus.errors import BusError, ErrorCode
 from ggl.bus.request import Method, Request
 from ggl.catalog import HOST_INTERFACE
-from ggl.host.methods import Handler, HostMethods, Shown, countdown
+from ggl.host.methods import Handler, HostMethods, Shown, countdown, listening
 from ggl.host.systemd.backlog import Backlog, answer
 from ggl.host.systemd.core import CoreDaemon
 from ggl.host.systemd.layout import TARGET, Layout
@@ -52,6 +52,7 @@ class HostService(HostMethods[SupervisedUnit, CoreDaemon]):
             "pause": self._settled(self._pause),
             "resume": self._settled(self._resume),
             "notify": self._notify,
+            "listen": self._listen,
             "shutdown": self._shut_down,
             "restart_runtime": self._restart_runtime,
             "reboot": self._reboot,
@@ -180,6 +181,18 @@ class HostService(HostMethods[SupervisedUnit, CoreDaemon]):
             raise InvalidValue(f"'state' must be READY or ERROR, not {state!r}")
         unit.error_notified()
         return None
+
+    def _listen(self, request: Request, params: dict[str, Any]) -> Any:
+        daemon, wanted = listening(params)
+
+        def done(problem: str) -> None:
+            if problem:
+                request.fail(BusError(ErrorCode.FAILURE, problem))
+            else:
+                request.reply(None)
+
+        self._supervision.ports.listen(daemon, wanted, done)
+        return request.defer()
 
     # -- the whole runtime, and the device ---------------------------------------------------------------------------
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ggl.bus.loop import Loop
-from ggl.catalog import DAEMONS
+from ggl.catalog import DAEMONS, Daemon
 from ggl.host import store
 from ggl.host.systemd.core import CoreDaemon
 from ggl.host.systemd.inventory import Inventory
 from ggl.host.systemd.layout import TARGET, Layout
 from ggl.host.systemd.limits import can_hold, controllers
 from ggl.host.systemd.needs import Needs
+from ggl.host.systemd.ports import Ports
 from ggl.host.systemd.properties import Properties
 from ggl.host.systemd.standing import UnitStanding
 from ggl.host.systemd.supervised import SupervisedUnit
@@ -60,10 +61,11 @@ class Supervision(UnitTable[SupervisedUnit, CoreDaemon]):
         self._controllers = controllers()
         self._jobs: dict[str, Callable[[str], None]] = {}
         self.systemd = Systemd(loop, self._changed_in_systemd, self._job_over, self._ask, self._lost)
-        self._inventory = Inventory(loop, self.systemd, ["ggl.*", TARGET], self._is_ours, self._synchronized)
+        self._inventory = Inventory(loop, self.systemd, ["ggl.*", TARGET], self._ours, self._synchronized)
         self.files = UnitFiles(layout, self.systemd)
         self.records.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.core = {CORE_PREFIX + daemon.name: CoreDaemon(self, daemon) for daemon in DAEMONS}
+        self.core = {CORE_PREFIX + daemon.name: CoreDaemon(self, daemon) for daemon in DAEMONS if not daemon.loopback}
+        self.ports = Ports(self)
         self.needs = Needs(self.units)
         for unit, wanted in store.load_all(layout.root.units):
             self.units[unit.name] = SupervisedUnit(self, unit, wanted)
@@ -82,7 +84,7 @@ class Supervision(UnitTable[SupervisedUnit, CoreDaemon]):
     @property
     def is_under_way(self) -> bool:
         """Somebody has to be there for what comes next."""
-        if not self.ready or self._jobs:
+        if not self.ready or self._jobs or self.ports.is_under_way:
             return True
         return any(unit.is_under_way or (unit.wanted and unit.unit.requires) for unit in self.units.values())
 
@@ -91,8 +93,9 @@ class Supervision(UnitTable[SupervisedUnit, CoreDaemon]):
     def _ask(self) -> None:
         self._inventory.begin()
 
-    def _is_ours(self, file: str) -> bool:
-        return file in self._by_file or file == TARGET
+    def _ours(self, files: list[str]) -> list[str]:
+        self.ports.found(files)
+        return [file for file in files if file in self._by_file or file == TARGET]
 
     def _synchronized(self) -> None:
         self._jobs.clear()
@@ -103,6 +106,7 @@ class Supervision(UnitTable[SupervisedUnit, CoreDaemon]):
             unit.connection_lost()
             unit.update(of(unit.file), settled=True)
         self._target_changed(of(TARGET), resume=True)
+        self.ports.begin_anew()
 
     def _target_changed(self, target: Properties, resume: bool = False) -> None:
         was_stopping, self.target = self.stopping, target
@@ -147,7 +151,9 @@ class Supervision(UnitTable[SupervisedUnit, CoreDaemon]):
         self._jobs.clear()
         for unit in self.units.values():
             unit.connection_lost()
-        self._on_ready(f"systemd cannot be reached over D-Bus: {why}")
+        problem = f"systemd cannot be reached over D-Bus: {why}"
+        self.ports.fail(problem)
+        self._on_ready(problem)
 
     # -- what systemd says -------------------------------------------------------------------------------------------
 
@@ -204,6 +210,20 @@ class Supervision(UnitTable[SupervisedUnit, CoreDaemon]):
 
     def _when_forgotten(self, done: Callable[[], None]) -> None:
         self.files.when_read(done, lambda _: done())
+
+    def know(self, daemon: Daemon, ports: list[int]) -> list[CoreDaemon]:
+        """There is a process of ``daemon`` for each of ``ports``, and no other. Returns those that were not known."""
+        there = [CoreDaemon(self, daemon, port) for port in ports]
+        names = {each.name for each in there}
+        for gone in [each for each in self.core.values() if each.daemon is daemon and each.name not in names]:
+            del self.core[gone.name], self._by_file[gone.file]
+            self.systemd.leave(gone.file)
+            self._on_change(gone)
+        new = [each for each in there if each.name not in self.core]
+        for each in new:
+            self.core[each.name] = each
+            self._follow(each)
+        return new
 
     def unit_of_file(self, file: str) -> AnyUnit | None:
         return self._by_file.get(file)

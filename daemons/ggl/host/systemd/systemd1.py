@@ -133,6 +133,16 @@ class Systemd:
 
         self._manager("ListUnitsByPatterns", "asas", ([], patterns), got, failed)
 
+    def states(
+        self, patterns: list[str], then: Callable[[dict[str, str]], None], failed: Callable[[DBusError], None]
+    ) -> None:
+        """The same with ``ActiveState`` of each."""
+
+        def got(body: tuple[Any, ...]) -> None:
+            then({unit[0]: unit[3] for unit in body[0]})
+
+        self._manager("ListUnitsByPatterns", "asas", ([], patterns), got, failed)
+
     def settle(self, then: Callable[[], None]) -> None:
         """Call ``then`` when everything that systemd was told before this is shown in what it says of its units."""
         self._bus.call(

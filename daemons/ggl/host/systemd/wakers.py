@@ -4,9 +4,25 @@ from __future__ import annotations
 
 from ggl.catalog import DAEMONS, SPREAD, Daemon
 from ggl.daemon import BACKLOG
-from ggl.host.systemd.layout import GROUP, HOSTD, TARGET, Layout, daemon_unit, path_unit, socket_unit, timer_unit
+from ggl.host.systemd.layout import (
+    GROUP,
+    HOSTD,
+    TARGET,
+    Layout,
+    daemon_unit,
+    path_unit,
+    port_unit,
+    socket_unit,
+    template,
+    timer_unit,
+)
 from ggl.host.systemd.syntax import word_of
 from ggl.paths import IPC_SOCKET_NAME
+
+OF_INSTANCES = """\
+# The slice that systemd would make for instances goes down with the device, and they with it: before the components.
+Slice=system.slice
+"""
 
 
 def all_daemons() -> tuple[Daemon, ...]:
@@ -16,6 +32,8 @@ def all_daemons() -> tuple[Daemon, ...]:
 def wakers(layout: Layout, daemon: Daemon) -> dict[str, str]:
     """The texts of the units that start ``daemon``, by their names."""
     units = {socket_unit(name): _socket(layout, daemon, name, path) for name, path in listens(layout, daemon).items()}
+    if daemon.loopback:
+        units[port_unit(template(daemon))] = _ports(daemon)
     if daemon.unfinished:
         units[path_unit(daemon.name)] = _path(layout, daemon)
     if daemon.every is not None:
@@ -24,8 +42,8 @@ def wakers(layout: Layout, daemon: Daemon) -> dict[str, str]:
 
 
 def waking(layout: Layout) -> list[str]:
-    """The names of them all."""
-    return [name for daemon in all_daemons() for name in wakers(layout, daemon)]
+    """The names of them all, but for those of ports, which are opened on request."""
+    return [name for daemon in all_daemons() if not daemon.loopback for name in wakers(layout, daemon)]
 
 
 def listens(layout: Layout, daemon: Daemon) -> dict[str, str]:
@@ -56,6 +74,25 @@ Backlog={BACKLOG}
 RemoveOnStop=yes
 Service={daemon_unit(daemon.name)}
 """
+
+
+def _ports(daemon: Daemon) -> str:
+    """Both addresses, or neither; on a device without ``::1`` that is an address at which nobody can connect."""
+    return f"""\
+[Unit]
+Description=Greengrass: port %i of {daemon.name}
+DefaultDependencies=no
+IgnoreOnIsolate=yes
+
+[Socket]
+ListenStream=127.0.0.1:%i
+ListenStream=[::1]:%i
+BindIPv6Only=ipv6-only
+FreeBind=yes
+FileDescriptorName={daemon.name}
+Backlog={BACKLOG}
+Service={daemon_unit(template(daemon) + "%i")}
+{OF_INSTANCES}"""
 
 
 def _path(layout: Layout, daemon: Daemon) -> str:

@@ -66,6 +66,15 @@ def test_what_the_host_says_of_components_is_looked_for_as_well(
     assert asked()[0].endswith(hostd)
 
 
+def test_a_daemon_with_a_process_for_each_port_is_looked_for_in_all_of_them(
+    journalctl: Answer, asked: Callable[[], list[str]]
+) -> None:
+    name = "ggl.core.tesserverd"
+    journalctl(f"echo '{entry(1, 'hello', unit=f'{name}@8080.service')}'")
+    assert [record.message for record in Journal().records([name], Query(), None)] == ["hello"]
+    assert asked()[0].endswith(f"_SYSTEMD_UNIT={name}.service + SYSLOG_IDENTIFIER=tesserverd")
+
+
 def test_what_has_no_priority_is_not_sorted_out_as_information(
     journalctl: Answer, asked: Callable[[], list[str]]
 ) -> None:

@@ -11,49 +11,51 @@ from typing import Any
 import pytest
 
 from ggl.bus import Loop
+from ggl.daemon import Context
+from ggl.paths import find_root
 from ggl.tesd.child import MAX_RESULT, Child
 
 
 @pytest.fixture
-def loop() -> Iterator[Loop]:
+def context() -> Iterator[Context]:
     loop = Loop()
-    yield loop
+    yield Context(loop, find_root("/nowhere"), {}, None)
     loop.close()
 
 
-def result(loop: Loop, work: Callable[[], Any], seconds: int = 60) -> Any:
+def result(context: Context, work: Callable[[], Any], seconds: int = 60) -> Any:
     found: list[Any] = []
 
     def done(result: Any) -> None:
         found.append(result)
-        loop.stop()
+        context.loop.stop()
 
-    child = Child(loop, work, done, seconds)
+    child = Child(context, work, done, seconds)
     pid = child._pid
-    loop.run()
+    context.loop.run()
     with pytest.raises(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)  # nothing is left of it
     child.kill()  # and that is no matter
     return found[0]
 
 
-def test_its_result_comes_back_whatever_its_size(loop: Loop) -> None:
-    assert result(loop, lambda: {"pid": os.getpid()})["pid"] != os.getpid()
+def test_its_result_comes_back_whatever_its_size(context: Context) -> None:
+    assert result(context, lambda: {"pid": os.getpid()})["pid"] != os.getpid()
     text = "x" * (MAX_RESULT - 100)
-    assert result(loop, lambda: {"text": text}) == {"text": text}
+    assert result(context, lambda: {"text": text}) == {"text": text}
 
 
-def test_whatever_goes_wrong_in_it_is_no_result(loop: Loop, capfd: pytest.CaptureFixture[str]) -> None:
-    assert result(loop, lambda: {}["missing"]) is None
+def test_whatever_goes_wrong_in_it_is_no_result(context: Context, capfd: pytest.CaptureFixture[str]) -> None:
+    assert result(context, lambda: {}["missing"]) is None
     assert "KeyError" in capfd.readouterr().err
-    assert result(loop, lambda: os._exit(0)) is None
-    assert result(loop, lambda: {"text": "x" * 2 * MAX_RESULT}) is None
-    assert result(loop, lambda: time.sleep(1000), seconds=1) is None
+    assert result(context, lambda: os._exit(0)) is None
+    assert result(context, lambda: {"text": "x" * 2 * MAX_RESULT}) is None
+    assert result(context, lambda: time.sleep(1000), seconds=1) is None
 
 
-def test_it_holds_no_connection_of_ours(loop: Loop) -> None:
+def test_it_holds_no_connection_of_ours(context: Context) -> None:
     ours, theirs = socket.socketpair()
-    child = Child(loop, lambda: time.sleep(1000) or {}, lambda _result: None, 60)
+    child = Child(context, lambda: time.sleep(1000) or {}, lambda _result: None, 60)
     ours.close()
     theirs.settimeout(30)
     assert theirs.recv(1) == b""
@@ -62,3 +64,13 @@ def test_it_holds_no_connection_of_ours(loop: Loop) -> None:
     child.kill()
     with pytest.raises(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
+
+
+def test_the_daemon_does_not_leave_before_it_has_ended() -> None:
+    loop = Loop()
+    context = Context(loop, find_root("/nowhere"), {}, 0.05)
+    results: list[Any] = []
+    Child(context, lambda: time.sleep(0.5) or {"done": True}, results.append, 60)
+    context.run()  # until it leaves
+    loop.close()
+    assert results == [{"done": True}]

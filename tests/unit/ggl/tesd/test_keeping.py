@@ -10,7 +10,8 @@ import pytest
 from ggl.tesd.cache import Answer, Entry
 from ggl.tesd.keeping import Kept, load, save
 
-KEPT = Kept((5000, 6000), "me", Entry(Answer(200, credentials={"accessKeyId": "A"}, body="{}", lifetime=9.0), 1.0, 2.0))
+GOOD = Entry(Answer(200, credentials={"accessKeyId": "A"}, body="{}", lifetime=9.0), 1.0, 2.0)
+KEPT = Kept((5000, 6000), "this", "me", GOOD, Entry(Answer(403, "no"), 3.0))
 
 
 def test_what_was_saved_is_there_for_the_same_user_only(tmp_path: Path) -> None:
@@ -29,7 +30,16 @@ def test_after_a_boot_only_the_ports_count(tmp_path: Path) -> None:
     data = msgpack.unpackb(path.read_bytes())
     path.write_bytes(msgpack.packb(data | {"boot": "another"}))
 
-    assert load(path) == Kept((5000, 6000), "me", None)
+    assert load(path) == Kept((5000, 6000), "this", "me")
+
+
+def test_a_file_of_an_earlier_version_has_the_ports_too(tmp_path: Path) -> None:
+    path = tmp_path / "credentials"
+    save(path, KEPT)
+    data = msgpack.unpackb(path.read_bytes())
+    path.write_bytes(msgpack.packb({key: data[key] for key in ("ports", "identity", "boot", "good")}))
+
+    assert load(path) == Kept((5000, 6000), "", "me", GOOD)
 
 
 def test_nothing_is_nothing(tmp_path: Path) -> None:

@@ -1,45 +1,28 @@
-"""When the port is served, and which: with worker processes and a clock that the test has in its hands."""
+"""When the configuration is looked at and the port opened: with worker processes that the test has in its hands."""
 
 from __future__ import annotations
 
-import random
-import socket
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ggl.bus import BusError, ErrorCode, Loop
+from ggl.daemon import Context
 from ggl.paths import find_root
 from ggl.tesd import service as module
-from ggl.tesd.cache import RETRY
-from ggl.tesd.service import UNASKED_SECONDS, Service
+from ggl.tesd import source as source_module
+from ggl.tesd.cache import Answer, Entry
+from ggl.tesd.keeping import FILE, Kept, load, now, save
+from ggl.tesd.service import Service
 
-
-class Context:
-    """As much of a daemon's context as is needed."""
-
-    def __init__(self, directory: Path) -> None:
-        self.root = find_root(str(directory))
-        self.root.run.mkdir(exist_ok=True)
-        self.loop = Loop()
-        self.holds = 0
-        self.exits: list[Callable[[], object]] = []
-
-    def hold(self) -> None:
-        self.holds += 1
-
-    def release(self) -> None:
-        self.holds -= 1
-
-    def at_exit(self, callback: Callable[[], object]) -> None:
-        self.exits.append(callback)
+GOOD = {"accessKeyId": "A", "secretAccessKey": "S", "sessionToken": "T", "expiration": "then"}
 
 
 class Request:
-    """Somebody who asks for the port."""
+    """Somebody who asks."""
 
     answer: Any = None
 
@@ -47,117 +30,198 @@ class Request:
         pass
 
     def finish(self, answer: Callable[[], Any]) -> None:
-        self.answer = answer()
+        try:
+            self.answer = answer()
+        except BusError as error:
+            self.fail(error)
 
     def fail(self, error: BusError) -> None:
         self.answer = error.code
 
 
-class Looks:
-    """Stands in for the processes that read the configuration."""
+class Workers:
+    """Stands in for the processes: those that read the configuration, and those that ask AWS."""
 
     def __init__(self) -> None:
-        self.waiting: list[Callable[[Any], None]] = []
+        self.looks: list[Worker] = []
+        self.questions: list[Worker] = []
 
-    def __call__(self, _loop: object, _work: object, done: Callable[[Any], None], _seconds: int) -> Looks:
-        self.waiting.append(done)
-        return self
+    def look(self, *arguments: Any) -> Worker:
+        self.looks.append(Worker(*arguments))
+        return self.looks[-1]
 
-    def finish(self, port: int = 0, needed: bool = True) -> None:
-        """Every look finds this."""
-        while self.waiting:
-            self.waiting.pop()({"identity": "me", "port": port, "retry": dict(RETRY), "needed": needed})
+    def question(self, *arguments: Any) -> Worker:
+        self.questions.append(Worker(*arguments))
+        return self.questions[-1]
+
+
+class Worker:
+    def __init__(self, _context: object, work: partial[Any], done: Callable[[Any], None], _seconds: int) -> None:
+        self.arguments = work.args[1:]
+        self.done = done
 
     def kill(self) -> None:
         pass
 
+    @property
+    def serving(self) -> bool:
+        return bool(self.arguments[0])
+
+    def served(self, *ports: int, identity: str = "me") -> None:
+        assert self.serving
+        self.done({"identity": identity, "ports": list(ports), "instance": "this"})
+
+    def read(self, identity: str = "me") -> None:
+        assert not self.serving
+        self.done({"identity": identity})
+
 
 @pytest.fixture
-def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
-    looks = Looks()
-    monkeypatch.setattr(module, "Child", looks)
-    return looks
+def workers(monkeypatch: pytest.MonkeyPatch) -> Workers:
+    workers = Workers()
+    monkeypatch.setattr(module, "Child", workers.look)
+    monkeypatch.setattr(source_module, "Child", workers.question)
+    return workers
 
 
 @pytest.fixture
 def context(tmp_path: Path) -> Iterator[Context]:
-    context = Context(tmp_path)
-    yield context
-    context.loop.close()
+    loop = Loop()
+    root = find_root(str(tmp_path))
+    root.run.mkdir()
+    yield Context(loop, root, {}, None)
+    loop.close()
 
 
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    times = [1000.0]
-    monkeypatch.setattr(module, "now", lambda: times[0])
-    return times
+def kept(context: Context) -> Kept:
+    return load(context.root.run / FILE)
 
 
-def ask(service: Service) -> Any:
+def keep(context: Context, answer: Answer) -> None:
+    entry = Entry(answer, now() + 1000, now() + 1000)
+    good, failure = (entry, None) if answer.credentials else (None, entry)
+    save(context.root.run / FILE, Kept((5000,), "this", "me", good, failure))
+
+
+def ask_port(service: Service) -> Any:
     request = Request()
     return service.serve_port(request, {}) or request  # type: ignore[arg-type]
 
 
-def is_served(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), 30).close()
-    except ConnectionRefusedError:
-        return False
-    return True
+def ask(service: Service) -> Request:
+    request = Request()
+    service.answer(request, {})  # type: ignore[arg-type]
+    return request
 
 
-def free_port() -> int:
-    """One that nobody gets who asks for any: the system gives those above."""
-    for port in random.sample(range(20_000, 30_000), 1000):
-        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
-    raise AssertionError("there is no free port")
+def change(service: Service) -> None:
+    service.configuration_changed(Request(), {})  # type: ignore[arg-type]
 
 
-def test_it_is_served_until_nobody_has_needed_it_for_long(context: Context, looks: Looks, clock: list[float]) -> None:
-    service = Service(context)  # type: ignore[arg-type]
-    assert (context.holds, looks.waiting) == (0, [])
-    request = ask(service)
-    looks.finish(needed=False)
-    port = request.answer
-    assert ask(service) == port
-
-    service.configuration_changed(request, {})
-    looks.finish(needed=False)
-    assert is_served(port)
-    clock[0] += UNASKED_SECONDS + 1
-    service._check()
-    looks.finish(needed=True)
-    assert is_served(port)
-    assert context.holds == 1
-    service._check()
-    looks.finish(needed=False)
-    assert not is_served(port)
-    assert context.holds == 0
-    looks.waiting.clear()
-    assert Service(context)._endpoints == {}  # type: ignore[arg-type]
+def test_the_port_is_opened_once_for_all_who_ask(context: Context, workers: Workers) -> None:
+    service = Service(context)
+    assert workers.looks == []
+    first, second = ask_port(service), ask_port(service)
+    workers.looks[0].served(5000)
+    workers.looks[1].served(5000)
+    assert (first.answer, second.answer, ask_port(service)) == (5000, 5000, 5000)
+    assert len(workers.looks) == 2
+    assert (kept(context).ports, kept(context).instance) == ((5000,), "this")
+    # The next process begins with what was kept, and makes sure that it is open.
+    request = ask_port(Service(context))
+    assert workers.looks[2].arguments == (True, [5000], "this")
+    workers.looks[2].served(5000)
+    assert request.answer == 5000
 
 
-def test_the_next_process_serves_what_the_last_one_did(context: Context, looks: Looks) -> None:
-    service = Service(context)  # type: ignore[arg-type]
-    request = ask(service)
-    looks.finish()
-    chosen = free_port()
-    service.configuration_changed(request, {})
-    looks.finish(port=chosen)
-    assert is_served(request.answer)
-    for endpoint in service._endpoints.values():
-        endpoint.close()
-
-    again = Service(context)  # type: ignore[arg-type]
-    assert list(again._endpoints) == [request.answer, chosen]
-    assert context.holds == 2
-    for endpoint in again._endpoints.values():
-        endpoint.close()
+def test_a_change_of_the_configuration_moves_it(context: Context, workers: Workers) -> None:
+    service = Service(context)
+    change(service)  # nobody has asked for a port
+    assert workers.looks == []
+    ask_port(service)
+    workers.looks[0].served(5000)
+    change(service)
+    request = ask_port(service)  # which may be another one by now
+    workers.looks[1].served(5000, 6000)
+    assert request.answer is None
+    workers.looks[2].served(5000, 6000)
+    assert request.answer == ask_port(service) == 6000
+    assert kept(context).ports == (5000, 6000)
 
 
-def test_without_the_configuration_whoever_asks_is_told_to_ask_again(context: Context, looks: Looks) -> None:
-    service = Service(context)  # type: ignore[arg-type]
-    request = ask(service)
-    looks.waiting.pop()({})
+def test_a_change_during_a_look_is_looked_at_again(context: Context, workers: Workers) -> None:
+    service = Service(context)
+    request = ask_port(service)
+    service._source.know("before")
+    workers.looks[0].served(5000, identity="me")
+    change(service)
+    change(service)
+    workers.looks[1].served(5000, identity="outdated")
+    assert request.answer == 5000
+    assert service._source.identity == "me"
+    workers.looks[2].served(5000, identity="you")
+    assert service._source.identity == "you"
+    assert len(workers.looks) == 3
+
+
+def test_without_the_configuration_whoever_asks_is_told_to_ask_again(
+    context: Context, workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOOK_AGAIN_SECONDS", 0.0)
+    service = Service(context)
+    request = ask_port(service)
+    workers.looks[0].done({})
     assert request.answer is ErrorCode.RETRY
+    context.loop.call_later(0.01, context.loop.stop)
+    context.loop.run()
+    assert workers.looks[1].serving
+    workers.looks[1].served(5000)
+    assert ask_port(service) == 5000
+
+
+def test_when_no_port_can_be_had_that_is_said(context: Context, workers: Workers) -> None:
+    service = Service(context)
+    request = ask_port(service)
+    workers.looks[0].done({"identity": "me", "code": "FAILURE", "text": "no port is free"})
+    assert request.answer is ErrorCode.FAILURE
+    assert service._source.identity == "me"
+    assert isinstance(ask_port(service), Request)
+    assert len(workers.looks) == 2
+
+
+def test_the_next_process_has_the_credentials_as_soon_as_it_knows_who_it_is(context: Context, workers: Workers) -> None:
+    keep(context, Answer(200, credentials=GOOD, body="{}", lifetime=3600.0))
+    request = ask(Service(context))
+    assert request.answer is None
+    workers.looks[0].read()
+    assert request.answer == {"status": 200, "text": "{}"}
+    assert workers.questions == []
+
+
+def test_it_has_the_failure_too(context: Context, workers: Workers) -> None:
+    keep(context, Answer(403, "no"))
+    service = Service(context)
+    workers.looks[0].read()
+    assert ask(service).answer == {"status": 403, "text": "no"}
+    request = Request()
+    service.request_credentials(request, {})  # type: ignore[arg-type]
+    assert request.answer is ErrorCode.REMOTE
+
+
+def test_of_having_been_cut_off_nothing_is_left_when_aws_is_back(context: Context, workers: Workers) -> None:
+    keep(context, Answer(0, "cannot reach it"))
+    service = Service(context)
+    service.mqtt_connected(Request(), {})  # type: ignore[arg-type]
+    assert kept(context).failure is None
+    workers.looks[0].read()
+    ask(service)
+    assert len(workers.questions) == 1
+
+
+def test_nobody_waits_for_ever(context: Context, workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ANSWER_SECONDS", 0.0)
+    request = ask(Service(context))
+    context.loop.call_later(0.01, context.loop.stop)
+    context.loop.run()
+    assert request.answer is ErrorCode.TIMEOUT
+    assert len(workers.questions) == 1

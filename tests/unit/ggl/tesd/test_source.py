@@ -15,27 +15,17 @@ from ggl.tesd.source import Source
 
 
 class Clock:
-    """Stands in for the loop, the clock and the worker processes."""
+    """Stands in for the clock and the worker processes."""
 
-    def __init__(self) -> None:
+    def __init__(self, directory: Path) -> None:
+        self.root = find_root(str(directory))
         self.now = 1000.0
-        self.timers: list[Timer] = []
         self.children: list[Worker] = []
-
-    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
-        timer = Timer(self.now + seconds, callback)
-        self.timers.append(timer)
-        return timer
 
     def advance(self, seconds: float) -> None:
         self.now += seconds
-        for timer in list(self.timers):
-            if timer.due <= self.now:
-                self.timers.remove(timer)
-                if not timer.canceled:
-                    timer.callback()
 
-    def fork(self, _loop: object, _work: object, done: Callable[[Any], None], _seconds: int) -> Worker:
+    def fork(self, _context: object, _work: object, done: Callable[[Any], None], _seconds: int) -> Worker:
         worker = Worker(done)
         self.children.append(worker)
         return worker
@@ -51,14 +41,6 @@ class Clock:
         self.finish(status=200, credentials=credentials, body=key, lifetime=lifetime, identity=identity)
 
 
-class Timer:
-    def __init__(self, due: float, callback: Callable[[], None]) -> None:
-        self.due, self.callback, self.canceled = due, callback, False
-
-    def cancel(self) -> None:
-        self.canceled = True
-
-
 class Worker:
     def __init__(self, done: Callable[[Any], None]) -> None:
         self.done, self.killed = done, False
@@ -68,19 +50,27 @@ class Worker:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
+def clock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Clock:
+    clock = Clock(tmp_path)
     monkeypatch.setattr(module, "Child", clock.fork)
     monkeypatch.setattr(module, "now", lambda: clock.now)
     return clock
 
 
 @pytest.fixture
-def source(clock: Clock, tmp_path: Path) -> Source:
-    source = Source(clock, find_root(str(tmp_path)), lambda: None)  # type: ignore[arg-type]
-    source.refreshing = True
-    source.know("me")
-    return source
+def saved() -> list[tuple[Entry | None, Entry | None]]:
+    """What was to be kept: credentials and failures."""
+    return []
+
+
+@pytest.fixture
+def source(clock: Clock, saved: list[tuple[Entry | None, Entry | None]]) -> Source:
+    def changed() -> None:
+        saved.append((made.cache.good, made.cache.failure))
+
+    made = Source(clock, changed)  # type: ignore[arg-type]
+    made.know("me")
+    return made
 
 
 def ask(source: Source) -> list[Entry]:
@@ -102,30 +92,25 @@ def test_all_who_wait_share_one_question(source: Source, clock: Clock) -> None:
     assert len(clock.children) == 1
 
 
-def test_whoever_uses_them_never_waits_again(source: Source, clock: Clock) -> None:
+def test_whoever_asks_near_the_end_gets_the_old_ones_and_the_next_one_new_ones(source: Source, clock: Clock) -> None:
     ask(source)
     clock.good("A")
-    clock.advance(2000)
-    ask(source)
-    clock.advance(700)
-    assert len(clock.children) == 2
+    clock.advance(2699)
     assert key(ask(source)) == "A"
+    assert len(clock.children) == 1
+    clock.advance(1)
+    assert [key(ask(source)) for _ in range(3)] == ["A"] * 3
+    assert len(clock.children) == 2
     clock.good("B")
     assert key(ask(source)) == "B"
+    assert len(clock.children) == 2
 
 
-def test_for_nobody_nothing_is_fetched_until_somebody_comes(source: Source, clock: Clock) -> None:
+def test_for_nobody_nothing_is_fetched(source: Source, clock: Clock) -> None:
     ask(source)
     clock.good("A")
-    clock.advance(2700)  # who waited has used them
-    clock.good("B")
-    clock.advance(2700)
-    assert len(clock.children) == 2
-    assert key(ask(source)) == "B"
-    clock.advance(0)
-    assert len(clock.children) == 3
-    clock.good("C")
     clock.advance(3599)
+    assert len(clock.children) == 1
     assert ask(source) == []
 
 
@@ -133,12 +118,44 @@ def test_a_failure_ahead_of_time_is_nobodys_business_and_tried_again(source: Sou
     ask(source)
     clock.good("A")
     clock.advance(2700)
+    ask(source)
     clock.finish(status=500, text="no")
+    clock.advance(59)
     assert key(ask(source)) == "A"
-    clock.advance(60)
+    assert len(clock.children) == 2
+    clock.advance(1)
+    assert key(ask(source)) == "A"
     assert len(clock.children) == 3
     clock.good("B")
     assert key(ask(source)) == "B"
+
+
+def test_how_long_a_failure_counts_says_whoever_has_asked(source: Source, clock: Clock) -> None:
+    ask(source)
+    clock.finish(status=403, text="no", retry={"clientError": 20, "serverError": 20, "unknownError": 20})
+    clock.advance(19)
+    assert ask(source)[0].status == 403
+    clock.advance(1)
+    assert ask(source) == []
+
+
+def test_every_answer_is_to_be_kept(
+    source: Source, clock: Clock, saved: list[tuple[Entry | None, Entry | None]]
+) -> None:
+    del saved[:]
+    ask(source)
+    clock.finish(status=0, text="no")
+    source.forget_failure()
+    source.forget_failure()
+    ask(source)
+    clock.good("A")
+    source.know("you")
+    assert [(good and good.status, failure and failure.status) for good, failure in saved] == [
+        (None, 500),
+        (None, None),
+        (200, None),
+        (None, None),
+    ]
 
 
 def test_a_failure_is_told_to_all_for_a_while(source: Source, clock: Clock) -> None:
@@ -165,16 +182,35 @@ def test_another_identity_gets_its_own(source: Source, clock: Clock) -> None:
 
 
 def test_what_was_kept_is_not_believed_before_it_is_known_whose_it_is(source: Source, clock: Clock) -> None:
-    kept = Entry(
-        Answer(200, credentials={"accessKeyId": "A"}, body="A", lifetime=3600.0), clock.now + 900, clock.now + 1200
-    )
-    source.restore(kept, "me")
+    good = Answer(200, credentials={"accessKeyId": "A"}, body="A", lifetime=3600.0)
+    kept = Entry(good, clock.now + 900, clock.now + 1200)
+    source.restore("me", kept, None)
     waiting = ask(source)
     assert waiting == []
     source.know("me")
     assert key(waiting) == "A"
-    source.restore(kept, "me")
+    source.restore("me", kept, None)
     waiting = ask(source)
     source.know("you")
     clock.good("B", identity="you")
     assert key(waiting) == "B"
+
+
+def test_a_failure_that_was_kept_counts_as_long_as_the_identity_does(source: Source, clock: Clock) -> None:
+    kept = Entry(Answer(403, "no"), clock.now + 100)
+    source.restore("me", None, kept)
+    waiting = ask(source)
+    assert (waiting, clock.children) == ([], [])
+    source.know("me")
+    assert [entry.status for entry in waiting] == [403]
+    source.restore("me", None, kept)
+    waiting = ask(source)
+    source.know("you")
+    clock.good("B", identity="you")
+    assert key(waiting) == "B"
+
+
+def test_with_nothing_kept_nobody_waits_to_learn_whose_it_would_be(source: Source, clock: Clock) -> None:
+    source.restore("me", None, None)
+    ask(source)
+    assert len(clock.children) == 1

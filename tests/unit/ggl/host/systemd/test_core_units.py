@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
 
 from ggl.catalog import DAEMONS
-from ggl.host.systemd.core_units import SYSUSERS, TMPFILES, UNITS, directories, files
+from ggl.host.systemd.core_units import GIVEN_UP, SYSUSERS, TMPFILES, UNITS, directories, files
 from ggl.host.systemd.install import stage
-from ggl.host.systemd.layout import CORE_UNIT, TARGET, Layout, daemon_unit, path_unit, socket_unit, timer_unit
+from ggl.host.systemd.layout import (
+    CORE_UNIT,
+    HOSTD,
+    TARGET,
+    Layout,
+    daemon_unit,
+    path_unit,
+    port_unit,
+    socket_unit,
+    template,
+    timer_unit,
+)
 from ggl.host.systemd.wakers import all_daemons, waking
 
 PYTHON = "/usr/bin/python3"
@@ -31,7 +43,7 @@ def settings(text: str) -> dict[str, list[str]]:
 
 def test_every_daemon_of_the_catalogue_has_its_units() -> None:
     for daemon in DAEMONS:
-        service = settings(FILES[daemon_unit(daemon.name)])
+        service = settings(FILES[daemon_unit(template(daemon))])
         assert service["ExecStart"] == [f'{PYTHON} -I -c "import ggl.{daemon.name}.__main__"']
         assert service["Type"] == ["notify"]
         for interface in daemon.interfaces:
@@ -39,6 +51,7 @@ def test_every_daemon_of_the_catalogue_has_its_units() -> None:
             assert socket["Service"] == [daemon_unit(daemon.name)]
             assert socket["FileDescriptorName"] == [interface]
             assert socket["SocketMode"] == ["0666" if interface in daemon.public else "0660"]
+        assert (port_unit(template(daemon)) in FILES) == daemon.loopback
         assert (path_unit(daemon.name) in FILES) == bool(daemon.unfinished)
         assert (timer_unit(daemon.name) in FILES) == (daemon.every is not None)
 
@@ -53,29 +66,53 @@ def test_a_daemon_that_wants_to_look_is_started_after_the_runtime_and_after_it_h
 
 
 def test_only_the_privileged_run_as_root() -> None:
-    root = {daemon.name for daemon in all_daemons() if "User" not in settings(FILES[daemon_unit(daemon.name)])}
+    root = {daemon.name for daemon in all_daemons() if "User" not in settings(FILES[daemon_unit(template(daemon))])}
     assert root == {daemon.name for daemon in all_daemons() if daemon.privileged} == {"hostd", "recoveryd"}
 
 
 def test_a_daemon_has_the_capabilities_of_the_catalogue_and_no_others() -> None:
     for daemon in DAEMONS:
         if not daemon.privileged:
-            service = settings(FILES[daemon_unit(daemon.name)])
+            service = settings(FILES[daemon_unit(template(daemon))])
             assert service["CapabilityBoundingSet"] == service["AmbientCapabilities"] == [" ".join(daemon.capabilities)]
 
 
 def test_the_core_stays_until_the_last_component_is_down() -> None:
     """Neither the target nor the shutdown of the device stops a socket or a daemon: the core's own unit does."""
-    stopped = " ".join(settings(FILES[CORE_UNIT])["ExecStop"])
+    stopped = " ".join(settings(FILES[CORE_UNIT])["ExecStop"]).split()
     for name, text in FILES.items():
         if name.endswith(".socket") or (
             name.startswith("ggl.core.") and name not in (CORE_UNIT, "ggl.core.given-up@.service")
         ):
             assert settings(text)["DefaultDependencies"] == ["no"], name
-            assert name in stopped
+            assert any(fnmatchcase(name, pattern) for pattern in stopped), name
         if name.endswith(".socket"):
             assert "PartOf" not in settings(text), name
     assert settings(FILES[CORE_UNIT])["PartOf"] == [TARGET]
+
+
+def test_the_ports_of_the_loopback_are_opened_on_request_and_close_after_whoever_opens_them() -> None:
+    (daemon,) = (daemon for daemon in DAEMONS if daemon.loopback)
+    name = port_unit(template(daemon))
+    socket, service = settings(FILES[name]), settings(FILES[daemon_unit(template(daemon))])
+    assert socket["ListenStream"] == ["127.0.0.1:%i", "[::1]:%i"]
+    assert socket["Service"] == [f"ggl.core.{daemon.name}@%i.service"]
+    assert service["Sockets"] == service["PartOf"] == [f"ggl.core.{daemon.name}@%i.socket"]
+    # An implied slice of instances would be stopped with the device, and they with it.
+    assert socket["Slice"] == service["Slice"] == ["system.slice"]
+    assert service["PrivateNetwork"] == ["yes"]
+    assert service["RestrictAddressFamilies"] == ["AF_UNIX"]
+    assert name not in waking(LAYOUT)
+    first, second, *_ = settings(FILES[CORE_UNIT])["ExecStop"]
+    assert daemon_unit(HOSTD.name) in first.split()
+    assert second == f"systemctl stop ggl.core.{daemon.name}@*"
+
+
+def test_a_daemon_that_was_given_up_is_not_offered_again_once_that_is_stopped() -> None:
+    """What is stopped in one command of a service whose end by SIGTERM is a success goes on with the next."""
+    given_up = settings(FILES[GIVEN_UP])
+    assert given_up["SuccessExitStatus"] == ["SIGTERM"]
+    assert (len(given_up["ExecStartPre"]), len(given_up["ExecStart"])) == (1, 1)
 
 
 def test_what_is_enabled_is_the_target_alone() -> None:
@@ -94,8 +131,10 @@ def test_nothing_of_another_user_lies_in_a_directory_of_the_daemons() -> None:
 def test_systemd_accepts_every_unit(tmp_path: Path) -> None:
     for name, text in FILES.items():
         (tmp_path / name).write_text(text)
-    units = [str(tmp_path / name.replace("@", "@x")) for name in FILES]
-    (tmp_path / "ggl.core.given-up@x.service").symlink_to(tmp_path / "ggl.core.given-up@.service")
+    units = [str(tmp_path / name.replace("@", "@8080")) for name in FILES]
+    for name in FILES:
+        if "@" in name:
+            (tmp_path / name.replace("@", "@8080")).symlink_to(tmp_path / name)
     done = subprocess.run(["systemd-analyze", "verify", "--man=no", *units], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
 

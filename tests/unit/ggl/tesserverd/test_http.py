@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ggl.tesd.http import PATH, Refused, response, token_in
+from ggl.tesserverd.http import PATH, Refused, response, token_in
 
 TOKEN = "ABCDEFGHIJ012345"
 LINE = b"GET " + PATH + b" HTTP/1.1"

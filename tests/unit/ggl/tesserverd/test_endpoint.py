@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 import time
 from collections.abc import Callable, Iterator
 from threading import Thread
+from typing import Any
 
 import pytest
 
 from ggl.bus import Loop
-from ggl.tesd import endpoint as module
-from ggl.tesd.endpoint import MAX_CONNECTIONS, Connection, Endpoint
-from ggl.tesd.http import MAX_HEAD, PATH
+from ggl.daemon import Context
+from ggl.paths import find_root
+from ggl.tesserverd import endpoint as module
+from ggl.tesserverd.endpoint import MAX_CONNECTIONS, Connection, Endpoint
+from ggl.tesserverd.http import MAX_HEAD, PATH
 
 REQUEST = b"GET " + PATH + b" HTTP/1.1\r\nAuthorization: %s\r\n\r\n"
 SECONDS = 60.0
 
 
 class Server:
-    """Answers the token ``wait`` never, all others at once, with themselves."""
+    """Answers the token ``wait`` never, all others at once, with themselves. With ``idle`` seconds it leaves."""
 
-    def __init__(self) -> None:
+    def __init__(self, idle: float | None = None) -> None:
         self.loop = Loop()
-        self.endpoint = Endpoint(self.loop, 0, self._ask)
+        listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+        self.ports = [listener.getsockname()[1] for listener in listeners]
+        context = Context(self.loop, find_root("/nowhere"), dict(zip("ab", listeners, strict=True)), idle)
+        self.endpoint = Endpoint(context, self._ask)
         self.waiting: list[Connection] = []
-        self._thread = Thread(target=self.loop.run)
+        self._thread = Thread(target=context.run)
         self._thread.start()
 
     def _ask(self, token: str, connection: Connection) -> None:
@@ -37,6 +45,10 @@ class Server:
     def call(self, work: Callable[[], object]) -> None:
         self.loop.call_soon_threadsafe(work)
 
+    @property
+    def left(self) -> bool:
+        return not self._thread.is_alive()
+
     def until(self, happened: Callable[[], bool]) -> None:
         deadline = time.monotonic() + SECONDS
         while not happened():
@@ -44,13 +56,13 @@ class Server:
             time.sleep(0.01)
 
     def close(self) -> None:
-        self.call(self.endpoint.close)
         self.call(self.loop.stop)
         self._thread.join()
+        self.endpoint.close()
         self.loop.close()
 
-    def connect(self, host: str = "127.0.0.1") -> socket.socket:
-        return socket.create_connection((host, self.endpoint.port), SECONDS)
+    def connect(self, number: int = 0) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.ports[number]), SECONDS)
 
 
 @pytest.fixture
@@ -79,12 +91,9 @@ def test_one_answer_and_the_end(server: Server) -> None:
         assert body(sock) == b"one"
 
 
-def test_loopback_only_in_both_families(server: Server) -> None:
-    addresses = {sock.getsockname()[0] for sock in server.endpoint._sockets}
-    assert addresses <= {"127.0.0.1", "::1"}
-    assert "127.0.0.1" in addresses
-    for address in addresses:
-        with server.connect(address) as sock:
+def test_all_sockets_of_the_host_are_served(server: Server) -> None:
+    for number in range(2):
+        with server.connect(number) as sock:
             sock.sendall(REQUEST % b"x")
             assert body(sock) == b"x"
 
@@ -160,6 +169,49 @@ def test_a_client_that_has_gone_is_no_matter(server: Server) -> None:
         assert body(other) == b"y"
 
 
-def test_a_port_that_is_in_use_is_an_error(server: Server) -> None:
-    with pytest.raises(OSError, match="in use"):
-        Endpoint(server.loop, server.endpoint.port, lambda token, connection: None)
+def test_it_stays_as_long_as_anybody_is_connected() -> None:
+    server = Server(idle=0.1)
+    try:
+        with server.connect() as silent:
+            with server.connect() as sock:
+                sock.sendall(REQUEST % b"wait")
+                server.until(lambda: len(server.waiting) == 1)
+                server.call(lambda: server.waiting[0].answer(200, b"done"))
+                assert body(sock) == b"done"
+            silent.sendall(REQUEST % b"x")
+            assert body(silent) == b"x"
+        server.until(lambda: server.left)
+    finally:
+        server.close()
+
+
+def test_without_descriptors_it_accepts_later(monkeypatch: pytest.MonkeyPatch, server: Server) -> None:
+    """The process has none left for a moment; whoever waits is served after it."""
+    monkeypatch.setattr(module, "ACCEPT_PAUSE", 0.05)
+    listener = server.endpoint._listeners[0]
+    refusing = Refusing(listener)
+    server.call(lambda: server.loop.unwatch(listener.fileno()))
+    server.call(lambda: server.endpoint._watch(refusing))  # type: ignore[arg-type]
+    ready: list[bool] = []
+    server.call(lambda: ready.append(True))
+    server.until(lambda: bool(ready))
+    with server.connect() as sock:
+        sock.sendall(REQUEST % b"late")
+        assert body(sock) == b"late"
+    assert refusing.times == 0
+
+
+class Refusing:
+    """A listener that fails a few times."""
+
+    times = 3
+
+    def __init__(self, listener: socket.socket) -> None:
+        self.fileno = listener.fileno
+        self._listener = listener
+
+    def accept(self) -> Any:
+        if self.times:
+            self.times -= 1
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return self._listener.accept()

@@ -1,4 +1,4 @@
-"""The port that components get credentials from: on the loopback interface only, and harmless whoever connects.
+"""The port that components get credentials from: harmless whoever connects.
 
 A connection is read until its request is complete, then no more until it has been answered. It is closed by the one
 who asked, or after a moment: whoever sends more than was asked for must not lose the answer by that. When there are too
@@ -10,14 +10,16 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from ggl.bus.loop import Loop, Timer
 from ggl.log import get_logger
-from ggl.tesd.http import END, MAX_HEAD, Refused, response, token_in
+from ggl.tesserverd.http import END, MAX_HEAD, TEXT, Refused, response, token_in
 
-ADDRESSES = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
+if TYPE_CHECKING:
+    from ggl.bus.loop import Timer
+    from ggl.daemon import Context
+
 MAX_CONNECTIONS = 128
-BACKLOG = 128
 ACCEPT_BATCH = 16
 ACCEPT_PAUSE = 0.5
 """Seconds without accepting when the process is out of descriptors or memory."""
@@ -27,13 +29,11 @@ ANSWER_SECONDS = 30.0
 """For an answer; then it is 504."""
 DRAIN_SECONDS = 2.0
 """For whoever has an answer to close the connection."""
-PORT_TRIES = 20
-"""Random ports that are tried until one is free on all addresses."""
 
 Ask = Callable[[str, "Connection"], None]
 """Answers the request with the token given, sooner or later."""
 
-_log = get_logger("tesd")
+_log = get_logger("tesserverd")
 
 
 class Connection:
@@ -50,8 +50,13 @@ class Connection:
         sock.setblocking(False)
         self._loop.watch(sock.fileno(), lambda _events: self._read())
 
-    def answer(self, status: int, body: bytes, kind: str = "text/plain; charset=utf-8") -> None:
-        if self._answered or self._sock.fileno() < 0:
+    @property
+    def waiting(self) -> bool:
+        """Whether an answer is still of use."""
+        return not self._answered and self._sock.fileno() >= 0
+
+    def answer(self, status: int, body: bytes, kind: str = TEXT) -> None:
+        if not self.waiting:
             return
         self._answered = True
         self._timer.cancel()
@@ -109,31 +114,35 @@ class Connection:
             self._endpoint.ask(token, self)
 
     def _too_late(self) -> None:
-        self.answer(504, f"AWS has not answered within {ANSWER_SECONDS:g} s".encode())
+        self.answer(504, f"there was no answer within {ANSWER_SECONDS:g} s".encode())
 
 
 class Endpoint:
-    """Listens on one port of the loopback interface, on IPv4 and, where there is any, IPv6."""
+    """Accepts what comes on the sockets of ``context``, and keeps the daemon there as long as anybody is connected."""
 
-    def __init__(self, loop: Loop, port: int, ask: Ask) -> None:
-        """``port``: 0 is any. Raises ``OSError`` when it is in use."""
-        self.loop = loop
+    def __init__(self, context: Context, ask: Ask) -> None:
+        self.loop = context.loop
         self.ask = ask
+        self._context = context
         self._connections: dict[Connection, None] = {}
-        self._sockets = _listen(port)
-        self.port: int = self._sockets[0].getsockname()[1]
-        for sock in self._sockets:
-            loop.watch(sock.fileno(), lambda _events, s=sock: self._accept(s))  # type: ignore[misc]
+        self._listeners = list(context.sockets.values())
+        for listener in self._listeners:
+            listener.setblocking(False)
+            self._watch(listener)
 
     def close(self) -> None:
-        for sock in self._sockets:
-            self.loop.unwatch(sock.fileno())
-            sock.close()
+        for listener in self._listeners:
+            self.loop.unwatch(listener.fileno())
+            listener.close()
         for connection in list(self._connections):
             connection.close()
 
     def closed(self, connection: Connection) -> None:
-        self._connections.pop(connection, None)
+        del self._connections[connection]
+        self._context.release()
+
+    def _watch(self, listener: socket.socket) -> None:
+        self.loop.watch(listener.fileno(), lambda _events: self._accept(listener))
 
     def _accept(self, listener: socket.socket) -> None:
         for _ in range(ACCEPT_BATCH):
@@ -149,6 +158,7 @@ class Endpoint:
             if len(self._connections) >= MAX_CONNECTIONS and not self._make_room():
                 sock.close()
                 continue
+            self._context.hold()
             self._connections[Connection(self, sock)] = None
 
     def _make_room(self) -> bool:
@@ -163,50 +173,6 @@ class Endpoint:
 
         def resume() -> None:
             if listener.fileno() >= 0:
-                self.loop.watch(listener.fileno(), lambda _events: self._accept(listener))
+                self._watch(listener)
 
         self.loop.call_later(ACCEPT_PAUSE, resume)
-
-
-def _listen(port: int) -> list[socket.socket]:
-    for number in range(PORT_TRIES):
-        try:
-            return _listen_on_all(port)
-        except OSError as error:
-            # A port that happened to be free for one address may be somebody's on the other.
-            if port or error.errno != errno.EADDRINUSE or number == PORT_TRIES - 1:
-                raise
-    raise AssertionError
-
-
-def _listen_on_all(port: int) -> list[socket.socket]:
-    sockets: list[socket.socket] = []
-    try:
-        for family, address in ADDRESSES:
-            sock = _bound(family, address, port)
-            if sock is not None:
-                sockets.append(sock)
-                port = sock.getsockname()[1]
-    except OSError:
-        for sock in sockets:
-            sock.close()
-        raise
-    return sockets
-
-
-def _bound(family: int, address: str, port: int) -> socket.socket | None:
-    """``None``: there is no such interface on this device. Raises ``OSError``."""
-    sock = None
-    try:
-        sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-        # Connections of the one before that end by and by are no reason to wait.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((address, port))
-        sock.listen(BACKLOG)
-    except OSError as error:
-        if sock is not None:
-            sock.close()
-        if family == socket.AF_INET6 and error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
-            return None
-        raise
-    return sock

@@ -9,6 +9,8 @@ PATH = b"/2016-11-01/credentialprovider/"
 MAX_HEAD = 8192
 """Bytes of a request line with all headers."""
 END = b"\r\n\r\n"
+TEXT, JSON = "text/plain; charset=utf-8", "application/json"
+"""Kinds of bodies."""
 _REASONS = {
     200: "OK",
     400: "Bad Request",
@@ -56,7 +58,7 @@ def token_in(head: bytes) -> str:
     return tokens[0].decode("ascii", "replace")
 
 
-def response(status: int, body: bytes, kind: str = "text/plain; charset=utf-8") -> bytes:
+def response(status: int, body: bytes, kind: str = TEXT) -> bytes:
     """A whole response, the last one on its connection."""
     lines = [
         f"HTTP/1.1 {status} {_REASONS.get(status, 'Other')}",
