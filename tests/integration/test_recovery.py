@@ -125,6 +125,22 @@ def test_restarts_end_at_their_limit_and_the_same_failure_again_tries_nothing(ru
     assert hooks_run(runtime) == ["10-only"]
 
 
+def test_a_restart_at_the_moment_of_the_last_error_begins_a_new_count(runtime: Runtime) -> None:
+    starts = runtime.root.state / "starts"
+    load(runtime, A, f"echo x >> {starts}; exit 1")
+    runtime.wait_for_unit(main_unit(A), "failed")
+    # What counts the error, and tells of it, may be about to do so only now.
+    for method in ("reset", "restart"):
+        runtime.call("gg_host", method, {"names": [main_unit(A)]})
+    wait_until(lambda: starts.read_text().split(), lambda run: len(run) > 3, PATIENT)
+    runtime.wait_for_unit(main_unit(A), "failed", seconds=PATIENT)
+    assert len(starts.read_text().split()) == 6
+    # And no start is left over.
+    wait_until(lambda: finished(runtime, A)["outcome"], lambda outcome: outcome == "limp-home", PATIENT)
+    assert runtime.unit(main_unit(A))["active_state"] == "failed"
+    assert len(starts.read_text().split()) == 6
+
+
 def test_kill_9_in_the_middle_of_a_hook_goes_on_behind_it(runtime: Runtime) -> None:
     hook(runtime, "10-slow", 'while [ ! -e "$GGL_ROOT/go" ]; do sleep 0.05; done; exit 1')
     hook(runtime, "20-next", 'touch "$GGL_ROOT/well"')

@@ -35,7 +35,7 @@ from ggl.recoveryd.record import (
 )
 from ggl.recoveryd.rungs import Tools, now
 from ggl.recoveryd.store import Store
-from ggl.recoveryd.watch import Watch
+from ggl.recoveryd.watch import Watch, Word
 
 POLL = 0.5
 """Seconds between two looks at what something has come to."""
@@ -62,6 +62,7 @@ class Climber:
         """It is a script that a predecessor began; how that ended nobody knows."""
         self._delayed = False
         self._watch: Watch | None = None
+        self._word = Word()
         self._deadline = 0.0
         self._faults = 0
         self._units: list[UnitStatus] = []
@@ -133,15 +134,20 @@ class Climber:
             raise InterruptedError  # the whole runtime goes down; when it is up again there will be another look
         return verdict
 
-    def _watched(self, settle: float, timeout: float, since: int = 0) -> str:
-        """``since``: ms; a failure before it is old news for a while, as what failed may still be cleared away."""
-        clock = time.monotonic()
+    def _told_verdict(self, answered: bool = False) -> str:
+        """As ``_verdict``; what has failed has left word of it, so that this failure is known.
+
+        ``answered``: what is known was answered; only another failure counts.
+        """
+        verdict, failure = self._verdict(), self.recovery.failure
+        is_due = answered or watch.failed_at(failure, self._units) > failure.time
+        return self._word.look(verdict, is_due, time.monotonic())
+
+    def _watched(self, settle: float, timeout: float, answered: bool = False) -> str:
         if self._watch is None:
-            self._watch = Watch(settle, timeout, clock)
-        verdict = self._verdict()
-        if verdict == watch.FAILED and watch.failed_at(self.recovery.failure, self._units) < since:
-            verdict = watch.FAILED_BEFORE
-        return self._watch.look(verdict, watch.pid_of(self.recovery.failure, self._units), clock)
+            self._watch = Watch(settle, timeout, time.monotonic())
+        verdict = self._told_verdict(answered)
+        return self._watch.look(verdict, watch.pid_of(self.recovery.failure, self._units), time.monotonic())
 
     # -- deciding ----------------------------------------------------------------------------------------------------
 
@@ -206,7 +212,7 @@ class Climber:
     # -- climbing ----------------------------------------------------------------------------------------------------
 
     def _begin(self, rung: Rung) -> float | None:
-        self._own, self._cut_off, self._watch = True, False, None
+        self._own, self._cut_off, self._watch, self._word = True, False, None, Word()
         self._deadline = time.monotonic() + self._limit(rung)
         self._keep(self.recovery.with_rung(rung))
         self._say("%s begins (%s)", _title(rung), self._reason(), info=True)
@@ -247,7 +253,9 @@ class Climber:
     def _wait_for_deployment(self, rung: Rung) -> float | None:
         if self._deployment_at_work() and time.monotonic() < self._deadline:
             return POLL
-        verdict = self._verdict()
+        verdict = self._told_verdict()
+        if verdict == watch.UNTOLD:
+            return POLL
         if verdict != watch.FAILED:
             return self._end(rungs.end(rung, RECOVERED, _RESTORED.get(verdict, "it is not given up any more")))
         return self._end(rungs.end(rung, FAILED, "it is as it was"))
@@ -257,8 +265,8 @@ class Climber:
         response = policy.response(self.recovery.failure.component)
         timeout = response.timeout if rung.name in RESPONSES else PATIENCE
         # A hook is not known to have started anything: how things are is how they stay.
-        found = self._watched(policy.settle, timeout, 0 if rung.name == HOOK else rung.begun)
-        if rung.name != HOOK and rung.failure_time != self.recovery.failure.time:
+        found = self._watched(policy.settle, timeout, answered=rung.name != HOOK)
+        if rung.name != HOOK and self._failed_after(rung):
             found = watch.FAILED  # it was up for a moment and the host has given up again
         if found == watch.PENDING:
             return POLL
@@ -268,9 +276,14 @@ class Climber:
             return self._end(rungs.end(rung, INTERRUPTED if self._cut_off else FAILED, what))
         return self._end(rungs.end(rung, RECOVERED, _RESTORED[found]))
 
+    def _failed_after(self, rung: Rung) -> bool:
+        """The host has given up once more since ``rung`` was begun, and not only told of it since then."""
+        failed = self.recovery.failure.time
+        return failed != rung.failure_time and failed >= rung.begun
+
     def _end(self, rung: Rung) -> float | None:
         """The rung is over."""
-        self._own, self._cut_off, self._watch = False, False, None
+        self._own, self._cut_off, self._watch, self._word = False, False, None, Word()
         self._keep(self.recovery.with_rung(rung))
         self._say("%s: %s: %s", _title(rung), rung.outcome, rung.message, info=rung.outcome == RECOVERED)
         if rung.outcome != RECOVERED:

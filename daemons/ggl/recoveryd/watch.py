@@ -10,8 +10,8 @@ from ggl.recoveryd.record import Failure
 # Verdicts.
 FAILED = "failed"
 """The host has given up."""
-FAILED_BEFORE = "failed-before"
-"""It did before it was asked to come up again: it may still be on its way down, but not for long."""
+UNTOLD = "untold"
+"""It is down, but of a failure that was answered before, or the host's word of this one is still to come."""
 PENDING = "pending"
 """It is on its way, or waits for something."""
 UP = "up"
@@ -22,8 +22,8 @@ STOPPED = "stopped"
 GONE = "gone"
 
 PHASES = ("main", "install")
-CLEARING_SECONDS = 30.0
-"""What a unit that was given up gets until its processes are gone and it starts again."""
+WORD_SECONDS = 30.0
+"""What a unit that is shown as given up gets until it starts again or the host's word of its failure is there."""
 
 
 def judge(failure: Failure, units: Iterable[UnitStatus]) -> str:
@@ -78,15 +78,34 @@ def _core(unit: UnitStatus | None) -> str:
     return DONE if unit.started and unit.result == "success" else PENDING
 
 
+class Word:
+    """Waits for the host's word of a failure, which comes a little later than the failure is seen.
+
+    Until then the host may not even have counted the error; and who has acted meanwhile would take the word, when it
+    comes, for that of another failure, and hold it against what was just done.
+    """
+
+    def __init__(self) -> None:
+        self._seen: float | None = None
+
+    def look(self, verdict: str, is_due: bool, now: float) -> str:
+        """``verdict``; ``UNTOLD`` in place of ``FAILED`` as long as word of that is due and may still come (a disk that
+        is full takes none)."""
+        if verdict != FAILED or not is_due:
+            self._seen = None
+            return verdict
+        self._seen = now if self._seen is None else self._seen
+        return FAILED if now - self._seen >= WORD_SECONDS else UNTOLD
+
+
 class Watch:
     """Waits for a verdict that lasts: up for ``settle`` seconds on end, within ``timeout`` seconds from now on.
 
-    Times are those of a monotonic clock.
+    Times are those of a monotonic clock. ``UNTOLD`` is for ``Word`` to end.
     """
 
     def __init__(self, settle: float, timeout: float, now: float) -> None:
         self._settle = settle
-        self._begun = now
         self._deadline = now + timeout + settle
         self._up_since: float | None = None
         self._pid = 0
@@ -95,8 +114,6 @@ class Watch:
         """``UP``, ``FAILED``, ``STOPPED``, ``GONE``; ``PENDING`` as long as it cannot be said."""
         if verdict in (FAILED, STOPPED, GONE):
             return verdict
-        if verdict == FAILED_BEFORE and now - self._begun >= CLEARING_SECONDS:
-            return FAILED
         if verdict == DONE:
             return UP
         if verdict == UP:

@@ -49,6 +49,8 @@ UNITS, TMPFILES, SYSUSERS = "system", "tmpfiles.d", "sysusers.d"
 """First part of the path of every file; where the administrator's or a package's are, is the installer's to know."""
 
 GIVEN_UP = given_up_unit("")
+MAX_STARTS = 10
+"""In ``_start_limit_seconds``; after that a daemon has failed too often."""
 COOL_DOWN = 30
 """Seconds after which a daemon that failed too often is offered again."""
 
@@ -136,8 +138,8 @@ Description=Greengrass: {about}
 {part_of}DefaultDependencies=no
 IgnoreOnIsolate=yes
 {after}OnFailure={given_up_unit("%n")}
-StartLimitIntervalSec=10
-StartLimitBurst=10
+StartLimitIntervalSec={_start_limit_seconds(daemon):g}
+StartLimitBurst={MAX_STARTS}
 
 [Service]
 Type=notify
@@ -152,6 +154,13 @@ SyslogIdentifier={daemon.name}
 {level}MemoryMax={megabytes}
 LimitNOFILE=16384
 {slice_}{hardening(layout, daemon)}"""
+
+
+def _start_limit_seconds(daemon: Daemon) -> float:
+    """Long enough for ``MAX_STARTS`` failures on a slow device, and too short for as many starts of a daemon that comes
+    for a request and leaves again, which takes longer than its idle time."""
+    longest = 10.0 * MAX_STARTS
+    return longest if daemon.idle_exit is None else min(longest, MAX_STARTS * daemon.idle_exit)
 
 
 def _given_up(layout: Layout) -> str:

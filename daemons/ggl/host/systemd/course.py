@@ -97,6 +97,8 @@ class UnitCourse(UnitStanding):
             self.refresh()
             return
         self._adopt()
+        if self.wish.anew:
+            self._write_wish(replace(self.wish, anew=False, reset=records.now()))
         if supervision.needs.missing_for(self.unit):
             supervision.needs.start_install(self.unit)
             self.refresh()
@@ -228,9 +230,11 @@ class UnitCourse(UnitStanding):
         self._supervision.needs.tell_waiting(self)
 
     def _before_next_try(self) -> None:
-        """systemd waits a moment before it starts the unit again: what it needs may be gone, or its file outdated."""
+        """systemd waits a moment before it starts the unit again: what it needs may be gone, or its file outdated; or
+        it is to be started by us, as somebody has asked for that while it went down."""
         if self._supervision.needs.missing_for(self.unit) and self.wanted and not self._supervision.stopping:
             self._write_wish(replace(self.wish, waiting=True))
+        if self._waits():
             self._take_down()
         elif self._file_is_due and self._write_file():
             self._supervision.files.when_read(_nothing, lambda _: None)

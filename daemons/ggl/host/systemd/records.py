@@ -97,6 +97,10 @@ class Wish:
 
     reset: float = 0.0
     """Errors before this do not count any more."""
+    anew: bool = False
+    """From its next start on errors of before do not count. While it goes down, the step that counts why it does is
+    still to come: it has to count with the same ``reset`` by which others were shown what will come of it, and what it
+    counts belongs to what was before."""
     reported_error: float = 0.0
     """When the component said that it is in error; it counts when that is later than the start of the run."""
     stopped: float = 0.0
@@ -115,6 +119,7 @@ class Wish:
     def from_dict(data: Mapping[str, Any]) -> Wish:
         return Wish(
             reset=get_float(data, "reset", 0.0),
+            anew=get_bool(data, "anew", False),
             reported_error=get_float(data, "reported_error", 0.0),
             stopped=get_float(data, "stopped", 0.0),
             started=get_bool(data, "started", False),

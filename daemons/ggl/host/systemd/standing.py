@@ -13,7 +13,7 @@ from ggl.host.systemd.cgroup import out_of_memory
 from ggl.host.systemd.component_unit import file_name
 from ggl.host.systemd.observed import Facts, Observed, observe
 from ggl.host.systemd.properties import Properties
-from ggl.host.systemd.untold import counted, is_to_be_tried_again, is_untold
+from ggl.host.systemd.untold import counted, is_behind, is_to_be_tried_again, is_untold
 from ggl.host.unit import ONCE_PHASES
 from ggl.log import get_logger
 
@@ -49,10 +49,12 @@ class UnitStanding:
         # Of this run there is to be no record any more.
         self._forgotten = ""
         self._settled = False
+        # What systemd has told so far is older than the record.
+        self._behind = False
         # What its present definition replaced has done its work, which is void now.
         self._outdated = False
-        self._since = int(time.time() * 1000)
         self.observed: Observed = observe(self._facts())
+        self._since = int((time.time() - self._unchanged_for()) * 1000)
 
     @property
     def name(self) -> str:
@@ -61,6 +63,12 @@ class UnitStanding:
     @property
     def loaded(self) -> Unit:
         return self.unit
+
+    def _unchanged_for(self) -> float:
+        """Seconds; known of a unit that was given up before this process began, which will not hear of it any more."""
+        errors = [times[-1] for times in self._run.failures.values() if times]
+        given_up = self._run.exhausted and self.observed.status.active_state == "failed"
+        return max(0.0, records.now() - max(errors)) if given_up and errors else 0.0
 
     def status(self) -> UnitStatus:
         return replace(self.observed.status, since=self._since)
@@ -77,7 +85,10 @@ class UnitStanding:
 
     def refresh(self) -> None:
         """Look anew at everything that is known, tell what has changed, and go on with what waited for it."""
-        self._run = records.read_run(self._supervision.records, self.name)
+        run = records.read_run(self._supervision.records, self.name)
+        self._behind = is_behind(self.properties, run)
+        if not self._behind:
+            self._run = run
         is_clear = self._settled or is_to_be_tried_again(self.properties)
         if self._supervision.ready and is_clear and self._is_untold():
             self._count_untold()
@@ -134,7 +145,9 @@ class UnitStanding:
         return killed and self.unit.limits.memory is not None and not self._run.result
 
     def _is_untold(self) -> bool:
-        return is_untold(self._run, self.properties) and self.properties.invocation != self._forgotten
+        if self._behind or self.properties.invocation == self._forgotten:
+            return False
+        return is_untold(self._run, self.properties)
 
     def _count_untold(self) -> None:
         """systemd goes on trying: make an end of that after as many errors as of any other kind."""

@@ -72,7 +72,7 @@ class SupervisedUnit(UnitCourse):
         self.wanted = True
         self._supervision.needs.retry_install(self.unit)
         if self.observed.down or self.observed.going_down:
-            self._write_wish(replace(self.wish, reset=records.now(), waiting=True))
+            self._write_wish(replace(self.wish, anew=True, waiting=True))
         if self.observed.down:
             self._try_start()
         else:
@@ -101,7 +101,7 @@ class SupervisedUnit(UnitCourse):
     def restart(self) -> None:
         """Down and up again; errors before this do not count any more."""
         self.wanted = True
-        wish = replace(self.wish, reset=records.now(), waiting=True, restarts=self.wish.restarts + 1)
+        wish = replace(self.wish, anew=True, waiting=True, restarts=self.wish.restarts + 1)
         self._write_wish(wish)
         self._supervision.needs.retry_install(self.unit)
         if self.observed.down:
@@ -112,8 +112,9 @@ class SupervisedUnit(UnitCourse):
             self.refresh()
 
     def reset(self) -> None:
-        """Forget the errors so far."""
-        self._write_wish(replace(self.wish, reset=records.now()))
+        """Forget the errors so far, also one of which it is just going down."""
+        going = self.observed.going_down
+        self._write_wish(replace(self.wish, anew=True) if going else replace(self.wish, reset=records.now()))
 
     def dependency_ready(self) -> None:
         if self.observed.down and self._waits():

@@ -24,6 +24,13 @@ def is_untold(run: Run, properties: Properties) -> bool:
     return failed and not properties.main_pid and properties.invocation not in ("", run.invocation)
 
 
+def is_behind(properties: Properties, run: Run) -> bool:
+    """``run`` is the record of a later run: systemd has begun that already, and its word of it is still on its way."""
+    if not run.invocation or properties.invocation in ("", run.invocation):
+        return False
+    return run.started > records.of_monotonic(properties.begun)
+
+
 def is_to_be_tried_again(properties: Properties) -> bool:
     """systemd waits a moment before it starts the unit again by itself."""
     return properties.sub_state.startswith("auto-restart")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from ggl.host.status import UnitStatus
 from ggl.paths import find_root
 from ggl.recoveryd import climber as climber_module
 from ggl.recoveryd.climber import Climber
-from ggl.recoveryd.record import Failure, Recovery
-from ggl.recoveryd.rungs import Tools
+from ggl.recoveryd.record import Failure, Recovery, Rung
+from ggl.recoveryd.rungs import Tools, now
 from ggl.recoveryd.store import Store
 
 FAILURE = Failure("ggl.A", "A", "2.0.0", "main", "exit-code", 1, time=1000)
@@ -32,12 +33,15 @@ class FakeDevice:
         self.calls: list[str] = []
         self.known: list[dict[str, Any]] = []
         self.state = "failed"
+        self.since = 0
         self.on_rollback: Callable[[], None] = lambda: None
         self.config_error: BusError | None = None
         self.preview: dict[str, Any] | BusError = {"to": 4, "components": [{"component": "A", "from": "2", "to": "1"}]}
 
     def units(self) -> list[UnitStatus]:
-        return [UnitStatus("ggl.A", "A", "2.0.0", "main", self.state, "running", wanted=True, main_pid=1)]
+        return [
+            UnitStatus("ggl.A", "A", "2.0.0", "main", self.state, "running", wanted=True, main_pid=1, since=self.since)
+        ]
 
     def is_stopping(self) -> bool:
         return False
@@ -81,17 +85,20 @@ class Scene:
 
     def climb(self) -> Recovery:
         """Take up what is on the disk, as a fresh process does, and go on to the end."""
-        tools = Tools(self.root, self.device, lambda _seconds: False, lambda: self.others, lambda: None)  # type: ignore[arg-type]
-        climber = Climber(self.store.under_way()[0], tools, self.store)
+        climber = self.take_up()
         for _ in range(100):
             if climber.step() is None:
                 return climber.recovery
         pytest.fail(f"it does not end: {climber.recovery}")
 
+    def take_up(self) -> Climber:
+        tools = Tools(self.root, self.device, lambda _seconds: False, lambda: self.others, lambda: None)  # type: ignore[arg-type]
+        return Climber(self.store.under_way()[0], tools, self.store)
+
 
 @pytest.fixture
 def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
-    monkeypatch.setattr("ggl.recoveryd.watch.CLEARING_SECONDS", 0.0)
+    monkeypatch.setattr("ggl.recoveryd.watch.WORD_SECONDS", 0.0)
     return Scene(tmp_path)
 
 
@@ -230,3 +237,66 @@ def test_an_error_of_our_own_ends_a_recovery_instead_of_repeating_it_for_ever(
 
     monkeypatch.setattr(climber_module, "next_move", break_down)
     assert scene.climb().outcome == "limp-home"
+
+
+# -- the host's word comes later than the failure is seen --------------------------------------------------------------
+
+
+def go_on(climber: Climber, steps: int = 10) -> list[tuple[str, str]]:
+    for _ in range(steps):
+        climber.step()
+    return rungs(climber.recovery)
+
+
+@pytest.fixture
+def patient(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Scene:
+    monkeypatch.setattr("ggl.recoveryd.watch.WORD_SECONDS", 1000.0)
+    return scene
+
+
+def test_a_restart_has_failed_when_the_host_says_so_and_not_when_it_looks_so(patient: Scene) -> None:
+    patient.device.recovery = {"default": {"response": "restart", "attempts": 2, "delay": 0}}
+    climber = patient.take_up()
+    assert go_on(climber) == [("restart", "")]
+    patient.device.since = now() + 1  # it has failed again, and the host has not left word of that yet
+    assert go_on(climber) == [("restart", "")]
+    assert patient.device.calls == ["restart ggl.A"]
+    climber.failed_again(replace(FAILURE, time=now() + 2))
+    assert go_on(climber) == [("restart", "failed"), ("restart", "")]
+    assert patient.device.calls == ["restart ggl.A"] * 2
+
+
+def test_word_of_a_failure_that_came_before_a_restart_says_nothing_about_that(patient: Scene) -> None:
+    patient.device.recovery = {"default": "restart"}
+    climber = patient.take_up()
+    assert go_on(climber) == [("restart", "")]
+    climber.failed_again(replace(FAILURE, time=climber.recovery.rungs[0].begun - 1))
+    assert go_on(climber) == [("restart", "")]
+    heal(patient)
+    assert go_on(climber, 1) == [("restart", "recovered")]
+
+
+def test_what_fails_again_during_a_deployment_is_answered_when_the_host_has_left_word_of_it(patient: Scene) -> None:
+    patient.device.recovery = {"default": "restart"}
+    patient.device.known = [{"deployment_id": "x", "status": "IN_PROGRESS", "components": {"A": "2.0.0"}}]
+    climber = patient.take_up()
+    assert go_on(climber) == [("deployment", "")]
+    patient.device.since = FAILURE.time + 1
+    patient.device.known[0]["status"] = "SUCCEEDED"
+    assert go_on(climber) == [("deployment", "")]
+    climber.failed_again(replace(FAILURE, time=FAILURE.time + 2))
+    assert go_on(climber) == [("deployment", "failed"), ("restart", "")]
+
+
+def test_a_hook_that_was_cut_off_is_judged_by_a_failure_of_before_at_once_and_by_a_new_one_with_word_of_it(
+    patient: Scene,
+) -> None:
+    begun = Recovery("id", FAILURE, 1).with_rung(Rung("hook", 2, "10-hook", 1, FAILURE.time))
+    patient.store.save(begun)
+    assert go_on(patient.take_up(), 1) == [("hook", "interrupted")]
+    patient.store.save(begun)
+    patient.device.since = FAILURE.time + 1
+    climber = patient.take_up()
+    assert go_on(climber) == [("hook", "")]
+    climber.failed_again(replace(FAILURE, time=FAILURE.time + 2))
+    assert go_on(climber, 1) == [("hook", "interrupted")]

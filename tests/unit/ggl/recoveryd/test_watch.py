@@ -6,7 +6,7 @@ import pytest
 
 from ggl.host.status import UnitStatus
 from ggl.recoveryd.record import Failure
-from ggl.recoveryd.watch import FAILED, FAILED_BEFORE, GONE, PENDING, UP, Watch, judge
+from ggl.recoveryd.watch import FAILED, GONE, PENDING, UNTOLD, UP, Watch, Word, judge
 
 
 def main(
@@ -76,8 +76,13 @@ def test_what_does_not_come_up_in_time_has_failed_and_what_comes_late_may_settle
     assert watch.look(UP, 1, 119) == UP
 
 
-def test_a_failure_from_before_is_believed_after_a_while() -> None:
-    watch = Watch(settle=10, timeout=100, now=0)
-    assert watch.look(FAILED_BEFORE, 0, 1) == PENDING
-    assert watch.look(FAILED_BEFORE, 0, 30) == FAILED
-    assert watch.look(GONE, 0, 31) == GONE
+def test_a_failure_without_word_of_it_is_believed_after_a_while() -> None:
+    word = Word()
+    assert word.look(FAILED, True, 1) == UNTOLD
+    assert word.look(PENDING, True, 20) == PENDING
+    assert word.look(FAILED, True, 40) == UNTOLD  # as if it were the first time
+    assert word.look(FAILED, True, 69) == UNTOLD
+    assert word.look(FAILED, True, 70) == FAILED
+    assert word.look(GONE, True, 71) == GONE
+    assert word.look(FAILED, False, 72) == FAILED
+    assert Watch(settle=10, timeout=100, now=0).look(UNTOLD, 0, 1) == PENDING

@@ -65,6 +65,14 @@ def test_a_daemon_that_wants_to_look_is_started_after_the_runtime_and_after_it_h
     assert set(started.split()) >= set(waking(LAYOUT)) >= {timer_unit(daemon.name)}
 
 
+def test_a_daemon_that_fails_slowly_is_given_up_and_one_that_comes_and_goes_is_not() -> None:
+    for daemon in all_daemons():
+        service = settings(FILES[daemon_unit(template(daemon))])
+        seconds, starts = float(service["StartLimitIntervalSec"][0]), int(service["StartLimitBurst"][0])
+        assert seconds / starts >= 2, daemon.name
+        assert seconds / starts <= (daemon.idle_exit or float("inf")), daemon.name
+
+
 def test_only_the_privileged_run_as_root() -> None:
     root = {daemon.name for daemon in all_daemons() if "User" not in settings(FILES[daemon_unit(template(daemon))])}
     assert root == {daemon.name for daemon in all_daemons() if daemon.privileged} == {"hostd", "recoveryd"}

@@ -5,6 +5,7 @@ It does what it is told when the test says so: what was asked of it is in ``aske
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -243,6 +244,75 @@ def test_systemds_next_try_is_called_off_when_what_the_unit_requires_is_gone(dev
     assert device.shown("ggl.B") == "waiting"
 
 
+FAILING = Properties("loaded", "deactivating", "stop-post", "exit-code", exit_code=1, exit_status=1, invocation="i")
+GIVEN_UP = Properties("loaded", "failed", "failed", "exit-code", exit_code=1, exit_status=1, invocation="i")
+
+
+@pytest.mark.parametrize("ask", ["reset restart", "restart", "start"])
+def test_an_error_that_is_still_to_be_counted_belongs_to_what_was_before_a_new_start(device: Device, ask: str) -> None:
+    device.load(unit("ggl.A"))
+    device.comes_up("ggl.A")
+    before = records.read_wish(device.host.records, "ggl.A").reset
+    two = {"run": [records.now(), records.now()]}
+    run = replace(records.read_run(device.host.records, "ggl.A"), failures=two)
+    assert device.becomes("ggl.A", FAILING, run=run) == []
+    for request in ask.split():
+        getattr(device.host.units["ggl.A"], request)()
+    assert device.turn() == []
+    # The last step comes only now: it has to give up, as was shown before, and not to begin a new count.
+    assert device.shown("ggl.A") == "failed"
+    assert records.read_wish(device.host.records, "ggl.A").reset == before
+    three = {"run": [*two["run"], records.now()]}
+    run = replace(run, failures=three, result="exit-code", stage="run", exhausted=True)
+    assert device.becomes("ggl.A", FAILING, run=run) == []
+    assert device.becomes("ggl.A", GIVEN_UP) == ["start ggl.A.service"]
+    wish = records.read_wish(device.host.records, "ggl.A")
+    assert wish.reset >= three["run"][-1]
+    assert not wish.anew
+
+
+def test_who_is_to_be_started_when_it_is_down_is_not_left_to_systemds_next_try(device: Device) -> None:
+    device.load(unit("ggl.A"))
+    device.comes_up("ggl.A")
+    run = replace(records.read_run(device.host.records, "ggl.A"), failures={"run": [records.now()] * 2})
+    device.becomes("ggl.A", FAILING, run=run)
+    device.host.units["ggl.A"].restart()
+    again = Properties("loaded", "activating", "auto-restart", invocation="i")  # it was not the last error after all
+    run = replace(run, result="exit-code", stage="run")
+    assert device.becomes("ggl.A", again, run=run) == ["stop ggl.A.service"]
+    assert device.goes_down("ggl.A", result="exit-code", stage="run") == ["start ggl.A.service"]
+    device.comes_up("ggl.A")
+    assert not device.host.is_under_way
+
+
+def test_word_of_a_run_that_comes_when_the_next_has_begun_is_not_taken_for_a_run_without_a_record(
+    device: Device,
+) -> None:
+    device.load(unit("ggl.A"))
+    device.comes_up("ggl.A")
+    # systemd's word comes late on a busy device: the record is that of the run after the one of which it tells.
+    next_run = Run(unit=unit("ggl.A").to_dict(), invocation="j", kind="run", started=records.now(), began=True)
+    began = int(time.monotonic() * 1e6) - 1_000_000
+    again = Properties("loaded", "activating", "auto-restart", "exit-code", begun=began, invocation="i")
+    assert device.becomes("ggl.A", again, run=next_run) == []
+    assert records.read_run(device.host.records, "ggl.A") == next_run
+    assert device.shown("ggl.A") == "auto-restart"
+    up = replace(UP, begun=began + 900_000, came_up=began + 950_000, invocation="j")
+    assert device.becomes("ggl.A", up) == []
+    assert device.shown("ggl.A") == "running"
+
+
+def test_a_new_process_knows_since_when_a_unit_is_given_up(device: Device) -> None:
+    device.load(unit("ggl.A"))
+    device.comes_up("ggl.A")
+    an_hour_ago = records.now() - 3600
+    device.goes_down("ggl.A", result="exit-code", stage="run", exhausted=True, failures={"run": [an_hour_ago]})
+    device.boot()
+    status = device.host.units["ggl.A"].status()
+    assert status.active_state == "failed"
+    assert abs(status.since / 1000 - (time.time() - 3600)) < 60
+
+
 def test_what_runs_keeps_its_unit_file_until_it_is_down(device: Device) -> None:
     device.load(unit("ggl.A"))
     device.comes_up("ggl.A")
@@ -393,7 +463,8 @@ def test_errors_of_which_no_step_tells_are_counted_and_come_to_an_end(device: De
     device.comes_up("ggl.A")
     told = []
     for invocation in ("j", "k", "l"):
-        again = Properties("loaded", "activating", "auto-restart", "resources", begun=300, invocation=invocation)
+        began = int(time.monotonic() * 1e6)
+        again = Properties("loaded", "activating", "auto-restart", "resources", begun=began, invocation=invocation)
         told.append(device.becomes("ggl.A", again))
         told.append(device.becomes("ggl.A", again))  # counted once
     assert told == [[], [], [], [], ["stop ggl.A.service"], []]
