@@ -17,7 +17,7 @@ import pytest
 from ggl.bus import BusError
 from ggl.tesserverd.endpoint import MAX_CONNECTIONS
 from tests.cloud.processes import bound
-from tests.integration.conftest import running, wait_until
+from tests.integration.conftest import PATIENCE, running, wait_until
 
 if TYPE_CHECKING:
     from tests.cloud.aws import Cloud
@@ -256,6 +256,20 @@ def test_between_requests_nobody_is_there(aws: Cloud, component: Component) -> N
     assert component.key() == key
     assert component.runtime.call("aws_iot_tes", "serve_port") == component.port
     assert aws.credentials.count == 1
+
+
+def test_what_is_kept_is_given_without_a_look_at_the_configuration(component: Component) -> None:
+    """That would start, for a minute, the daemon that keeps it."""
+    runtime = component.runtime
+
+    def undisturbed() -> bool:
+        component.key()
+        wait_until_they_have_left(component)
+        runtime.call("gg_host", "stop", {"names": ["ggl.core.configd"]})
+        component.key()
+        return runtime.pid_of("configd") == 0
+
+    wait_until(undisturbed, seconds=3 * PATIENCE)  # others may want to know something just then
 
 
 def test_a_failure_is_kept_over_leaving(aws: Cloud, component: Component) -> None:

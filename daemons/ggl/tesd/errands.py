@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ggl.bus.errors import BusError
 from ggl.log import get_logger
+from ggl.tesd.keeping import fingerprint
 
 if TYPE_CHECKING:
     from ggl.paths import Root
@@ -14,13 +15,15 @@ _log = get_logger("tesd")
 
 
 def ask(root: Root) -> dict[str, Any]:
-    """See ``question.ask``; and ``retry``: for how long a failure is kept, unless nobody can say."""
+    """See ``question.ask``; ``fingerprint`` of the configuration by which was asked; and ``retry``: for how long a
+    failure is kept, unless nobody can say."""
     from ggl.tesd import question, setting
 
+    kept: dict[str, Any] = {"fingerprint": fingerprint(root)}  # before it is read: it may change meanwhile
     try:
-        kept = {"retry": setting.retry(root)}
+        kept["retry"] = setting.retry(root)
     except BusError:
-        kept = {}
+        pass
     return question.ask(root) | kept
 
 
@@ -32,11 +35,12 @@ def ask_at(root: Root, endpoint: str, role_alias: str) -> dict[str, Any]:
 
 
 def look(root: Root, serving: bool, ports: list[int], instance: str) -> dict[str, Any]:
-    """``identity``; with ``serving`` also what ``serve`` finds. Empty when the configuration cannot be read."""
+    """``identity``, and ``fingerprint`` of the configuration that says so; with ``serving`` also what ``serve`` finds.
+    Empty when the configuration cannot be read."""
     from ggl.tesd import setting
 
     try:
-        found = {"identity": setting.who(root)}
+        found = {"fingerprint": fingerprint(root), "identity": setting.who(root)}
         return found | serve(root, setting.port(root), ports, instance) if serving else found
     except BusError as error:
         _log.warning("the configuration cannot be read: %s", error)

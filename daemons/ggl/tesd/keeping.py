@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgpack
 
@@ -18,6 +18,9 @@ from ggl.catalog import MAX_PORTS
 from ggl.log import get_logger
 from ggl.tesd.cache import Answer, Entry
 from ggl.values import InvalidValue, get_dict, get_float, get_list, get_str
+
+if TYPE_CHECKING:
+    from ggl.paths import Root
 
 FILE = "credentials"
 """In the run directory."""
@@ -27,11 +30,12 @@ _log = get_logger("tesd")
 
 class Kept(NamedTuple):
     """``ports``: the last one is that of today; ``instance``: the start of the runtime that they are of.
-    ``identity``: whose answers these are."""
+    ``identity``: whose answers these are, by the configuration of which ``fingerprint`` is."""
 
     ports: tuple[int, ...] = ()
     instance: str = ""
     identity: str = ""
+    fingerprint: str = ""
     good: Entry | None = None
     failure: Entry | None = None
 
@@ -39,6 +43,30 @@ class Kept(NamedTuple):
 def now() -> float:
     """Seconds since the boot, those asleep included."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def fingerprint(root: Root) -> str:
+    """What is another one after each change of the configuration; it is had without starting the daemon that keeps it.
+
+    A change is in the write-ahead log (https://www.sqlite.org/wal.html), or in the database by now. Where they cannot
+    be seen, it is another one each time.
+    """
+    try:
+        return f"{_fingerprint_of(root.config_db.stat())} {_fingerprint_of(_log_of(root.config_db))}"
+    except OSError:
+        return os.urandom(8).hex()
+
+
+def _log_of(database: Path) -> os.stat_result | None:
+    try:
+        found = os.stat(f"{database}-wal")
+    except FileNotFoundError:
+        return None
+    return found if found.st_size else None  # who opens the database makes an empty one, if only to read
+
+
+def _fingerprint_of(file: os.stat_result | None) -> str:
+    return "-" if file is None else f"{file.st_ino}:{file.st_mtime_ns}:{file.st_size}"
 
 
 def load(path: Path) -> Kept:
@@ -65,6 +93,7 @@ def save(path: Path, kept: Kept) -> None:
         "ports": list(kept.ports),
         "instance": kept.instance,
         "identity": kept.identity,
+        "fingerprint": kept.fingerprint,
         "boot": _boot(),
         "good": _encode(kept.good),
         "failure": _encode(kept.failure),
@@ -91,6 +120,7 @@ def _decode(data: Any) -> Kept:
         tuple(ports),
         get_str(data, "instance", ""),
         get_str(data, "identity"),
+        get_str(data, "fingerprint", ""),
         _entry(get_dict(answers, "good", None)),
         _entry(get_dict(answers, "failure", None)),
     )

@@ -12,7 +12,7 @@ from ggl.log import get_logger
 from ggl.tesd.cache import Answer, Entry
 from ggl.tesd.child import Child
 from ggl.tesd.errands import ask_at, look
-from ggl.tesd.keeping import FILE, Kept, load, save
+from ggl.tesd.keeping import FILE, Kept, fingerprint, load, save
 from ggl.tesd.replies import formatted, plain, told, verdict
 from ggl.tesd.source import ASK_SECONDS, Source
 from ggl.values import get_str
@@ -68,9 +68,12 @@ class Service:
         self._ports = kept.ports
         """The last one is what components are told from now on."""
         self._instance = kept.instance
-        self._source.restore(kept.identity, kept.good, kept.failure)
+        self._source.restore(kept.identity, kept.fingerprint, kept.good, kept.failure)
         if not self._source.certain:
-            self._look()
+            if kept.fingerprint == fingerprint(context.root):
+                self._source.know(kept.identity, kept.fingerprint)
+            else:
+                self._look()
 
     # -- the bus interface -------------------------------------------------------------------------------------------
 
@@ -150,7 +153,7 @@ class Service:
         if found and serving:
             self._served(asking, found)
         if found and not again:
-            self._source.know(found["identity"])
+            self._source.know(found["identity"], found["fingerprint"])
         if not found:
             self._port_is_due |= serving
             for request in asking:
@@ -176,7 +179,8 @@ class Service:
 
     def _save(self) -> None:
         source = self._source
-        kept = Kept(self._ports, self._instance, source.identity, source.cache.good, source.cache.failure)
+        answers = source.cache.good, source.cache.failure
+        kept = Kept(self._ports, self._instance, source.identity, source.fingerprint, *answers)
         try:
             save(self._path, kept)
         except OSError as error:

@@ -24,13 +24,15 @@ _log = get_logger("tesd")
 
 
 class Source:
-    """``changed`` is called when there is another answer of AWS to be kept, or none any more. What ``restore`` brings
-    is given to nobody before ``know`` has said that it is still right.
+    """``changed`` is called when there is something else to be kept. What ``restore`` brings is given to nobody before
+    ``know`` has said that it is still right.
     """
 
     def __init__(self, context: Context, changed: Callable[[], None]) -> None:
         self.identity = ""
         """For whom the credentials are."""
+        self.fingerprint = ""
+        """Of the configuration that says so."""
         self.cache = Cache()
         self.certain = True
         """Whether what is kept is for who we are now."""
@@ -55,12 +57,13 @@ class Source:
         if self.certain:
             self._fetch()
 
-    def restore(self, identity: str, good: Entry | None, failure: Entry | None) -> None:
-        self.identity, self.cache.good, self.cache.failure = identity, good, failure
+    def restore(self, identity: str, fingerprint: str, good: Entry | None, failure: Entry | None) -> None:
+        self.identity, self.fingerprint, self.cache.good, self.cache.failure = identity, fingerprint, good, failure
         self.certain = self.cache.is_empty
 
-    def know(self, identity: str) -> None:
+    def know(self, identity: str, fingerprint: str) -> None:
         """The configuration says who we are now."""
+        changed, self.fingerprint = fingerprint != self.fingerprint, fingerprint
         if identity != self.identity:
             self.identity = identity
             if self._child is not None:
@@ -69,6 +72,8 @@ class Source:
             if self.cache.good is not None:
                 _log.info("the credentials are for another identity or endpoint than configured now: they are dropped")
             self.cache.clear()
+            changed = True
+        if changed:
             self._changed()
         self.certain = True
         waiting, self._waiting = self._waiting, []
@@ -102,7 +107,8 @@ class Source:
         except InvalidValue as error:
             answer = Answer(0, str(error))
         entry = self.cache.put(answer, now(), result.get("retry", RETRY))
-        self.identity = result.get("identity", self.identity)
+        if "identity" in result:
+            self.identity, self.fingerprint = result["identity"], result["fingerprint"]
         self._changed()
         if answer.credentials:
             _log.info("credentials until %s", answer.credentials["expiration"])

@@ -15,7 +15,7 @@ from ggl.paths import find_root
 from ggl.tesd import service as module
 from ggl.tesd import source as source_module
 from ggl.tesd.cache import Answer, Entry
-from ggl.tesd.keeping import FILE, Kept, load, now, save
+from ggl.tesd.keeping import FILE, Kept, fingerprint, load, now, save
 from ggl.tesd.service import Service
 
 GOOD = {"accessKeyId": "A", "secretAccessKey": "S", "sessionToken": "T", "expiration": "then"}
@@ -69,11 +69,11 @@ class Worker:
 
     def served(self, *ports: int, identity: str = "me") -> None:
         assert self.serving
-        self.done({"identity": identity, "ports": list(ports), "instance": "this"})
+        self.done({"identity": identity, "fingerprint": "f", "ports": list(ports), "instance": "this"})
 
     def read(self, identity: str = "me") -> None:
         assert not self.serving
-        self.done({"identity": identity})
+        self.done({"identity": identity, "fingerprint": "f"})
 
 
 @pytest.fixture
@@ -97,10 +97,10 @@ def kept(context: Context) -> Kept:
     return load(context.root.run / FILE)
 
 
-def keep(context: Context, answer: Answer) -> None:
+def keep(context: Context, answer: Answer, seen: str = "f") -> None:
     entry = Entry(answer, now() + 1000, now() + 1000)
     good, failure = (entry, None) if answer.credentials else (None, entry)
-    save(context.root.run / FILE, Kept((5000,), "this", "me", good, failure))
+    save(context.root.run / FILE, Kept((5000,), "this", "me", seen, good, failure))
 
 
 def ask_port(service: Service) -> Any:
@@ -152,7 +152,7 @@ def test_a_change_of_the_configuration_moves_it(context: Context, workers: Worke
 def test_a_change_during_a_look_is_looked_at_again(context: Context, workers: Workers) -> None:
     service = Service(context)
     request = ask_port(service)
-    service._source.know("before")
+    service._source.know("before", "f")
     workers.looks[0].served(5000, identity="me")
     change(service)
     change(service)
@@ -182,7 +182,7 @@ def test_without_the_configuration_whoever_asks_is_told_to_ask_again(
 def test_when_no_port_can_be_had_that_is_said(context: Context, workers: Workers) -> None:
     service = Service(context)
     request = ask_port(service)
-    workers.looks[0].done({"identity": "me", "code": "FAILURE", "text": "no port is free"})
+    workers.looks[0].done({"identity": "me", "fingerprint": "f", "code": "FAILURE", "text": "no port is free"})
     assert request.answer is ErrorCode.FAILURE
     assert service._source.identity == "me"
     assert isinstance(ask_port(service), Request)
@@ -206,6 +206,16 @@ def test_it_has_the_failure_too(context: Context, workers: Workers) -> None:
     request = Request()
     service.request_credentials(request, {})  # type: ignore[arg-type]
     assert request.answer is ErrorCode.REMOTE
+
+
+def test_nobody_looks_at_a_configuration_that_has_not_changed(context: Context, workers: Workers) -> None:
+    context.root.config_db.write_bytes(b"configuration")
+    keep(context, Answer(403, "no"), fingerprint(context.root))
+    assert ask(Service(context)).answer == {"status": 403, "text": "no"}
+    context.root.config_db.write_bytes(b"another")
+    assert ask(Service(context)).answer is None
+    workers.looks[0].read("me")
+    assert kept(context).fingerprint == "f"
 
 
 def test_of_having_been_cut_off_nothing_is_left_when_aws_is_back(context: Context, workers: Workers) -> None:

@@ -38,7 +38,9 @@ class Clock:
 
     def good(self, key: str, lifetime: float = 3600.0, identity: str = "me") -> None:
         credentials = {"accessKeyId": key, "expiration": "then"}
-        self.finish(status=200, credentials=credentials, body=key, lifetime=lifetime, identity=identity)
+        self.finish(
+            status=200, credentials=credentials, body=key, lifetime=lifetime, identity=identity, fingerprint="f"
+        )
 
 
 class Worker:
@@ -69,7 +71,7 @@ def source(clock: Clock, saved: list[tuple[Entry | None, Entry | None]]) -> Sour
         saved.append((made.cache.good, made.cache.failure))
 
     made = Source(clock, changed)  # type: ignore[arg-type]
-    made.know("me")
+    made.know("me", "f")
     return made
 
 
@@ -149,7 +151,7 @@ def test_every_answer_is_to_be_kept(
     source.forget_failure()
     ask(source)
     clock.good("A")
-    source.know("you")
+    source.know("you", "f")
     assert [(good and good.status, failure and failure.status) for good, failure in saved] == [
         (None, 500),
         (None, None),
@@ -171,11 +173,11 @@ def test_a_failure_is_told_to_all_for_a_while(source: Source, clock: Clock) -> N
 def test_another_identity_gets_its_own(source: Source, clock: Clock) -> None:
     ask(source)
     clock.good("A")
-    source.know("me")
+    source.know("me", "f")
     assert key(ask(source)) == "A"
-    source.know("you")
+    source.know("you", "f")
     waiting = ask(source)
-    source.know("them")
+    source.know("them", "f")
     assert clock.children[1].killed
     clock.good("B", identity="them")
     assert key(waiting) == "B"
@@ -184,33 +186,33 @@ def test_another_identity_gets_its_own(source: Source, clock: Clock) -> None:
 def test_what_was_kept_is_not_believed_before_it_is_known_whose_it_is(source: Source, clock: Clock) -> None:
     good = Answer(200, credentials={"accessKeyId": "A"}, body="A", lifetime=3600.0)
     kept = Entry(good, clock.now + 900, clock.now + 1200)
-    source.restore("me", kept, None)
+    source.restore("me", "f", kept, None)
     waiting = ask(source)
     assert waiting == []
-    source.know("me")
+    source.know("me", "f")
     assert key(waiting) == "A"
-    source.restore("me", kept, None)
+    source.restore("me", "f", kept, None)
     waiting = ask(source)
-    source.know("you")
+    source.know("you", "f")
     clock.good("B", identity="you")
     assert key(waiting) == "B"
 
 
 def test_a_failure_that_was_kept_counts_as_long_as_the_identity_does(source: Source, clock: Clock) -> None:
     kept = Entry(Answer(403, "no"), clock.now + 100)
-    source.restore("me", None, kept)
+    source.restore("me", "f", None, kept)
     waiting = ask(source)
     assert (waiting, clock.children) == ([], [])
-    source.know("me")
+    source.know("me", "f")
     assert [entry.status for entry in waiting] == [403]
-    source.restore("me", None, kept)
+    source.restore("me", "f", None, kept)
     waiting = ask(source)
-    source.know("you")
+    source.know("you", "f")
     clock.good("B", identity="you")
     assert key(waiting) == "B"
 
 
 def test_with_nothing_kept_nobody_waits_to_learn_whose_it_would_be(source: Source, clock: Clock) -> None:
-    source.restore("me", None, None)
+    source.restore("me", "f", None, None)
     ask(source)
     assert len(clock.children) == 1
