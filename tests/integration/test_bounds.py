@@ -12,7 +12,7 @@ import pytest
 
 from ggl.bus import BusError, ErrorCode
 from ggl.host.unit import Command, Limits, Unit
-from tests.integration.conftest import Runtime, running, wait_until
+from tests.integration.conftest import Runtime, children, running, wait_until
 from tests.integration.units import component, deploy, limited, work
 
 COUNT = "n=0; while :; do n=$((n+1)); echo $n > count; sleep 0.01; done"
@@ -37,9 +37,20 @@ def cgroups_of(pid: int) -> set[Path]:
     return found
 
 
+def state_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def is_frozen(pid: int) -> bool:
-    """The process, and whatever is in its cgroup, stands still: the kernel says so, of a cgroup or of the process."""
-    if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T":
+    """The process, and whatever is in its cgroup, stands still: the kernel says so, of a cgroup or of the process.
+
+    A shell that has just made a child (vfork(2)) is not stopped, but waits for the child, which is.
+    """
+    own = state_of(pid)
+    if own == "T" or (own == "D" and "T" in map(state_of, children(pid))):
         return True
     for directory in cgroups_of(pid):
         for path in (directory, Path("/sys/fs/cgroup", *directory.parts[5:])):  # version 2 may have the whole place
