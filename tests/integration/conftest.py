@@ -26,6 +26,7 @@ from ggl.host.process import launch
 from ggl.host.process.marker import mark, marked
 from ggl.paths import Root, find_root
 from tests.cloud.fixture import aws, cloud_device, cloud_runtime  # noqa: F401  (pytest finds fixtures by their names here)
+from tests.cloud.processes import bound
 
 if TYPE_CHECKING:
     from tests.integration.device import Device
@@ -175,6 +176,11 @@ def _stat(pid: int) -> list[str]:
         return []
 
 
+def state_of(pid: int) -> str:
+    """``R``, ``S``, ``T`` and so on; empty when it is gone."""
+    return next(iter(_stat(pid)), "")
+
+
 def alive(pid: int) -> bool:
     return _stat(pid)[:1] not in ([], ["Z"])
 
@@ -210,6 +216,16 @@ def running(prepare: Callable[[Root], Any] | None = None) -> Iterator[Runtime]:
 def runtime() -> Iterator[Runtime]:
     with running() as runtime:
         yield runtime
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """One that nobody else gets meanwhile."""
+    with bound() as held:
+        yield held.getsockname()[1]
+
+
+another_port = port
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 
 from ggl.bus import BusError, ErrorCode
 from ggl.host.unit import Command, Limits, Unit
-from tests.integration.conftest import Runtime, children, running, wait_until
+from tests.integration.conftest import Runtime, children, running, state_of, wait_until
 from tests.integration.units import component, deploy, limited, work
 
 COUNT = "n=0; while :; do n=$((n+1)); echo $n > count; sleep 0.01; done"
@@ -35,13 +35,6 @@ def cgroups_of(pid: int) -> set[Path]:
         if "/greengrass-" in path or "/ggl." in path:
             found.add(Path("/sys/fs/cgroup", controllers or "unified", path.strip("/")))
     return found
-
-
-def state_of(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
 
 
 def is_frozen(pid: int) -> bool:

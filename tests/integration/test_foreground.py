@@ -14,7 +14,7 @@ import pytest
 
 from ggl.host.unit import Command
 from ggl.paths import find_root
-from tests.integration.conftest import Runtime, children, wait_until
+from tests.integration.conftest import Runtime, children, state_of, wait_until
 from tests.integration.test_components import GGL
 from tests.integration.units import component, deploy
 
@@ -72,11 +72,4 @@ def _supervisor(unshare: int) -> int:
 
 
 def _zombies(pid: int) -> list[int]:
-    found = []
-    for child in children(pid):
-        try:
-            if Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                found.append(child)
-        except OSError:
-            continue
-    return found
+    return [child for child in children(pid) if state_of(child) == "Z"]

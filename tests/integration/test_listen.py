@@ -20,16 +20,6 @@ def runtime() -> Iterator[Runtime]:
         yield runtime
 
 
-@pytest.fixture
-def port() -> Iterator[int]:
-    """One that nobody else gets meanwhile."""
-    with bound() as held:
-        yield held.getsockname()[1]
-
-
-another_port = port
-
-
 def listen(runtime: Runtime, *ports: int) -> None:
     runtime.call("gg_host", "listen", {"daemon": DAEMON, "ports": list(ports)})
 

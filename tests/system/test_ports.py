@@ -6,28 +6,16 @@ import os
 import pwd
 import socket
 import subprocess
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cloud.processes import bound
 from tests.integration.conftest import Runtime
 from tests.integration.test_listen import DAEMON, answer, is_open, listen
 from tests.system.runtime import CORE, RUNTIME_UNITS, processes, systemctl, units_in, wait_until
 from tests.system.test_core_daemons import shown, unit_of
-
-
-@pytest.fixture
-def port() -> Iterator[int]:
-    """One that nobody else gets meanwhile."""
-    with bound() as held:
-        yield held.getsockname()[1]
-
-
-another_port = port
 
 
 def instance(port: int) -> str:

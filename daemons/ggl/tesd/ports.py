@@ -17,6 +17,7 @@ from ggl.catalog import MAX_PORTS
 from ggl.cloud.settings import TIMEOUT
 from ggl.host import client as host
 from ggl.log import get_logger
+from ggl.loopback import ADDRESSES, is_lacking
 
 if TYPE_CHECKING:
     from ggl.bus.client import Client
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 SERVER = "tesserverd"
 PORT_TRIES = 20
 """Random ports that are tried until the host can open one."""
-ADDRESSES = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 _log = get_logger("tesd")
 
 
@@ -92,6 +92,6 @@ def _free_on_all() -> int:
                 sock.bind((address, port))
                 port = sock.getsockname()[1]
         except OSError as error:
-            if family == socket.AF_INET or error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
+            if not is_lacking(family, error):
                 raise
     return port

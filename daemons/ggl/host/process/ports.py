@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import errno
 import socket
 
+from ggl.loopback import ADDRESSES, is_lacking
+
 BACKLOG = 128
-_ADDRESSES = (("ipv4", socket.AF_INET, "127.0.0.1"), ("ipv6", socket.AF_INET6, "::1"))
-_NO_SUCH_INTERFACE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
 def open_port(port: int) -> dict[str, socket.socket]:
     """Listening sockets for ``port`` on IPv4 and, where the device has it, on IPv6. Raises ``OSError``."""
     sockets: dict[str, socket.socket] = {}
     try:
-        for name, family, address in _ADDRESSES:
+        for family, address in ADDRESSES:
             try:
-                sockets[name] = _listen(family, address, port)
+                sockets[family.name] = _listen(family, address, port)
             except OSError as error:
-                if family == socket.AF_INET or error.errno not in _NO_SUCH_INTERFACE:
+                if not is_lacking(family, error):
                     raise
     except OSError:
         close(sockets)
